@@ -1,0 +1,58 @@
+"""A benchmark suite for keypoint detection: which way of finding a point works, how sure we are, what it costs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+def _open_rooms() -> None:
+    """Put the sibling packages first on the path: from a wheel they lie in ``_bundled``, else beside this package.
+
+    A wheel with a top-level ``datasets`` would overwrite Hugging Face's, so ours are nested and found by path.
+    """
+    here = Path(__file__).resolve().parent
+    rooms = here / "_bundled" if (here / "_bundled").is_dir() else here.parent
+    for name in ("datasets", "baselines", "detectors", "leaderboard"):
+        loaded = sys.modules.get(name)
+        origin = getattr(loaded, "__file__", None)
+        if loaded is not None and (origin is None or Path(origin).resolve().parent.parent != rooms):
+            raise ImportError(
+                f"another package named {name!r} is already imported from {origin}: import benchmark first, "
+                "or use the two in separate processes"
+            )
+    if sys.path[:1] != [str(rooms)]:
+        sys.path.insert(0, str(rooms))
+
+
+_open_rooms()
+
+from benchmark.detector import Budget, Card, Detector, HistoryRow  # noqa: E402
+from benchmark.registry import register  # noqa: E402
+from benchmark.structures import KeypointDataset, Prediction, Predictions, Truth, UserError  # noqa: E402
+
+if TYPE_CHECKING:
+    from benchmark.runner import run
+
+__all__ = [
+    "Budget",
+    "Card",
+    "Detector",
+    "HistoryRow",
+    "KeypointDataset",
+    "Prediction",
+    "Predictions",
+    "Truth",
+    "UserError",
+    "register",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":  # late: the runner stands above the core, and pulls in what it needs
+        from benchmark.runner import run
+
+        return run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,316 @@
+"""Names of detectors: where they come from, and the one loader that turns a name into an object.
+
+Three origins, one loader: the literal catalogs of ``baselines`` and ``detectors`` (importing nothing), entry points in
+the group ``keypoint_benchmark.detectors``, and files or ``package.module:Class`` given by the user. A specification is
+``name``, ``name:key=value,key=value``, ``./file.py`` or ``package.module:Class``, the latter two with parameters too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import json
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypedDict
+
+from benchmark.detector import Detector, parameters
+from benchmark.structures import UserError
+
+GROUP = "keypoint_benchmark.detectors"
+CATALOGS = ("baselines", "detectors")
+
+
+class _Required(TypedDict):
+    target: str
+    line: str
+
+
+class CatalogRow(_Required, total=False):
+    """A built-in's row in a catalog: ``target`` "module:Class", ``line`` for the list, fixed ``params``, ``family``."""
+
+    params: dict[str, Any]
+    family: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name somebody offered, not yet imported."""
+
+    name: str
+    target: str
+    origin: str
+    line: str = ""
+    family: str = "plugin"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    def load(self) -> type[Detector]:
+        """Import the class. UserError, with the reason, where that fails."""
+        if self.problem:
+            raise UserError(self.problem)
+        if self.target in _registered_classes:
+            return _registered_classes[self.target]
+        module, _, attribute = self.target.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise UserError(f"detector {self.name!r} ({self.origin}) cannot be loaded: {_why(error)}") from error
+        return _checked(found, self.name, self.origin)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A detector chosen for a run: its entry and the values of all its parameters."""
+
+    entry: Entry
+    cls: type[Detector]
+    given: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The row's name on a board: the entry's, with the parameters that were given and differ from its own."""
+        shown = [f"{k}={_text(v)}" for k, v in self.given.items() if v != self._defaults[k]]
+        return self.entry.name + (":" + ",".join(shown) if shown else "")
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        own = {n: p.default for n, p in parameters(self.cls).items() if p.default is not p.empty}
+        return {**own, **self.entry.params}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every parameter with the value it will have."""
+        return {**self._defaults, **self.given}
+
+    def build(self) -> Detector:
+        """A fresh, unfitted detector. UserError where it refuses its parameters."""
+        try:
+            return self.cls(**self.values)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"detector {self.entry.name!r} refuses its parameters: {error}") from error
+
+    @cached_property
+    def source(self) -> str:
+        """sha256 of the code the detector is made of: its module, and every module of its room that it imports."""
+        return source_digest(sys.modules[self.cls.__module__])
+
+
+_registered: dict[str, list[Entry]] = {}
+_registered_classes: dict[str, type[Detector]] = {}
+
+
+def register(name: str) -> Any:
+    """Class decorator for plugins: offer a detector under ``name``. A name taken twice is refused when it is used."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
+        raise ValueError(f"detector name {name!r}: use letters, digits, '.', '_', '+', '-'")
+
+    def remember(cls: type[Detector]) -> type[Detector]:
+        _checked(cls, name, cls.__module__)
+        where = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
+        target = f"{cls.__module__}:{cls.__qualname__}"
+        line = next(iter((cls.__doc__ or "").strip().splitlines()), "")
+        entry = Entry(name, target, f"@register in {where}", line)
+        kept = [e for e in _registered.get(name, []) if e.origin != entry.origin or e.target != target]
+        _registered[name] = [*kept, entry]
+        _registered_classes[target] = cls
+        return cls
+
+    return remember
+
+
+def entries() -> dict[str, list[Entry]]:
+    """Every name on offer with its offers (more than one is a conflict); imports no detector."""
+    found: dict[str, list[Entry]] = {}
+    for room in CATALOGS:
+        catalog: dict[str, CatalogRow] = importlib.import_module(room).CATALOG
+        for name, row in catalog.items():
+            entry = Entry(
+                name,
+                row["target"],
+                f"built in, {row['target']}",
+                row["line"],
+                row.get("family", room),
+                row.get("params", {}),
+            )
+            found.setdefault(name, []).append(entry)
+    for point in entry_points(group=GROUP):
+        origin = f"entry point of {point.dist.name if point.dist else '?'} ({point.value})"
+        found.setdefault(point.name, []).append(Entry(point.name, point.value, origin, f"plugin {point.value}"))
+    for name, offers in _registered.items():
+        known = {e.target for e in found.get(name, [])}
+        found.setdefault(name, []).extend(e for e in offers if e.target not in known)
+    return found
+
+
+def resolve(text: str) -> Spec:
+    """The detector that ``text`` names, with its parameters checked against their annotations.
+
+    Raises UserError for an unknown name (suggesting the nearest), a name offered twice, a plugin that cannot be
+    imported, an unknown parameter or a value of the wrong type.
+    """
+    head, settings = _split(text)
+    entry, cls = _find(head)
+    known = parameters(cls)
+    given: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in known:
+            raise UserError(f"detector {entry.name!r} has no parameter {key!r}{_nearest(key, known, 'it takes')}")
+        given[key] = _typed(entry.name, cls, key, value)
+    order = {key: given[key] for key in known if key in given}
+    return Spec(entry, cls, order)
+
+
+def _split(text: str) -> tuple[str, dict[str, str]]:
+    """``head`` and its ``key=value`` pairs; a value may hold '+' and ':' but neither ',' nor '='."""
+    found = re.match(r"^(.*?)(?::(\w+=.*))?$", text.strip(), re.DOTALL)
+    head, tail = (found.group(1), found.group(2)) if found else (text, None)
+    settings: dict[str, str] = {}
+    for part in (tail or "").split(",") if tail else ():
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"detector {text!r}: write parameters as name:key=value,key=value (at {part!r})")
+        settings[key.strip()] = value.strip()
+    if not head:
+        raise UserError(f"detector {text!r} has no name")
+    return head, settings
+
+
+def _find(head: str) -> tuple[Entry, type[Detector]]:
+    offers = entries().get(head, [])
+    if len(offers) > 1:
+        raise UserError(f"detector {head!r} is offered twice: by " + " and by ".join(e.origin for e in offers))
+    if offers:
+        return offers[0], offers[0].load()
+    if head.endswith(".py") or "/" in head:
+        return _from_file(Path(head))
+    if ":" in head:
+        entry = Entry(head.rpartition(":")[2].lower(), head, head)
+        return entry, entry.load()
+    raise UserError(f"unknown detector {head!r}{_nearest(head, entries(), 'there are')}")
+
+
+def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
+    """The one detector a file defines (or the one it registers), whatever it is called."""
+    if not path.is_file():
+        raise UserError(f"detector file {path} does not exist")
+    name = f"_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"detector file {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"detector file {path} cannot be loaded: {_why(error)}") from error
+    for offers in _registered.values():
+        for entry in offers:
+            if entry.target.partition(":")[0] == name:
+                rivals = [e for e in entries()[entry.name] if e.target != entry.target]
+                if rivals:
+                    raise UserError(
+                        f"detector {entry.name!r} is offered twice: by {path} and by {rivals[0].origin}; rename one"
+                    )
+                return entry, _registered_classes[entry.target]
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Detector) and value.__module__ == name
+    ]
+    if len(own) != 1:
+        raise UserError(f"detector file {path} defines {len(own)} detectors: mark the one to use with @register(name)")
+    target = f"{name}:{own[0].__qualname__}"
+    _registered_classes[target] = own[0]
+    return Entry(path.stem, target, str(path)), own[0]
+
+
+def _checked(found: Any, name: str, origin: str) -> type[Detector]:
+    if not (isinstance(found, type) and callable(getattr(found, "fit", None)) and callable(getattr(found, "predict", 0))):
+        raise UserError(f"detector {name!r} ({origin}) is not a class with fit and predict: {found!r}")
+    return found
+
+
+def _typed(name: str, cls: type[Detector], key: str, value: str) -> Any:
+    """``value`` as the type that the parameter is annotated with; UserError says which type was meant."""
+    import typing
+
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = typing.get_type_hints(cls.__init__)
+    if key not in hints:
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    try:
+        return TypeAdapter(hints[key]).validate_strings(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise UserError(f"detector {name!r}, parameter {key}={value}: {reason[:1].lower()}{reason[1:]}") from None
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _nearest(word: str, known: Mapping[str, Any], intro: str) -> str:
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    if close:
+        return ": did you mean " + " or ".join(repr(c) for c in close) + "?"
+    return f"; {intro} {', '.join(known) or 'none'}"
+
+
+def _why(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last else ""
+    return f"{type(error).__name__}: {error}{place}".replace("\n", " ")
+
+
+def source_digest(module: ModuleType) -> str:
+    """sha256 over the files of ``module`` and of the project modules it imports, found in their text.
+
+    The project's rooms for detectors are followed (``baselines``, ``detectors``, ``datasets``, and a plugin's own
+    package); the harness is not: a change to a progress bar does not change what a detector answers.
+    """
+    import ast
+
+    top = module.__name__.partition(".")[0]
+    rooms = {top, *CATALOGS, "datasets"}
+    files: dict[str, bytes] = {}
+    waiting = [module.__name__]
+    while waiting:
+        name = waiting.pop()
+        if name in files:
+            continue
+        try:
+            spec = sys.modules[name].__spec__ if name in sys.modules else importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            continue
+        text = Path(spec.origin).read_bytes()
+        files[name] = text
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                wanted = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), spec.parent or "")
+                wanted = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            else:
+                continue
+            waiting += [w for w in wanted if w.partition(".")[0] in rooms and "." in w]
+    h = hashlib.sha256()
+    for name in sorted(files):
+        plain = name if not name.startswith("_plugin_") else "plugin"
+        h.update(plain.encode() + b"\0" + hashlib.sha256(files[name].replace(b"\r\n", b"\n")).digest())
+    return h.hexdigest()

@@ -1,0 +1,1 @@
+"""Images with known points: sources, targets, tasks and the COCO folder that every stage reads."""

@@ -1,0 +1,1 @@
+"""From stored runs to tables, statistics, plots and pages."""
