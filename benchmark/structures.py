@@ -38,7 +38,8 @@ class Truth:
     boxes: (M, 4) float64 (x, y, width, height). areas: (M,) float64, px^2, the area OKS divides by.
     crowd: (M,) bool. categories: (M,) int64, COCO category ids.
     names: K keypoint names. sigmas: (K,) float64, COCO's per-keypoint sigma.
-    spacing: the pitch in px of the lattice that answers lie on (``exact`` means within half of it); None: no lattice.
+    spacing: (K,) float64, the pitch in px of the lattice each keypoint lies on (``exact`` means within half of it), NaN
+        for a keypoint on no lattice (null in JSON); None: no keypoint has one.
     labels: (N,) int64 class of each image (the digit), or None. Used to stratify; never a keypoint.
     baseline: (N, K, 2) float64, what a predictor of the training mean says for each image; None where unknown.
     """
@@ -55,7 +56,7 @@ class Truth:
     categories: IntArray
     names: tuple[str, ...]
     sigmas: FloatArray
-    spacing: float | None = None
+    spacing: FloatArray | None = None
     labels: IntArray | None = None
     baseline: FloatArray | None = None
 
