@@ -63,6 +63,7 @@ class Card:
     instances: whether it answers one instance an image or many.
     scores: whether its scores carry confidence (else AP is marked as tied).
     reference: an unranked reference row. rule_structured: the network's structure is the rule of a task itself.
+    untrained: whether its score before any training (a budget of 0 epochs) is reported beside the trained one.
     needs: extras it cannot do without, in words ("gpu", "weights").
     expected: metric -> figure on topleft/tiny, seed 0..2, reproduced by the stored run ``run``.
     ablation: parameters that remove its essential part, and so must change its score.
@@ -73,6 +74,7 @@ class Card:
     scores: bool = False
     reference: bool = False
     rule_structured: bool = False
+    untrained: bool = False
     needs: tuple[str, ...] = ()
     expected: Mapping[str, float] = field(default_factory=dict)
     run: str = ""
@@ -85,11 +87,13 @@ class Detector:
     Parameters of a detector are the keyword arguments of its ``__init__``, annotated and with defaults; a command
     line's ``name:key=value`` sets them. ``fit`` and ``predict`` are all a plugin writes.
 
-    The runner sets ``device`` ("cpu" or "cuda") and ``progress`` before it calls ``fit``.
+    The runner sets ``device`` ("cpu" or "cuda") and ``progress`` before it calls ``fit``; ``fit`` may set ``weights``, the
+    number of learned parameters.
     """
 
     card: ClassVar[Card] = Card()
     device: str = "cpu"
+    weights: int | None = None
     progress: Progress = staticmethod(no_progress)
 
     def fit(
