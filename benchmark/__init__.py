@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from benchmark.registry import register  # noqa: E402
 from benchmark.structures import KeypointDataset, Prediction, Predictions, Truth, UserError  # noqa: E402
 
 if TYPE_CHECKING:
-    from benchmark.runner import run
+    from benchmark.api import run
 
 __all__ = [
     "Budget",
@@ -51,8 +52,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "run":  # late: the runner stands above the core, and pulls in what it needs
-        from benchmark.runner import run
-
-        return run
+    if name == "run":  # late, and by name: it stands above every room, and the core imports nothing above itself
+        return importlib.import_module("benchmark.api").run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

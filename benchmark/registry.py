@@ -152,6 +152,24 @@ def entries() -> dict[str, list[Entry]]:
     return found
 
 
+def suites() -> dict[str, list[str]]:
+    """Named sets of detector specifications: what the rooms' catalogs put into each, ``default`` among them."""
+    found: dict[str, list[str]] = {}
+    for room in CATALOGS:
+        rows: dict[str, list[str]] = importlib.import_module(room).SUITES
+        for name, specs in rows.items():
+            found.setdefault(name, []).extend(specs)
+    return found
+
+
+def suite(name: str) -> list[str]:
+    """The detectors of a suite. UserError, suggesting the nearest, where there is none of that name."""
+    known = suites()
+    if name not in known:
+        raise UserError(f"unknown suite {name!r}{_nearest(name, known, 'there are')}")
+    return known[name]
+
+
 def resolve(text: str) -> Spec:
     """The detector that ``text`` names, with its parameters checked against their annotations.
 

@@ -1,0 +1,103 @@
+"""The suite from Python: what ``python -m benchmark run`` does, as one call that returns a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.registry import suite
+from benchmark.runner import Watcher, execute, plan, results_folder
+from benchmark.store import Store, Stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from datasets.load import Splits
+
+
+def run(
+    detectors: str | Sequence[str] | None = None,
+    *,
+    task: str | None = None,
+    data: str = "tiny",
+    seeds: int | Sequence[int] = 1,
+    n: int | Sequence[int] = (),
+    split: int = 0,
+    folds: int = 0,
+    budget: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    results: str | Path = "results",
+    overwrite: bool = False,
+    save_weights: bool = False,
+) -> pd.DataFrame:
+    """Run detectors on a task and return the board: a row a detector, reference rows included, best first.
+
+    detectors: one specification or several (``"forest:features=pts12"``); default the suite ``default``. task: a card's name (default ``topleft``).
+    data: ``tiny``, ``mnist5k``, ``mnist``, or the path of a COCO keypoint folder. seeds: how many, or which.
+    n: training images (default all). folds: above 1, out-of-fold predictions over all the images.
+    budget: ``20`` epochs, ``60s``, ``500steps``. Raises UserError for what cannot be run; a detector that fails
+    does not raise: its row says why.
+    """
+    from leaderboard.board import boards
+    from leaderboard.tables import frame
+
+    done = run_plan(
+        [detectors] if isinstance(detectors, str) else detectors or suite("default"),
+        task=task,
+        data=data,
+        seeds=range(seeds) if isinstance(seeds, int) else seeds,
+        n=[n] if isinstance(n, int) else n,
+        split=split,
+        folds=folds,
+        budget=budget,
+        device=device,
+        threads=threads,
+        results=results,
+        overwrite=overwrite,
+        save_weights=save_weights,
+    )
+    recipe = done[0].record.recipe
+    return frame(boards(done[0].store, recipe.task, recipe.data))
+
+
+def run_plan(
+    detectors: Sequence[str],
+    *,
+    task: str | None,
+    data: str,
+    seeds: Sequence[int],
+    n: Sequence[int],
+    split: int,
+    folds: int,
+    budget: str | None,
+    device: str,
+    threads: int | None,
+    results: str | Path,
+    overwrite: bool,
+    save_weights: bool,
+    watcher: Watcher | None = None,
+) -> list[Stored]:
+    """The stored runs of a plan, those made earlier included; see `run` for the arguments."""
+    store = Store(results_folder(results))
+    material = open_data(task, data, split=split, folds=folds, results=store.root)
+    todo = plan(
+        material,
+        detectors,
+        seeds=seeds,
+        sizes=n,
+        budget=budget,
+        device=device,
+        threads=threads,
+        overwrite=overwrite,
+        save_weights=save_weights,
+    )
+    return execute(todo, store, watcher)
+
+
+def open_data(task: str | None, data: str, *, split: int, folds: int, results: Path) -> Splits:
+    """The data set of a run, exported once as a COCO folder under ``results/_data`` and read from there."""
+    from datasets.load import load
+
+    return load(task, data, split=split, folds=folds, root=results / "_data")

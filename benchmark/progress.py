@@ -1,0 +1,75 @@
+"""How a plan is shown while it runs: bars on a terminal, and in a log file one line a finished run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from benchmark.runner import Job, Watcher
+from benchmark.store import Stored
+
+
+class Bars(Watcher):
+    """Bars on stderr where that is a terminal; a line for each run either way. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._grid: TaskID | None = None
+        self._run: TaskID | None = None
+        self._count = 0
+        self._told = 0.0
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def planned(self, jobs: Sequence[Job]) -> None:
+        """The whole plan, before it starts."""
+        self._count = len(jobs)
+        self._grid = self._bars.add_task("runs", total=len(jobs), note="")
+
+    def started(self, job: Job) -> None:
+        """A job starts to run."""
+        self._run = self._bars.add_task(job.title, total=100, note="")
+
+    def progress(self, fraction: float, text: str) -> None:
+        """The running job is this far."""
+        now = time.monotonic()
+        if self._run is not None and now - self._told > 0.1:  # a fast loop must not spend its time on drawing
+            self._told = now
+            self._bars.update(self._run, completed=round(100 * fraction), note=text)
+
+    def finished(self, job: Job, stored: Stored, *, reused: bool) -> None:
+        """A job is stored: say what came of it."""
+        if self._run is not None:
+            self._bars.remove_task(self._run)
+            self._run = None
+        if self._grid is not None:
+            self._bars.advance(self._grid)
+        record = stored.record
+        if record.status == "failed":
+            self._console.print(f"[red]failed[/] {job.title}: {record.error}", highlight=False, soft_wrap=True)
+            self._console.print(f"       the whole story: {stored.folder / 'log.txt'}", highlight=False, soft_wrap=True)
+        elif not reused:
+            error = record.scores.get("mean")
+            figure = "" if error is None else f"{error:.3f} px"
+            seconds = record.fit_seconds or 0.0
+            self._console.print(f"{job.title}: {figure}, fitted in {seconds:.1f} s", highlight=False, soft_wrap=True)

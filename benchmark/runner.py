@@ -1,0 +1,353 @@
+"""From a plan to stored runs: fit on train, answer the test images, score, store. One key is never run twice.
+
+A plan is a grid of detectors x training sizes x seeds on one task and one data set. Its runs are independent: a
+detector that fails costs its own row, and an interruption leaves every finished run intact.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from benchmark import environment as env
+from benchmark.detector import Budget, Detector, HistoryRow
+from benchmark.registry import Spec, resolve
+from benchmark.scoring import score
+from benchmark.store import Recipe, Record, Store, Stored
+from benchmark.structures import FloatArray, Image, KeypointDataset, Prediction, Predictions, Truth, UserError
+
+ORACLE_EXACT = 0.999
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fit of a run: learn from ``train`` and ``val``, answer ``test``. Out-of-fold runs have one a fold."""
+
+    train: KeypointDataset
+    val: KeypointDataset
+    test: KeypointDataset
+
+
+class Material(Protocol):
+    """What the runner needs of a loaded data set; ``datasets.load`` makes it."""
+
+    task: str
+    version: int
+    data: str
+    digest: str
+    n_train: int
+    folds: int
+    truth: Truth
+
+    def parts(self, n: int, seed: int) -> Iterator[Part]:
+        """The fits of a run on ``n`` training images (nested in n, the same for every detector of a seed)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to make: a detector, a training size and a seed."""
+
+    spec: Spec
+    recipe: Recipe
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """How a person would call it."""
+        return f"{self.spec.name} seed {self.seed}" + (f" n{self.recipe.n_train}")
+
+
+class Watcher:
+    """Is told how a plan goes. This one says nothing; the command line has one that draws bars."""
+
+    def planned(self, jobs: Sequence[Job]) -> None:
+        """The whole plan, before it starts."""
+
+    def started(self, job: Job) -> None:
+        """A job starts to run."""
+
+    def progress(self, fraction: float, text: str) -> None:
+        """The running job is this far (0 to 1)."""
+
+    def finished(self, job: Job, stored: Stored, *, reused: bool) -> None:
+        """A job is stored, now (``reused`` False) or earlier."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, checked in full before anything runs."""
+
+    material: Material
+    jobs: tuple[Job, ...]
+    budget: Budget
+    device: str
+    threads: int
+    save_weights: bool = False
+    overwrite: bool = False
+    detectors: tuple[str, ...] = field(default=())
+
+
+def plan(
+    material: Material,
+    detectors: Sequence[str],
+    *,
+    seeds: Sequence[int] = (0,),
+    sizes: Sequence[int] = (),
+    budget: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    overwrite: bool = False,
+    save_weights: bool = False,
+) -> Plan:
+    """Resolve every name and check every setting, before the first second of computing is spent. Raises UserError."""
+    spent = Budget.parse(budget)
+    where = env.device(device)
+    workers = threads or env.cores()
+    if threads is not None and threads < 1:
+        raise UserError(f"threads {threads}: give at least 1")
+    for n in sizes:
+        if not 1 <= n <= material.n_train:
+            raise UserError(f"n {n}: {material.data} has {material.n_train} training images, so give 1 to {material.n_train}")
+    specs = [resolve(text) for text in detectors]
+    for spec in specs:
+        spec.build()  # a refused parameter shows now, not after an hour
+        if spec.cls.card.instances == "one" and not material.truth.single:
+            raise UserError(
+                f"detector {spec.name!r} answers one instance an image and {material.data} has several or none: "
+                "choose one for many (python -m benchmark list detectors)"
+            )
+    jobs: dict[str, Job] = {}
+    for spec in specs:
+        for n in sizes or (material.n_train,):
+            recipe = Recipe(
+                task=material.task,
+                version=material.version,
+                data=material.data,
+                data_digest=material.digest,
+                folds=material.folds,
+                n_train=n,
+                detector=spec.name,
+                target=f"{spec.cls.__module__}:{spec.cls.__qualname__}",
+                parameters=dict(spec.values),
+                source=spec.source,
+                budget=str(spent),
+                device=where,
+                threads=workers,
+            )
+            for seed in seeds:
+                jobs.setdefault(recipe.key(seed), Job(spec, recipe, seed))
+    return Plan(material, tuple(jobs.values()), spent, where, workers, save_weights, overwrite, tuple(detectors))
+
+
+def execute(todo: Plan, store: Store, watcher: Watcher | None = None) -> list[Stored]:
+    """Run what is not stored yet, in the plan's order; returns every stored run of the plan, failed ones included."""
+    watch = watcher or Watcher()
+    watch.planned(todo.jobs)
+    done = []
+    for job in todo.jobs:
+        earlier = None if todo.overwrite else store.find(job.recipe, job.seed)
+        wants_weights = todo.save_weights and earlier is not None and not (earlier.folder / "weights.safetensors").is_file()
+        if earlier is not None and earlier.record.status == "finished" and not wants_weights:
+            watch.finished(job, earlier, reused=True)
+            done.append(earlier)
+            continue
+        watch.started(job)
+        stored = run_job(job, todo, store, watch)
+        watch.finished(job, stored, reused=False)
+        done.append(stored)
+    return done
+
+
+def run_job(job: Job, todo: Plan, store: Store, watch: Watcher) -> Stored:
+    """Fit, predict, score and store one job. Whatever the detector raises becomes a failed record with its traceback."""
+    truth = todo.material.truth
+    card = job.spec.cls.card
+    record = Record(
+        status="failed",
+        key=job.recipe.key(job.seed),
+        recipe=job.recipe,
+        seed=job.seed,
+        truth=store.put_truth(truth),
+        line=job.spec.entry.line or next(iter((job.spec.cls.__doc__ or "").strip().splitlines()), ""),
+        source=card.source,
+        scored=card.scores,
+        reference=card.reference,
+        rule_structured=card.rule_structured,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        environment=env.environment(),
+    )
+    try:
+        with _threads(todo.threads):
+            outcome = _run_parts(job, todo, watch)
+    except Exception as error:
+        words = " ".join(str(error).split())
+        record.error = words if isinstance(error, UserError) else f"{type(error).__name__}: {words}"
+        return store.write(record, log=traceback.format_exc())
+    record = record.model_copy(update={**outcome.facts, "status": "finished"})
+    record.scores = score(truth, outcome.predictions, has_scores=card.scores).as_dict()
+    if outcome.untrained is not None:
+        before = score(truth, outcome.untrained, has_scores=card.scores).as_dict()
+        record.untrained = {name: before[name] for name in ("mean", "exact") if before[name] is not None}
+    log = f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
+    return store.write(
+        record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
+    )
+
+
+@dataclass
+class _Outcome:
+    predictions: Predictions
+    untrained: Predictions | None
+    history: list[HistoryRow]
+    weights: dict[str, Any] | None
+    facts: dict[str, Any]
+
+
+def _run_parts(job: Job, todo: Plan, watch: Watcher) -> _Outcome:
+    """Every fit of a run (one, or one a fold), and their answers together."""
+    answers, before = [], []
+    history: list[HistoryRow] = []
+    weights: dict[str, Any] | None = None
+    fit_seconds = predict_seconds = 0.0
+    oracle = True
+    count = 0
+    folds = max(1, todo.material.folds)
+    for i, part in enumerate(todo.material.parts(job.recipe.n_train, job.seed)):
+        train, val = _frozen(part.train), _frozen(part.val)
+        images = _frozen(part.test).images
+        detector = _fresh(job, todo)
+        detector.progress = lambda fraction, text, i=i: watch.progress((i + fraction) / folds, text)
+        if detector.card.untrained:
+            ignorant = _fresh(job, todo)
+            ignorant.fit(train, val, seed=job.seed, budget=Budget(epochs=0))
+            before.append(answer(ignorant, part.test.truth, images))
+        started = time.perf_counter()
+        rows = detector.fit(train, val, seed=job.seed, budget=todo.budget) or []
+        fit_seconds += time.perf_counter() - started
+        watch.progress((i + 1) / folds, "predicting")
+        started = time.perf_counter()
+        answers.append(answer(detector, part.test.truth, images))
+        predict_seconds += time.perf_counter() - started
+        history += [{"fold": float(i), **row} for row in rows] if todo.material.folds else list(rows)
+        oracle = oracle and holds_the_answer(detector, train)
+        count = detector.weights or 0
+        if todo.save_weights and not todo.material.folds:
+            weights = dict(detector.state())
+    facts = {
+        "fit_seconds": fit_seconds,
+        "predict_ms": 1000 * predict_seconds / max(1, len(todo.material.truth)),
+        "oracle": oracle,
+        "weights": count or None,
+    }
+    return _Outcome(_joined(answers), _joined(before) if before else None, history, weights, facts)
+
+
+def _fresh(job: Job, todo: Plan) -> Detector:
+    detector = job.spec.build()
+    detector.device = todo.device
+    return detector
+
+
+def answer(detector: Detector, truth: Truth, images: Sequence[Image]) -> Predictions:
+    """What the detector says of the test images, checked: shapes (N, K, 2), every number finite.
+
+    ``truth`` gives ids and K alone; a detector sees nothing of it. Raises ValueError where an answer is not one.
+    """
+    said = detector.predict(images)
+    n, k = len(images), len(truth.names)
+    if isinstance(said, np.ndarray):
+        if said.shape != (n, k, 2):
+            raise ValueError(f"predict answered an array of shape {said.shape} where {(n, k, 2)} was expected")
+        said = [Prediction(points[None], np.ones(1)) for points in np.asarray(said, dtype=np.float64)]
+    if len(said) != n:
+        raise ValueError(f"predict answered {len(said)} images where {n} were asked")
+    ids: list[int] = []
+    points: list[FloatArray] = [np.zeros((0, k, 2))]
+    scores: list[FloatArray] = [np.zeros(0)]
+    for image_id, prediction in zip(truth.image_ids.tolist(), said):
+        found = np.asarray(prediction.keypoints, dtype=np.float64).reshape(-1, k, 2)
+        confidence = np.asarray(prediction.scores, dtype=np.float64).reshape(-1)
+        if len(found) != len(confidence):
+            raise ValueError(f"image {image_id}: {len(found)} instances but {len(confidence)} scores")
+        if not (np.isfinite(found).all() and np.isfinite(confidence).all()):
+            raise ValueError(f"image {image_id}: the answer holds a value that is not finite")
+        ids += [image_id] * len(found)
+        points.append(found)
+        scores.append(confidence)
+    return Predictions(np.array(ids, dtype=np.int64), np.concatenate(points), np.concatenate(scores))
+
+
+def holds_the_answer(detector: Detector, train: KeypointDataset) -> bool:
+    """Whether a linear fit on the detector's hand-made inputs is at least 99.9 % exact on train: *oracle features*."""
+    features = detector.handmade_features(train.images)
+    spacing = train.truth.spacing
+    if features is None or spacing is None or not train.truth.single or np.isnan(spacing).all():
+        return False
+    inputs = np.column_stack([features, np.ones(len(features))])
+    target = train.points.reshape(len(train), -1)
+    fitted, *_ = np.linalg.lstsq(inputs, target, rcond=None)
+    error = np.abs(inputs @ fitted - target).reshape(train.points.shape)
+    lattice = ~np.isnan(spacing)
+    right = (error[:, lattice] < spacing[lattice, None] / 2).all(axis=(1, 2))
+    return bool(right.mean() >= ORACLE_EXACT)
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    """The answers of all folds, in the order of the image ids."""
+    ids = np.concatenate([p.image_ids for p in parts])
+    order = np.argsort(ids, kind="stable")
+    return Predictions(
+        ids[order],
+        np.concatenate([p.keypoints for p in parts])[order],
+        np.concatenate([p.scores for p in parts])[order],
+    )
+
+
+def _frozen(data: KeypointDataset) -> KeypointDataset:
+    """The same data with images that cannot be written to: no detector changes what the next one sees."""
+    images = data.images
+    if not isinstance(images, np.ndarray):
+        images = [image.view() for image in images]
+        for image in images:
+            image.flags.writeable = False
+        return KeypointDataset(images, data.truth)
+    images = images.view()
+    images.flags.writeable = False
+    return KeypointDataset(images, data.truth)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Run with this many threads in every numeric library: the count changes results, so it is set and keyed."""
+    from threadpoolctl import threadpool_limits
+
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    if torch:
+        torch.set_num_threads(count)
+    if cv2 := sys.modules.get("cv2"):
+        cv2.setNumThreads(count)
+    try:
+        with threadpool_limits(limits=count):
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
+
+
+def results_folder(path: str | Path) -> Path:
+    """The folder of results as a path; UserError where something else is in its place."""
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"results {folder}: is a file; name a folder")
+    return folder
