@@ -1,0 +1,140 @@
+"""What is read from disk is checked once, at the door: JSON text, records, and their columns of numbers.
+
+Columns are checked as a whole, in C; only when something is wrong are they walked through, to name the entry. Entries
+are counted from 0, as in the file's own lists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.structures import FloatArray, IntArray, UserError
+
+FAR = 1e9  # px: no coordinate, box or area root is larger, so squares stay finite with room to spare
+Record = dict[str, Any]
+Where = Callable[[int], str]
+
+
+def read_json(path: Path | str) -> Any:
+    """The JSON document at ``path``. UserError where it cannot be read or is not JSON."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text (byte {error.start}); give a JSON file") from error
+    except ValueError as error:  # a name with a NUL in it
+        raise UserError(f"{path!r}: is not a file name ({error})") from error
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: line {error.lineno} column {error.colno}: is not JSON ({error.msg}); is the file whole?"
+        ) from error
+    except ValueError as error:  # a whole number of thousands of digits
+        raise UserError(f"{path}: is not JSON this program reads ({error})") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: is nested too deeply to be a COCO file") from error
+
+
+def records(value: Any, where: str) -> list[Record]:
+    """``value`` if it is a list of objects. UserError naming ``where`` and the entry otherwise."""
+    if type(value) is not list:
+        raise UserError(f"{where}: is {kind(value)} where a list was expected")
+    for i, row in enumerate(value):
+        if type(row) is not dict:
+            raise UserError(f"{where}: entry {i} is {kind(row)} where an object was expected")
+    return value
+
+
+def column(rows: Sequence[Record], key: str, where: Where) -> list[Any]:
+    """The values of ``key`` in every record. UserError naming the first record without it."""
+    try:
+        return [row[key] for row in rows]
+    except KeyError:
+        i = next(i for i, row in enumerate(rows) if key not in row)
+        raise UserError(f"{where(i)}: has no {key!r}") from None
+
+
+def whole_numbers(values: Sequence[Any], key: str, where: Where, low: int, high: int) -> IntArray:
+    """(n,) int64 from values that must be whole numbers from ``low`` to ``high`` (no floats, no booleans)."""
+    if set(map(type, values)) <= {int}:
+        try:
+            array = np.array(values, dtype=np.int64)
+        except OverflowError:
+            array = np.array([low - 1])
+        if ((array >= low) & (array <= high)).all():
+            return array
+    i, bad = next((i, v) for i, v in enumerate(values) if type(v) is not int or not low <= v <= high)
+    raise UserError(f"{where(i)}: {key!r} is {shown(bad)} where a whole number from {low} to {high} was expected")
+
+
+def real_numbers(
+    values: Sequence[Any], key: str, where: Where, *, low: float = -FAR, high: float = FAR, above: bool = False
+) -> FloatArray:
+    """(n,) float64 from values that must be finite numbers from ``low`` (or above it) to ``high``."""
+    if set(map(type, values)) <= {int, float}:
+        try:
+            array = np.array(values, dtype=np.float64)
+        except OverflowError:
+            array = np.array([np.nan])
+        if ((array > low if above else array >= low) & (array <= high)).all():
+            return array
+    for i, value in enumerate(values):
+        if problem := not_real(value, low, high, above):
+            raise UserError(f"{where(i)}: {key!r} {problem}")
+    raise AssertionError("a column was refused and each of its values accepted")
+
+
+def not_real(value: Any, low: float, high: float, above: bool = False) -> str:
+    """What is wrong with a value that should be a finite number in range, in words; "" where nothing is."""
+    if type(value) not in (int, float) or value != value or value in (np.inf, -np.inf):
+        return f"is {shown(value)} where a finite number was expected"
+    if value > high or value < low or (above and value == low):
+        return f"is {shown(value)}, out of range: expected {'above' if above else 'from'} {low:g} to {high:g}"
+    return ""
+
+
+def tables(values: Sequence[Any], width: int, key: str, where: Where, meaning: str) -> FloatArray:
+    """(n, width) float64 from lists that must hold ``width`` finite numbers each; ``meaning`` says what they are."""
+    if set(map(type, values)) <= {list} and set(map(len, values)) <= {width}:
+        flat = list(chain.from_iterable(values))
+        if set(map(type, flat)) <= {int, float}:
+            try:
+                array = np.array(flat, dtype=np.float64).reshape(-1, width)
+            except OverflowError:
+                array = np.full((1, width), np.nan)
+            if (np.abs(array) <= FAR).all():
+                return array
+    for i, row in enumerate(values):
+        if type(row) is not list:
+            raise UserError(
+                f"{where(i)}: {key!r} is {kind(row)} where a list of {width} numbers ({meaning}) was expected"
+            )
+        if len(row) != width:
+            raise UserError(f"{where(i)}: {key!r} has {len(row)} numbers where {width} ({meaning}) were expected")
+        for j, value in enumerate(row):
+            if problem := not_real(value, -FAR, FAR):
+                raise UserError(f"{where(i)}: {key}[{j}] {problem}")
+    raise AssertionError("a table was refused and each of its values accepted")
+
+
+def kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    if value is None:
+        return "null"
+    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), type(value).__name__)
+
+
+def shown(value: Any) -> str:
+    """A JSON value as an error shows it: on one line, and short."""
+    if type(value) is int and value.bit_length() > 200:
+        return f"a number of about {int(value.bit_length() * 0.30103)} digits"
+    return json.dumps(value)[:60] if type(value) not in (dict, list) else kind(value)
