@@ -1,0 +1,79 @@
+"""Registering a detector is enough to have it tested: the conformance check over the whole registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+
+import pytest
+
+from benchmark.check import check, clean_process
+from benchmark.registry import entries
+
+BROKEN = '''
+import numpy as np
+from benchmark import Detector, register
+
+class Base(Detector):
+    def fit(self, train, val, *, seed, budget):
+        self.k = len(train.truth.names)
+        self.point = train.points.mean(axis=0)
+
+    def predict(self, images):
+        return np.repeat(self.point[None], len(images), axis=0)
+
+    def state(self):
+        return {{"point": self.point}}
+
+    def restore(self, state):
+        self.point = state["point"]
+
+@register("broken-{name}")
+class Broken(Base):
+{body}
+'''
+FLAWS = {
+    "nan": ("    def predict(self, images):\n        return np.full((len(images), self.k, 2), np.nan)", 0),
+    "shape": ("    def predict(self, images):\n        return np.zeros((len(images), 2))", 0),
+    "mutates": (
+        "    def predict(self, images):\n        images[0][0, 0] ^= 255\n        return super().predict(images)",
+        0,
+    ),
+    "random": (
+        "    def predict(self, images):\n        return np.random.default_rng().normal(size=(len(images), self.k, 2))",
+        1,
+    ),
+    "square": (
+        "    def fit(self, train, val, *, seed, budget):\n"
+        "        assert train.images[0].shape == (28, 28)\n        super().fit(train, val, seed=seed, budget=budget)",
+        2,
+    ),
+    "many": (
+        "    def fit(self, train, val, *, seed, budget):\n"
+        "        assert len(train) > 1\n        super().fit(train, val, seed=seed, budget=budget)",
+        3,
+    ),
+    "forgets": ("    def state(self):\n        return {'point': self.point * 0}", 4),
+}
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Executor]:
+    with clean_process() as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("name", sorted(entries()))
+def test_conforms(name: str, elsewhere: Executor) -> None:
+    assert not [f"{s.name}: {s.problem}" for s in check(name, elsewhere) if s.problem]
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_the_check_finds_each_flaw(flaw: str, elsewhere: Executor, tmp_path: Path) -> None:
+    body, at = FLAWS[flaw]
+    path = tmp_path / f"{flaw}.py"
+    path.write_text(BROKEN.format(name=flaw, body=body))
+    steps = check(str(path), elsewhere)
+    assert steps[at].problem
+    assert not any(step.problem for step in steps[:at])
