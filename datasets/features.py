@@ -50,12 +50,13 @@ def grey(images: Images) -> Image:
     stacked = images if isinstance(images, np.ndarray) else stack_images(images)
     if stacked.ndim == 3:
         return stacked
-    return np.ceil(stacked[..., :3] @ np.array([0.299, 0.587, 0.114]) - 1e-9).astype(np.uint8)
+    luma: FloatArray = stacked[..., :3] @ np.array([0.299, 0.587, 0.114])
+    return np.ceil(luma - 1e-9).astype(np.uint8)
 
 
 def ink(images: Images, threshold: int = 0) -> NDArray[np.bool_]:
     """(N, H, W) bool: where a pixel is brighter than ``threshold``."""
-    return grey(images) > threshold
+    return np.asarray(grey(images) > threshold)
 
 
 def _first_last(line: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -70,8 +71,8 @@ def extrema(images: Images, threshold: int = 0) -> FloatArray:
     if n == 0:
         return np.zeros((0, len(EXTREMA)))
     at = np.arange(n)
-    x_left, x_right = _first_last(mask.any(axis=1))
-    y_top, y_bottom = _first_last(mask.any(axis=2))
+    x_left, x_right = _first_last(np.logical_or.reduce(mask, axis=1))
+    y_top, y_bottom = _first_last(np.logical_or.reduce(mask, axis=2))
     found = (
         (x_left, x_right),
         (y_top, y_bottom),
@@ -82,7 +83,8 @@ def extrema(images: Images, threshold: int = 0) -> FloatArray:
     )
     values = np.stack([v for pair in found for v in pair], axis=1).astype(np.float64)
     middle = [(width - 1) / 2 if name.startswith("x") else (height - 1) / 2 for name in EXTREMA]
-    return np.where(mask.any(axis=(1, 2))[:, None], values, np.array(middle))
+    inked = np.logical_or.reduce(mask, axis=(1, 2))
+    return np.where(inked[:, None], values, np.array(middle))
 
 
 def _pairs(x_from: Sequence[str], y_from: Sequence[str]) -> list[tuple[str, str]]:
@@ -132,9 +134,9 @@ def random_columns(images: Images, count: int, seed: int = 0) -> FloatArray:
     numbers whichever images stand beside it."""
     rows = []
     for image in images:
-        digest = hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16, salt=seed.to_bytes(8, "little"))
-        rows.append(np.random.default_rng(int.from_bytes(digest.digest(), "little")).random(count))
-    return np.array(rows, dtype=np.float64).reshape(len(rows), count)
+        stream = hashlib.shake_256(f"{seed}".encode() + np.ascontiguousarray(image).tobytes())
+        rows.append(np.frombuffer(stream.digest(8 * count), dtype="<u8") >> np.uint64(11))
+    return np.array(rows, dtype=np.float64).reshape(len(rows), count) * 2.0**-53
 
 
 PLAIN = ("pix", "max", "min", "mm", "mm2", *POINTS, "hog")
