@@ -13,7 +13,7 @@ from benchmark.store import Store, Stored
 if TYPE_CHECKING:
     import pandas as pd
 
-    from datasets.load import Splits
+    from datasets.material import Material
 
 
 def run(
@@ -96,8 +96,9 @@ def run_plan(
     return execute(todo, store, watcher)
 
 
-def open_data(task: str | None, data: str, *, split: int, folds: int, results: Path) -> Splits:
+def open_data(task: str | None, data: str, *, split: int, folds: int, results: Path) -> Material:
     """The data set of a run, exported once as a COCO folder under ``results/_data`` and read from there."""
     from datasets.load import load
+    from datasets.material import Material
 
-    return load(task, data, split=split, folds=folds, root=results / "_data")
+    return Material(load(task, data, split=split, root=results / "_data"), folds)

@@ -253,7 +253,9 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
 
 
 def _checked(found: Any, name: str, origin: str) -> type[Detector]:
-    if not (isinstance(found, type) and callable(getattr(found, "fit", None)) and callable(getattr(found, "predict", 0))):
+    if not (
+        isinstance(found, type) and callable(getattr(found, "fit", None)) and callable(getattr(found, "predict", 0))
+    ):
         raise UserError(f"detector {name!r} ({origin}) is not a class with fit and predict: {found!r}")
     return found
 

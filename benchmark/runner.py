@@ -23,22 +23,13 @@ from benchmark.detector import Budget, Detector, HistoryRow
 from benchmark.registry import Spec, resolve
 from benchmark.scoring import score
 from benchmark.store import Recipe, Record, Store, Stored
-from benchmark.structures import FloatArray, Image, KeypointDataset, Prediction, Predictions, Truth, UserError
+from benchmark.structures import FloatArray, Image, KeypointDataset, Part, Prediction, Predictions, Truth, UserError
 
 ORACLE_EXACT = 0.999
 
 
-@dataclass(frozen=True)
-class Part:
-    """One fit of a run: learn from ``train`` and ``val``, answer ``test``. Out-of-fold runs have one a fold."""
-
-    train: KeypointDataset
-    val: KeypointDataset
-    test: KeypointDataset
-
-
 class Material(Protocol):
-    """What the runner needs of a loaded data set; ``datasets.load`` makes it."""
+    """What the runner needs of a loaded data set; ``datasets.material`` makes it."""
 
     task: str
     version: int
@@ -117,7 +108,9 @@ def plan(
         raise UserError(f"threads {threads}: give at least 1")
     for n in sizes:
         if not 1 <= n <= material.n_train:
-            raise UserError(f"n {n}: {material.data} has {material.n_train} training images, so give 1 to {material.n_train}")
+            raise UserError(
+                f"n {n}: {material.data} has {material.n_train} training images, so give 1 to {material.n_train}"
+            )
     specs = [resolve(text) for text in detectors]
     for spec in specs:
         spec.build()  # a refused parameter shows now, not after an hour
@@ -156,7 +149,9 @@ def execute(todo: Plan, store: Store, watcher: Watcher | None = None) -> list[St
     done = []
     for job in todo.jobs:
         earlier = None if todo.overwrite else store.find(job.recipe, job.seed)
-        wants_weights = todo.save_weights and earlier is not None and not (earlier.folder / "weights.safetensors").is_file()
+        wants_weights = (
+            todo.save_weights and earlier is not None and not (earlier.folder / "weights.safetensors").is_file()
+        )
         if earlier is not None and earlier.record.status == "finished" and not wants_weights:
             watch.finished(job, earlier, reused=True)
             done.append(earlier)

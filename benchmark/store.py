@@ -83,7 +83,9 @@ class Record(BaseModel):
     fit_seconds: float | None = None
     predict_ms: float | None = Field(None, description="milliseconds an image")
     weights: int | None = Field(None, description="number of learned parameters")
-    untrained: dict[str, float] = Field(default_factory=dict, description="scores before any training, where it reports them")
+    untrained: dict[str, float] = Field(
+        default_factory=dict, description="scores before any training, where it reports them"
+    )
     scores: dict[str, Any] = Field(default_factory=dict)
     error: str = ""
     created: str = ""
@@ -106,7 +108,7 @@ class Stored:
     @cached_property
     def predictions(self) -> Predictions:
         """What it answered."""
-        return read_predictions(self.folder / "predictions.json", self.truth)
+        return read_predictions(self.folder / "predictions.json", self.truth, allow_empty=True)
 
     @property
     def history(self) -> list[dict[str, str]]:
@@ -152,9 +154,7 @@ class Store:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise UserError(
-                f"{path}: {where}: {first['msg']}; delete the folder and run it again"
-            ) from error
+            raise UserError(f"{path}: {where}: {first['msg']}; delete the folder and run it again") from error
 
     def runs(self) -> Iterator[Stored]:
         """Every stored run, in the order of its path. Folders being written, and those beginning with '_', are not runs."""

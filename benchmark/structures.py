@@ -182,6 +182,15 @@ class KeypointDataset:
         return stack_images(self.images)
 
 
+@dataclass(frozen=True)
+class Part:
+    """One fit of a run: learn from ``train`` and ``val``, answer ``test``. Out-of-fold runs have one a fold."""
+
+    train: KeypointDataset
+    val: KeypointDataset
+    test: KeypointDataset
+
+
 class Picked(Sequence[Image]):
     """Some images of a sequence, by position, without decoding the others."""
 

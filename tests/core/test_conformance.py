@@ -11,7 +11,7 @@ import pytest
 from benchmark.check import check, clean_process
 from benchmark.registry import entries
 
-BROKEN = '''
+BROKEN = """
 import numpy as np
 from benchmark import Detector, register
 
@@ -32,7 +32,7 @@ class Base(Detector):
 @register("broken-{name}")
 class Broken(Base):
 {body}
-'''
+"""
 FLAWS = {
     "nan": ("    def predict(self, images):\n        return np.full((len(images), self.k, 2), np.nan)", 0),
     "shape": ("    def predict(self, images):\n        return np.zeros((len(images), 2))", 0),

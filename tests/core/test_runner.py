@@ -13,9 +13,9 @@ import pytest
 from benchmark import UserError
 from benchmark.check import rectangles
 from benchmark.detector import Budget, Detector
-from benchmark.runner import Part, Watcher, execute, holds_the_answer, plan
+from benchmark.runner import Watcher, execute, holds_the_answer, plan
 from benchmark.store import Store, Stored
-from benchmark.structures import KeypointDataset, Truth
+from benchmark.structures import KeypointDataset, Part, Truth
 
 COUNTS = '''
 import numpy as np
@@ -140,9 +140,12 @@ def test_whatever_decides_the_outcome_changes_the_key(tmp_path: Path, counting: 
         Path(counting).write_text(Path(counting).read_text() + "\n# another version\n")
     if change == "data":
         data.digest = "1" * 16
-    settings |= {"seed": {"seeds": (1,)}, "n": {"sizes": (5,)}, "budget": {"budget": "3"}, "threads": {"threads": 2}}.get(
-        change, {}
-    )
+    settings |= {
+        "seed": {"seeds": (1,)},
+        "n": {"sizes": (5,)},
+        "budget": {"budget": "3"},
+        "threads": {"threads": 2},
+    }.get(change, {})
     after = plan(data, [counting], **settings).jobs[0]  # type: ignore[arg-type]
     assert after.recipe.key(after.seed) != before.recipe.key(before.seed)
 

@@ -1,47 +1,39 @@
-"""The command line. It opens the doors to every room, and turns a user's mistake into one line and exit code 2."""
+"""Commands that make runs and show them: run, list, export, leaderboard, show."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmark.cli.options import (
+    AsJson,
+    BoardData,
+    BoardTask,
+    DataName,
+    Results,
+    Split,
+    TaskName,
+    console_for,
+    open_store,
+)
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from benchmark.store import Store
-    from leaderboard.board import Board
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Which way of finding a point works, how sure are we, and what does it cost?",
-    epilog="Example: python -m benchmark run --detector keypointrcnn --detector forest --seeds 3",
-)
-
-Results = Annotated[Path, typer.Option("--results", help="Folder of results.", envvar="KEYPOINT_RESULTS")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
-TaskName = Annotated[str | None, typer.Option("--task", help="Task card (see: list tasks); default topleft.")]
-DataName = Annotated[str, typer.Option("--data", help="tiny, mnist5k, mnist, or the path of a COCO keypoint folder.")]
-Split = Annotated[int, typer.Option("--split", min=0, help="Which split: 0 for development, others for publishing.")]
-BoardTask = Annotated[str | None, typer.Option("--task", help="Only boards of this task.")]
-BoardData = Annotated[str | None, typer.Option("--data", help="Only boards of this data set.")]
+app = typer.Typer()
 
 
 @app.command(epilog="Example: python -m benchmark run --detector forest:features=pix+max --detector net3 --seeds 3")
 def run(
     detector: Annotated[
         list[str] | None,
-        typer.Option("--detector", "-d", help="name, name:key=value,..., ./file.py or package.module:Class; repeatable."),
+        typer.Option(
+            "--detector", "-d", help="name, name:key=value,..., ./file.py or package.module:Class; repeatable."
+        ),
     ] = None,
     suite: Annotated[str | None, typer.Option("--suite", help="A named set of detectors (see: list suites).")] = None,
     task: TaskName = None,
@@ -50,12 +42,16 @@ def run(
     n: Annotated[list[int] | None, typer.Option("--n", min=1, help="Training images (nested); repeatable.")] = None,
     split: Split = 0,
     folds: Annotated[int, typer.Option("--folds", min=0, help="Out-of-fold predictions over all images.")] = 0,
-    budget: Annotated[str | None, typer.Option("--budget", help="20 (epochs), 60s or 500steps; default: recipes.")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="20 (epochs), 60s or 500steps; default: recipes.")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads; part of a run's key.")] = None,
     results: Results = Path("results"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again what is stored already.")] = False,
-    save_weights: Annotated[bool, typer.Option("--save-weights", help="Store the fitted weights (safetensors).")] = False,
+    save_weights: Annotated[
+        bool, typer.Option("--save-weights", help="Store the fitted weights (safetensors).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit detectors, score them on the test images, and print the leaderboard. Finished runs are reused."""
@@ -66,7 +62,7 @@ def run(
     chosen = list(detector or ())
     if suite is not None or not chosen:
         chosen += members(suite or "default")
-    with Bars(_console(stderr=True)) as bars:
+    with Bars(console_for(stderr=True)) as bars:
         done = run_plan(
             chosen,
             task=task,
@@ -107,7 +103,7 @@ def list_names(
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    _console().print(table)
+    console_for().print(table)
 
 
 @app.command(epilog="Example: python -m benchmark export --task topleft --data tiny --out my-folder")
@@ -121,7 +117,7 @@ def export(
     from datasets.load import export as write
 
     card = write(task, data, out, split=split)
-    _console().print(f"{out}: {card}", highlight=False, soft_wrap=True)
+    console_for().print(f"{out}: {card}", highlight=False, soft_wrap=True)
 
 
 @app.command("leaderboard", epilog="Example: python -m benchmark leaderboard --task topleft --json")
@@ -129,7 +125,7 @@ def leaderboard_command(
     task: BoardTask = None, data: BoardData = None, results: Results = Path("results"), as_json: AsJson = False
 ) -> None:
     """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them."""
-    _publish(_open_store(results), task, data, as_json)
+    _publish(open_store(results), task, data, as_json)
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
@@ -148,13 +144,13 @@ def show(
     from leaderboard.board import find_run
     from leaderboard.sheet import contact_sheet
 
-    store = _open_store(results)
+    store = open_store(results)
     material = open_data(task, data, split=split, folds=folds, results=store.root)
     stored = find_run(store, detector, material.task, material.data, seed)
     path = out or stored.folder / "sheet.png"
     title = f"{detector} on {material.task}/{material.data}, seed {stored.record.seed}"
     contact_sheet(material.images, stored.truth, stored.predictions, path, title=title)
-    _console().print(str(path), highlight=False, soft_wrap=True)
+    console_for().print(str(path), highlight=False, soft_wrap=True)
 
 
 def _publish(store: Store, task: str | None, data: str | None, as_json: bool) -> None:
@@ -170,7 +166,7 @@ def _publish(store: Store, task: str | None, data: str | None, as_json: bool) ->
         return
     if not shown:
         raise UserError(f"{store.root}: holds no run of task {task or 'any'} on data {data or 'any'}")
-    console = _console()
+    console = console_for()
     for board in shown:
         render(board, console)
 
@@ -202,34 +198,3 @@ def _offer(offers: list[Any]) -> str:
     if len(offers) > 1:
         return "offered twice, so refused: by " + " and by ".join(e.origin for e in offers)
     return str(offers[0].problem or offers[0].line)
-
-
-def _open_store(results: Path) -> Store:
-    from benchmark.runner import results_folder
-    from benchmark.store import Store
-
-    if not results.exists():
-        raise UserError(f"results {results}: there is no such folder; make a run first (python -m benchmark run)")
-    return Store(results_folder(results))
-
-
-def _console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; in a log file or a pipe as wide as the table, where no width is given."""
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else 160
-    return Console(stderr=stderr, width=width)
-
-
-def main() -> NoReturn:
-    """Run the command line; a UserError is one line and exit code 2, an interruption one line and 130."""
-    try:
-        app(standalone_mode=True)
-    except UserError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted: every finished run is kept, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(0)

@@ -1,0 +1,72 @@
+"""Commands that weigh results: score (any tool's predictions), compare (two rows), audit (all that is stored)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.options import AsJson, BoardTask, Results, console_for, open_store
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: python -m benchmark score --predictions theirs.json --truth results/_data/topleft@1-tiny")
+def score(
+    predictions: Annotated[Path, typer.Option("--predictions", help="A COCO keypoint results file of any tool.")],
+    truth: Annotated[
+        Path, typer.Option("--truth", help="COCO keypoint annotations: a file, or a folder (its test split).")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Put it on the board under this name, marked external.")
+    ] = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Score predictions made by any tool, with the same table, intervals and error taxonomy as our own."""
+    from leaderboard.external import report, score_files, store_external
+
+    scored = score_files(predictions, truth)
+    if name is not None:
+        store_external(scored, name, results)
+    if as_json:
+        print(json.dumps(scored.as_dict(), allow_nan=False))
+    else:
+        report(scored, console_for())
+
+
+@app.command(epilog="Example: python -m benchmark compare heatmap extrema --task topleft")
+def compare(
+    a: Annotated[str, typer.Argument(help="A row of the board.")],
+    b: Annotated[str, typer.Argument(help="Another row of the same board.")],
+    task: BoardTask = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="The board's data; needed where there are several.")
+    ] = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Compare two rows on the same images and seeds: difference, interval, p value, the images that decide it."""
+    from leaderboard.compare import compare as weigh
+
+    found = weigh(open_store(results), a, b, task, data)
+    if as_json:
+        print(json.dumps(found.as_dict(), allow_nan=False))
+    else:
+        found.render(console_for())
+
+
+@app.command(epilog="Example: python -m benchmark audit --results results")
+def audit(results: Results = Path("results"), as_json: AsJson = False) -> None:
+    """Check everything stored: identities between metrics, one truth a board, no test image in train, re-scoring."""
+    from leaderboard.audit import audit as inspect
+
+    report = inspect(open_store(results))
+    if as_json:
+        print(json.dumps(report.as_dict(), allow_nan=False))
+    else:
+        report.render(console_for())
+    if report.failed:
+        raise typer.Exit(1)

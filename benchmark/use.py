@@ -1,0 +1,105 @@
+"""A fitted detector on new images: from a run's saved weights to a COCO results file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark import environment as env
+from benchmark.detector import Detector
+from benchmark.registry import Entry, Spec
+from benchmark.runner import answer
+from benchmark.scoring.results_file import write_predictions
+from benchmark.store import Store
+from benchmark.structures import Image, Truth, UserError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+def restored(folder: Path, device: str = "auto") -> tuple[Detector, Truth]:
+    """The fitted detector of a run's folder, and the truth it was scored on. UserError where weights are missing."""
+    stored = Store(_root_of(folder)).read(folder)
+    path = folder / "weights.safetensors"
+    if not path.is_file():
+        raise UserError(f"{path}: there are no weights; make the run with --save-weights")
+    recipe = stored.record.recipe
+    entry = Entry(recipe.detector, recipe.target, str(folder))
+    detector = Spec(entry, entry.load(), recipe.parameters).build()
+    detector.device = env.device(device)
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        detector.restore(load_file(path))
+    except SafetensorError as error:
+        raise UserError(f"{path}: is not a safetensors file ({error}); make the run again with --overwrite") from error
+    return detector, stored.truth
+
+
+def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto") -> str:
+    """Answer a folder of images (sorted by name, ids from 1), or the test split of a COCO folder (its ids).
+
+    Writes ``out``, a COCO results file, and beside a plain folder's ``<out>.images.json`` which file each id is.
+    Returns a sentence on what was written.
+    """
+    detector, known = restored(weights, device)
+    if (images / "annotations").is_dir():
+        from datasets.coco import read_folder
+
+        test = read_folder(images).test
+        write_predictions(out, answer(detector, test.truth, test.images), test.truth)
+        return f"{out}: points of {len(test)} images"
+    found, names = _images_of(images)
+    truth = _blank(found, names, known)
+    write_predictions(out, answer(detector, truth, found), truth)
+    index = out.with_suffix(".images.json")
+    index.write_text(json.dumps([{"id": i, "file_name": n} for i, n in enumerate(names, 1)], indent=1) + "\n")
+    return f"{out}: points of {len(names)} images; {index} says which id is which file"
+
+
+def _images_of(folder: Path) -> tuple[list[Image], list[str]]:
+    from PIL import Image as Pictures
+    from PIL import UnidentifiedImageError
+
+    if not folder.is_dir():
+        raise UserError(f"images {folder}: there is no such folder")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise UserError(f"images {folder}: holds no image ({', '.join(sorted(SUFFIXES))})")
+    images = []
+    for path in paths:
+        try:
+            with Pictures.open(path) as picture:
+                images.append(np.array(picture if picture.mode == "L" else picture.convert("RGB"), dtype=np.uint8))
+        except (UnidentifiedImageError, OSError) as error:
+            raise UserError(f"{path}: is not an image that can be read ({error})") from error
+    return images, [p.name for p in paths]
+
+
+def _blank(images: Sequence[Image], names: Sequence[str], like: Truth) -> Truth:
+    """Images of which nothing is known but their sizes, with the keypoints that the detector was fitted for."""
+    k = len(like.names)
+    return Truth(
+        image_ids=np.arange(1, len(images) + 1),
+        file_names=tuple(names),
+        sizes=np.array([[image.shape[1], image.shape[0]] for image in images]),
+        index=np.zeros(0, dtype=np.int64),
+        keypoints=np.zeros((0, k, 2)),
+        visible=np.zeros((0, k), dtype=np.int64),
+        boxes=np.zeros((0, 4)),
+        areas=np.zeros(0),
+        crowd=np.zeros(0, dtype=bool),
+        categories=np.zeros(0, dtype=np.int64),
+        names=like.names,
+        sigmas=like.sigmas,
+    )
+
+
+def _root_of(folder: Path) -> Path:
+    """The results folder a run's folder lies in: six levels up."""
+    if not (folder / "run.json").is_file():
+        raise UserError(f"weights {folder}: is not the folder of a run (it holds no run.json)")
+    return folder.resolve().parents[5]
