@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from benchmark.scoring.door import (
-    FAR,
     Record,
     Where,
     column,
@@ -162,7 +161,7 @@ def truth_from_json(document: Any, origin: str) -> Truth:
         keypoints=keypoints[order],
         visible=visible[order],
         boxes=boxes[order],
-        areas=real_numbers(areas, "area", annotation, low=0, high=FAR**2)[order],
+        areas=real_numbers(areas, "area", annotation, low=0, high=float(MAX_SIDE**2))[order],
         crowd=crowd[order].astype(np.bool_),
         categories=category[order],
         names=names,
