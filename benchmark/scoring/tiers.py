@@ -1,8 +1,5 @@
-"""Which rows of a board can be told apart: Holm's correction, tiers, and the row to use.
-
-The rule, to be said beside every board because "cannot be told apart" is not transitive: the best row without a tier
-leads the next one; every row not shown to be worse than its leader joins it; repeat. Worse is a paired p value below 5 %
-after Holm's correction (Scandinavian Journal of Statistics 6, 1979) over the comparisons with that leader.
+"""Which rows of a board can be told apart: Holm's correction (Scandinavian Journal of Statistics 6, 1979), tiers, and
+the row to use. ``RULE`` is said beside every board, because "cannot be told apart" is not transitive.
 """
 
 from __future__ import annotations
@@ -16,6 +13,12 @@ import numpy as np
 
 from benchmark.scoring.uncertainty import TIE, p_value
 from benchmark.structures import FloatArray
+
+RULE = (
+    "The best row without a tier leads the next one; every row not shown to be worse than its leader joins it; repeat. "
+    "Worse: a paired p value below 5 % after Holm's correction over the comparisons with that leader. "
+    "Two rows of one tier may still differ from each other."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +108,15 @@ def tiers(rows: Sequence[Row], level: float = 0.95, strict: bool = False) -> lis
     return [found.tier for found in place(rows, level, strict)]
 
 
-def recommend(rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], level: float = 0.95) -> str | None:
+def recommend(
+    rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], level: float = 0.95, strict: bool = False
+) -> str | None:
     """*Use X*: the name of the cheapest row of the top tier, or None where no row is tested.
 
     costs: name -> (fit seconds, predict ms per image). Cheapest by fit seconds, then predict ms, then the better row;
     a row whose cost is unknown comes last.
     """
-    standing = tiers(rows, level)
+    standing = tiers(rows, level, strict)
     top = [i for i in board_order(rows) if standing[i] == 1]
     return min((rows[i].name for i in top), key=lambda name: costs.get(name, (inf, inf)), default=None)
 
