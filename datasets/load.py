@@ -1,0 +1,125 @@
+"""The road every run takes to its data: a preset or a folder, always through a COCO folder on disk.
+
+A preset is exported once under ``root`` and read from there, its digest checked each time; a damaged copy is written
+again. A path is read where it lies. `datasets.material` makes the fits of a run from what comes out.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.structures import KeypointDataset, UserError
+from datasets.build import PRESETS, build, get_preset
+from datasets.coco import Card, Folder, read_folder, write_folder
+from datasets.tasks import get_task
+
+DEFAULT_TASK = "topleft"
+ROOT = Path("results") / "_data"
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """A loaded data set. task, version, name: as boards call it. digest: of pixels and annotations of all three splits."""
+
+    train: KeypointDataset
+    val: KeypointDataset
+    test: KeypointDataset
+    card: Card
+    digest: str
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.card.task
+
+    @property
+    def version(self) -> int:
+        """The task's version."""
+        return self.card.version
+
+    @property
+    def name(self) -> str:
+        """What the data is called: the preset or folder, and the split where it is not 0."""
+        return (self.card.data or self.card.task) + (f"-split{self.card.split}" if self.card.split else "")
+
+
+def presets() -> dict[str, str]:
+    """The names of data and what each is, in one line."""
+    return {name: preset.line for name, preset in PRESETS.items()}
+
+
+def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: Path | None = None) -> Splits:
+    """The data of a task (default topleft) on a preset, or a COCO keypoint folder, which brings its own points.
+
+    split: which division of the images; 0 for development. root: where presets are exported to, default results/_data.
+    Raises UserError for what cannot be had.
+    """
+    if split < 0:
+        raise UserError(f"split {split}: give 0 or more")
+    folder = _folder(data)
+    if folder is None:
+        found = _cached(task or DEFAULT_TASK, data, split, ROOT if root is None else root)
+    else:
+        found = _own_points(folder, task, split)
+    for part, images in found.splits.items():
+        if not len(images):
+            raise UserError(f"{data}: its {part} split holds no image, and needs at least one")
+    return Splits(found.train, found.val, found.test, found.card, found.digest)
+
+
+def _own_points(folder: Path, task: str | None, split: int) -> Folder:
+    found = read_folder(folder, split)
+    if task is not None and task != found.card.task:
+        raise UserError(f"{folder}: brings its own points (it is {found.card.task!r}); leave --task {task} out")
+    return found
+
+
+def export(task: str | None, data: str, out: Path, *, split: int = 0) -> str:
+    """Write a data set as a COCO keypoint folder at ``out``; returns a line that says what was written."""
+    folder = _folder(data)
+    if folder is None:
+        written = _write(task or DEFAULT_TASK, data, split, out)
+    else:
+        found = _own_points(folder, task, split)
+        written = write_folder(out, found.train, found.val, found.test, found.card)
+    card = written.card
+    counts = ", ".join(f"{count} {name}" for name, count in card.images.items())
+    return f"{card.task}@{card.version} {card.data}, split {card.split}: {counts} images, digest {card.digest[:12]}"
+
+
+def _folder(data: str) -> Path | None:
+    """The folder that ``data`` means; None where it is a preset. UserError where it is neither."""
+    if data in PRESETS:
+        return None
+    path = Path(data)
+    if path.exists() or "/" in data or "\\" in data or data.startswith("."):
+        return path
+    get_preset(data)
+    return None
+
+
+def _write(task: str, data: str, split: int, out: Path) -> Folder:
+    card = get_task(task)
+    parts = build(card, data, split)
+    described = Card(task=card.name, version=card.version, line=card.line, data=data, split=split, rule=card.rule)
+    return write_folder(out, *parts, described)
+
+
+def _cached(task: str, data: str, split: int, root: Path) -> Folder:
+    """The exported preset under ``root``, written first where it is missing, damaged or says it is something else."""
+    card = get_task(task)
+    path = root / f"{card.name}@{card.version}-{data}-split{split}"
+    if (path / "card.json").is_file():
+        try:
+            found = read_folder(path)
+        except UserError:
+            pass
+        else:
+            known = (found.card.task, found.card.version, found.card.data, found.card.split)
+            if known == (card.name, card.version, data, split):
+                return found
+    elif path.exists():
+        shutil.rmtree(path, ignore_errors=True)  # a copy that lost its card
+    return _write(task, data, split, path)
