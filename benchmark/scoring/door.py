@@ -24,7 +24,7 @@ Where = Callable[[int], str]
 def read_json(path: Path | str) -> Any:
     """The JSON document at ``path``. UserError where it cannot be read or is not JSON."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:

@@ -1,0 +1,101 @@
+"""Our OKS evaluator beside pycocotools and faster-coco-eval: is it equal, and how much faster.
+
+    python scripts/bench_oks.py                  # ratios of one run on two sizes of data
+    python scripts/bench_oks.py --agree 5000     # largest difference over random awkward cases
+
+Timed from in-memory truth and predictions to the final AP and AR, the best of a few repetitions of ours and one of the
+libraries'. "evaluation" leaves out what the libraries spend on indexing their dictionaries, the strictest comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "scoring")]
+
+import scoring_cases  # noqa: E402  (found through the line above)
+import scoring_oracles  # noqa: E402
+
+from benchmark.scoring import average_precision  # noqa: E402
+from benchmark.structures import Predictions, Truth  # noqa: E402
+
+
+def ours(truth: Truth, predictions: Predictions) -> np.ndarray[Any, Any]:
+    """AP, AP50, AP75, AR as the libraries write them: -1 for none."""
+    found = average_precision(truth, predictions)
+    return np.array([-1.0 if v is None else v for v in (found.ap, found.ap50, found.ap75, found.ar)])
+
+
+def seconds(task: Callable[[], Any], times: int = 1) -> tuple[float, Any]:
+    """The shortest time of ``times`` runs, and what the last returned."""
+    best = float("inf")
+    answer = None
+    for _ in range(times):
+        start = time.perf_counter()
+        answer = task()
+        best = min(best, time.perf_counter() - start)
+    return best, answer
+
+
+def agree(count: int, first: int = 0) -> float:
+    """The largest difference to either library over random cases; prints it, and the seed that gave it."""
+    worst = {"pycocotools": (0.0, 0), "faster-coco-eval": (0.0, 0)}
+    telling = 0
+    for seed in range(first, first + count):
+        truth, predictions = scoring_cases.awkward(seed)
+        mine = ours(truth, predictions)
+        telling += 0 < mine[0] < 1
+        for name, theirs in zip(worst, scoring_oracles.both(truth, predictions)):
+            difference = float(np.abs(mine - np.array(theirs)).max())
+            worst[name] = max(worst[name], (difference, seed))
+    for name, (difference, seed) in worst.items():
+        print(
+            f"{name}: max abs difference {difference:.3g} (seed {seed}) over {count} cases, {telling} with 0 < AP < 1"
+        )
+    return max(difference for difference, _ in worst.values())
+
+
+def compare(name: str, truth: Truth, predictions: Predictions) -> None:
+    """Time the three on one set of data and print the ratios."""
+    average_precision(truth, predictions)
+    fast, mine = seconds(lambda: ours(truth, predictions), 7)
+    document, results = scoring_oracles.documents(truth, predictions)
+    other = copy.deepcopy(document), copy.deepcopy(results)
+    indexing, judge = seconds(lambda: scoring_oracles.pycocotools_judge(document, results, truth.sigmas))
+    evaluation, slow = seconds(lambda: scoring_oracles.pycocotools(judge))
+    rival, quick = seconds(lambda: scoring_oracles.faster_coco_eval(*other, truth.sigmas))
+    difference = max(float(np.abs(mine - np.array(theirs)).max()) for theirs in (slow, quick))
+    print(f"{name}: AP {mine[0]:.4f}, max abs difference {difference:.2g}")
+    print(f"  ours                      {1000 * fast:9.1f} ms")
+    for label, spent in (
+        ("pycocotools", indexing + evaluation),
+        ("pycocotools, evaluation", evaluation),
+        ("faster-coco-eval", rival),
+    ):
+        print(f"  {label:25s} {1000 * spent:9.1f} ms   {spent / fast:6.0f} x ours")
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agree", type=int, metavar="N", help="compare on N random cases instead of timing")
+    parser.add_argument("--seed", type=int, default=0, help="the first of the random cases")
+    options = parser.parse_args()
+    if options.agree:
+        return int(agree(options.agree, options.seed) > 1e-12)
+    compare("10,000 images x 1 instance, 1 keypoint", *scoring_cases.single(10_000))
+    compare("1,000 images x 10 instances, 1 keypoint", *scoring_cases.crowded(1_000, 10, 1, 0))
+    compare("1,000 images x 10 instances, 17 keypoints", *scoring_cases.crowded(1_000, 10, 17, 0))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,83 @@
+"""The rule every mutant of a perfect results file is held to, for the test and for scripts/fuzz_results.py."""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+import random
+from pathlib import Path
+
+import scoring_cases
+from scoring_mutants import mutant
+
+from benchmark.scoring import Scores, read_predictions, score
+from benchmark.scoring.results_file import predictions_to_json
+from benchmark.structures import Predictions, Truth, UserError
+
+HIGHER = ("exact", "pck@0.5", "pck@1", "pck@2", "pck@3", "auc", "r2", "sqdist_r2", "dist_r2", "exact_all")
+HIGHER_OKS = ("ap", "ap50", "ap75", "ar", "ap_constant", "precision", "recall")
+LOWER = ("mean", "median", "p95", "max", "rmse", "mae_x", "mae_y", "mse", "mae", "dist_avg", "sqdist_avg", "misses")
+
+
+def fuzz(count: int, seed: int, folder: Path) -> dict[str, int]:
+    """How many of ``count`` mutants were refused, and how many scored; AssertionError where one breaks the rule."""
+    rng = random.Random(seed)
+    subjects = []
+    for truth in (scoring_cases.single(5, 2, 1)[0], scoring_cases.crowded(3, 2, 3, 1)[0]):
+        points = truth.keypoints + 0.0
+        perfect = Predictions(truth.image_ids[truth.index], points, 0.5 + 0.01 * (points[:, 0, 0] % 7))
+        subjects.append((truth, predictions_to_json(perfect), score(truth, perfect)))
+    path = folder / "mutant.json"
+    verdicts: collections.Counter[str] = collections.Counter()
+    for _ in range(count):
+        truth, document, perfect_scores = rng.choice(subjects)
+        path.write_bytes(mutant(document, rng))
+        try:
+            predictions = read_predictions(path, truth)
+        except UserError as error:
+            words = str(error)
+            assert str(path) in words, words
+            assert "\n" not in words, words
+            assert len(words) < 400, words
+            verdicts["refused"] += 1
+            continue
+        hold(truth, predictions, perfect_scores, path)
+        verdicts["scored"] += 1
+    return dict(verdicts)
+
+
+def hold(truth: Truth, predictions: Predictions, perfect: Scores, path: Path) -> None:
+    """The scores of an accepted file are numbers, no better than perfect, and those of every entry in it."""
+    scores = score(truth, predictions)
+    entries = json.loads(path.read_text(encoding="utf-8-sig"))
+    assert len(predictions) == len(entries) == scores.counts["predictions"], path.read_text()
+    for name, value in scores.items():
+        best = perfect[name]
+        if value is None or best is None:
+            assert name in scores.reasons, name
+            continue
+        assert math.isfinite(value), (name, value)
+        slack = 1e-12
+        if name in HIGHER or name in HIGHER_OKS:
+            assert value <= best + slack, (name, value, path.read_text())
+        else:
+            assert name in LOWER, name
+            assert value >= best - slack, (name, value, path.read_text())
+    if not scores.flags["many"]:
+        assert math.isclose(scores["mean"] or 0.0, plain_mean(truth, entries), rel_tol=1e-12, abs_tol=1e-12)
+
+
+def plain_mean(truth: Truth, entries: list[dict[str, object]]) -> float:
+    """The mean error of one-instance data, an entry at a time."""
+    total = []
+    for i, image_id in enumerate(truth.image_ids.tolist()):
+        here = [e for e in entries if e["image_id"] == image_id]
+        answer = max(here, key=lambda e: e["score"], default=None)  # type: ignore[arg-type, return-value]
+        for j, (x, y) in enumerate(truth.keypoints[i].tolist()):
+            if answer is None:
+                total.append(math.hypot(*truth.sizes[i].tolist()))
+            else:
+                px, py = answer["keypoints"][3 * j : 3 * j + 2]  # type: ignore[index]
+                total.append(math.hypot(px - x, py - y))
+    return sum(total) / len(total)
