@@ -1,0 +1,73 @@
+"""Augmentation with the keypoints moved along, through albumentations (Buslaev et al. 2020), and only here.
+
+    shift    whole pixels, up to 4 x strength a side; an image whose ink would leave the frame stays as it is
+    affine   rotation up to 10 degrees, scale .9 to 1.1, shift up to 5 %, all x strength, bilinear
+    flip     left and right exchanged in half of the images: x becomes W - 1 - x
+
+Only ``shift`` keeps a point that is defined by a rule on the ink: the first pixel of a turned or mirrored digit is
+another pixel than the turned first pixel. The others are for points that belong to the object, as people's annotations do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.structures import FloatArray, Image, UserError
+from datasets.names import unknown
+
+KINDS = ("shift", "affine", "flip")
+
+
+def _transform(kind: str, strength: float) -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the package index for news when imported
+    import albumentations
+    import cv2
+
+    if kind == "flip":
+        return albumentations.HorizontalFlip(p=0.5)
+    if kind == "shift":
+        most = max(1, round(4 * strength))
+        return albumentations.Affine(
+            translate_px={"x": (-most, most), "y": (-most, most)}, interpolation=cv2.INTER_NEAREST, p=1.0
+        )
+    return albumentations.Affine(
+        rotate=(-10 * strength, 10 * strength),
+        scale=(1 - 0.1 * strength, 1 + 0.1 * strength),
+        translate_percent=(-0.05 * strength, 0.05 * strength),
+        p=1.0,
+    )
+
+
+def augment(
+    images: Sequence[Image] | Image, points: FloatArray, *, seed: int, kind: str = "shift", strength: float = 1.0
+) -> tuple[list[Image], FloatArray]:
+    """Another version of each image, and where its points lie then.
+
+    images: N of (H, W) or (H, W, 3) uint8. points: (N, K, 2) float64, pixels (x, y), integer = pixel centre; they may
+    leave the frame. kind: one of `KINDS` or a sum, ``shift+flip``. strength: above 0, up to 1. seed: the same seed, the same
+    result. Inputs are not changed. UserError for an unknown kind or a strength out of range.
+    """
+    names = kind.split("+")
+    for name in names:
+        if name not in KINDS:
+            raise unknown("augmentation", name, KINDS)
+    if not 0 < strength <= 1:
+        raise UserError(f"augmentation strength {strength:g}: give a number above 0, up to 1")
+    steps = [_transform(name, strength) for name in names]
+    import albumentations
+
+    how = albumentations.KeypointParams(format="xy", remove_invisible=False)
+    pipeline = albumentations.Compose(steps, keypoint_params=how, seed=seed)
+    out, moved = [], np.array(points, dtype=np.float64)
+    for i, image in enumerate(images):
+        done = pipeline(image=np.ascontiguousarray(image), keypoints=moved[i])
+        if "affine" not in names and np.count_nonzero(done["image"]) < np.count_nonzero(image):
+            out.append(np.array(image))
+            continue
+        out.append(done["image"])
+        moved[i] = done["keypoints"]
+    return out, moved
