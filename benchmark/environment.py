@@ -63,7 +63,9 @@ def device(wanted: str) -> str:
 
 def _may_have_cuda() -> bool:
     """Whether an NVIDIA driver is here at all: a look at the file system, where importing torch takes seconds."""
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists() or platform.system() == "Windows"
+    return (
+        Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists() or platform.system() == "Windows"
+    )
 
 
 def _cpu() -> str:
