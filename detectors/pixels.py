@@ -90,7 +90,8 @@ class Pixels:
         """(B, C, H, W) float32 in [0, 1]: the images at ``positions``, which must be of one size."""
         tensor = self._tensors[self._group[positions[0]]]
         rows = torch.from_numpy(self._row[positions]).to(self._device)
-        return tensor.index_select(0, rows).float().div_(255)
+        chosen: Tensor = tensor.index_select(0, rows).float()
+        return chosen / 255
 
     def from_original(self, points: FloatArray) -> FloatArray:
         """(N, K, 2) px of the images as they came, as px of these tensors."""

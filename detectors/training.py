@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+import torch._dynamo  # the first optimiser would import it anyway: a second that is no part of any detector's fitting
 from torch import Tensor, nn
 
 from benchmark.detector import Budget, Detector, HistoryRow
@@ -137,6 +138,7 @@ class TorchDetector(Detector):
     fixed_size: the network takes one size only; images of others are resized to the commonest of the train split
     (bilinear, antialiased) and the points carried along. Otherwise batches are grouped by size.
     history_images: how many train images (evenly spaced) ``loss`` and ``train_px`` are measured on.
+    augment: kinds of ``datasets.augment`` to apply anew each epoch, for one-instance data; "" is none.
     amp: whether bfloat16 may be used for training on a GPU (decoding is float32 always).
     """
 
@@ -146,6 +148,7 @@ class TorchDetector(Detector):
     eval_batch: ClassVar[int] = 256
     amp: ClassVar[bool] = True
 
+    augment: str = ""
     model: nn.Module
     geometry: Geometry
 
@@ -219,6 +222,8 @@ class TorchDetector(Detector):
             if spent or optimizer is None:
                 break
             epoch += 1
+            if self.augment and points is not None:
+                pixels, points = self._augmented(train, seed, epoch)
             model.train()
             for positions in _shuffled(pixels, recipe.batch, order):
                 fraction = spending.before(step)
@@ -248,6 +253,15 @@ class TorchDetector(Detector):
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         optimizer.step()
+
+    def _augmented(self, train: KeypointDataset, seed: int, epoch: int) -> tuple[Pixels, Tensor]:
+        """This epoch's version of the training images."""
+        from datasets.augment import augment
+
+        mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+        images, moved = augment(train.images, train.points, seed=mixed, kind=self.augment)
+        pixels = self._pixels(images)
+        return pixels, torch.as_tensor(pixels.from_original(moved), dtype=torch.float32, device=self.device)
 
     @torch.no_grad()
     def _measure(
