@@ -1,0 +1,126 @@
+"""Small made stores: runs with known errors, written through `Store.write` as the runner writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark.scoring import score
+from benchmark.store import Recipe, Record, Store, Stored
+from benchmark.structures import FloatArray, Predictions, Truth
+
+Put = Callable[..., Stored]
+
+
+def made_truth(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0) -> Truth:
+    """n images of 28 x 28 px with ``instances`` each, whole-pixel points, the baseline of a training mean."""
+    rng = np.random.default_rng(seed)
+    m = n * instances
+    points = rng.integers(4, 24, (m, k, 2)).astype(np.float64)
+    return Truth(
+        image_ids=np.arange(1, n + 1),
+        file_names=tuple(f"{i:03d}.png" for i in range(1, n + 1)),
+        sizes=np.full((n, 2), 28),
+        index=np.repeat(np.arange(n), instances),
+        keypoints=points,
+        visible=np.full((m, k), 2),
+        boxes=np.column_stack([points.min(axis=1) - 3, np.full((m, 2), 6.0)]),
+        areas=np.full(m, 784.0),
+        crowd=np.zeros(m, dtype=bool),
+        categories=np.ones(m, dtype=np.int64),
+        names=tuple(f"p{j}" for j in range(k)),
+        sigmas=np.full(k, 0.0455),
+        spacing=np.ones(k),
+        baseline=np.full((n, k, 2), 13.25) if instances == 1 else None,
+    )
+
+
+def answers(truth: Truth, offsets: FloatArray | float = 0.0, scores: FloatArray | None = None) -> Predictions:
+    """The truth's points moved by ``offsets`` (broadcast to (M, K, 2))."""
+    moved = truth.keypoints + np.asarray(offsets)
+    confidence = np.ones(len(moved)) if scores is None else scores
+    return Predictions(truth.image_ids[truth.index], moved, confidence)
+
+
+class Maker:
+    """Puts runs into a store."""
+
+    def __init__(self, root: Path) -> None:
+        self.store = Store(root)
+
+    def put(
+        self,
+        detector: str,
+        truth: Truth,
+        predictions: Predictions | None,
+        seed: int = 0,
+        *,
+        created: str = "2026-01-01T00:00:00+00:00",
+        recipe: dict[str, Any] | None = None,
+        **facts: Any,
+    ) -> Stored:
+        """Store a run; without predictions a failed one."""
+        known: dict[str, Any] = {
+            "task": "made",
+            "version": 1,
+            "data": "dots",
+            "data_digest": "d" * 64,
+            "n_train": 100,
+            "detector": detector,
+            "target": f"made:{detector.partition(':')[0]}",
+            "source": "0",
+        }
+        made = Recipe(**{**known, **(recipe or {})})
+        failed = predictions is None
+        record = Record(
+            status="failed" if failed else "finished",
+            key=made.key(seed),
+            recipe=made,
+            seed=seed,
+            truth=self.store.put_truth(truth),
+            created=created,
+            **{"fit_seconds": None if failed else 1.0, "predict_ms": None if failed else 0.5, **facts},
+        )
+        if predictions is not None:
+            record.scores = score(truth, predictions, has_scores=record.scored).as_dict()
+        return self.store.write(record, predictions=predictions)
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> Maker:
+    return Maker(tmp_path / "results")
+
+
+@pytest.fixture
+def truth() -> Truth:
+    return made_truth()
+
+
+@pytest.fixture
+def filled(maker: Maker, truth: Truth) -> Store:
+    """Three seeds of four rows (one of them leads, two are alike), two reference rows, a failed row."""
+    rng = np.random.default_rng(7)
+    n = len(truth)
+    for seed in range(3):
+        for name, spread, cost in (("sharp", 0.3, 9.0), ("blunt", 1.5, 2.0), ("twin", 1.5, 1.0), ("wild", 6.0, 0.1)):
+            noise = rng.normal(0, spread, (n, 1, 2))
+            scores = rng.permutation(n) / n if name == "sharp" else None
+            maker.put(
+                name,
+                truth,
+                answers(truth, noise, scores),
+                seed,
+                fit_seconds=cost + seed,
+                scored=name == "sharp",
+                weights=1234 if name == "sharp" else None,
+                untrained={"mean": 9.0, "exact": 0.02} if name == "sharp" else {},
+            )
+    assert truth.baseline is not None
+    maker.put("mean", truth, answers(truth, truth.baseline - truth.keypoints), reference=True)
+    maker.put("rule", truth, answers(truth), reference=True)
+    maker.put("broken", truth, None, error="ValueError: loss is nan")
+    return maker.store
