@@ -83,10 +83,12 @@ def write_folder(path: Path, train: KeypointDataset, val: KeypointDataset, test:
     """Write three splits and their card; returns them as `read_folder` will, with the card completed.
 
     Written aside and renamed last, so that a folder with this name is whole. An earlier export at ``path`` is replaced;
-    UserError where anything else is there.
+    UserError where anything else is there. Images are all grey or all RGB.
     """
     _may_replace(path)
     given = dict(zip(SPLITS, (train, val, test)))
+    if len({image.ndim for data in given.values() for image in data.images}) > 1:
+        raise ValueError("grey and coloured images in one data set: make all of them RGB")
     parts = {name: replace(data, truth=_png_names(data.truth)) for name, data in given.items()}
     truth = parts["test"].truth
     digest = content_digest(parts)

@@ -1,0 +1,203 @@
+"""Task cards: what each one produces is pinned, and its points are where its pictures say."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from benchmark.structures import KeypointDataset, UserError
+from datasets.build import PRESETS, build, get_preset, ink_boxes, label
+from datasets.compose import Canvas, compose
+from datasets.sources import mnist_embedded
+from datasets.splits import digests
+from datasets.targets import target_points
+from datasets.tasks import get_task, tasks
+
+# A changed figure means that a card produces other data: give that card a new version, then pin it anew.
+PINNED = {
+    "topleft@1": "23e3b5a759a6b297",
+    "topleft-bold@1": "d0fc1b55845e026d",
+    "topright@1": "0042cc702e57ec58",
+    "bottomleft@1": "be45dcfe07ae4577",
+    "bottomright@1": "d7534b5d44ec02ec",
+    "corner@1": "5c0d3c4ebcf85c99",
+    "center@1": "0333449c126fa581",
+    "both@1": "6054ce39f5f76892",
+    "centroid@1": "44fb7594b9e2f8be",
+    "digit-dependent@1": "4a078372a40d1c01",
+    "all-digits@1": "bc6922dec4c5a3e3",
+    "topleft-canvas@1": "795427c3ca1bd040",
+    "center-canvas@1": "b0744393678283fe",
+    "topleft-specks@1": "a47d2cbd31bfa995",
+    "topleft-several@1": "1c908c8cd8b6be19",
+}
+
+
+def content(parts: tuple[KeypointDataset, ...]) -> str:
+    """sha256 over pixels, points, owners and training means, in plain bytes."""
+    h = hashlib.sha256()
+    for data in parts:
+        truth = data.truth
+        arrays = [data.stack(), truth.index, truth.keypoints, truth.boxes, truth.areas, truth.labels, truth.baseline]
+        for array in arrays:
+            h.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    return h.hexdigest()[:16]
+
+
+def data_for(name: str) -> str:
+    return "mnist5k" if name == "all-digits" else "tiny"
+
+
+def test_every_card_is_pinned_and_no_other() -> None:
+    assert set(PINNED) == {f"{card.name}@{card.version}" for card in tasks().values()}
+
+
+@pytest.mark.parametrize("name", tasks())
+def test_what_a_card_produces_is_pinned(name: str) -> None:
+    card = get_task(name)
+    assert (f"{name}@{card.version}", content(build(card, data_for(name)))) in PINNED.items()
+
+
+@pytest.mark.parametrize(
+    ("preset", "sizes"),
+    [("tiny", (568, 141, 291)), ("mnist5k", (3500, 500, 1000)), ("tiny-wide", (568, 141, 4291))],
+)
+def test_presets_have_their_sizes_and_share_no_image(preset: str, sizes: tuple[int, ...]) -> None:
+    parts = build(get_task("topleft"), preset)
+    assert tuple(map(len, parts)) == sizes
+    seen = [digest for data in parts for digest in digests(data.images)]
+    assert len(set(seen)) == len(seen) == sum(sizes)
+
+
+def test_tiny_wide_trains_on_what_tiny_trains_on_and_tests_on_all_the_rest() -> None:
+    tiny, wide = build(get_task("topleft"), "tiny"), build(get_task("topleft"), "tiny-wide")
+    assert np.array_equal(tiny[0].stack(), wide[0].stack())
+    assert np.array_equal(tiny[1].stack(), wide[1].stack())
+    assert set(digests(tiny[2].images)) < set(digests(wide[2].images))
+
+
+def test_another_split_is_other_images() -> None:
+    first, second = (build(get_task("topleft"), "tiny", j)[2] for j in (0, 1))
+    shared = set(digests(first.images)) & set(digests(second.images))
+    assert 40 < len(shared) < 140  # 291 of 1,000 twice: 85 expected
+
+
+@pytest.mark.parametrize("name", ["topleft", "center", "both", "centroid"])
+def test_the_baseline_is_the_mean_of_the_training_points(name: str) -> None:
+    train, val, test = build(get_task(name), "tiny")
+    mean = np.repeat(train.points.mean(axis=0)[None], len(test), axis=0)
+    assert test.truth.baseline is not None
+    np.testing.assert_allclose(test.truth.baseline, mean, rtol=1e-14)
+    assert val.truth.baseline is not None
+    assert np.array_equal(val.truth.baseline[0], test.truth.baseline[0])
+    assert train.truth.baseline is None
+
+
+@pytest.mark.parametrize("name", tasks())
+def test_truth_is_whole_and_inside_the_picture(name: str) -> None:
+    card = get_task(name)
+    for data in build(card, data_for(name)):
+        truth = data.truth
+        assert truth.single is (card.canvas is None or card.canvas.most == 1)
+        assert np.array_equal(truth.sizes, [image.shape[::-1] for image in data.images])
+        assert (truth.keypoints >= 0).all()
+        assert (truth.keypoints <= truth.sizes[truth.index][:, None] - 1).all()
+        low, high = truth.boxes[:, None, :2], truth.boxes[:, None, :2] + truth.boxes[:, None, 2:]
+        assert ((truth.keypoints > low) & (truth.keypoints < high)).all()
+        assert set(truth.areas.tolist()) == {784.0}
+        assert set(truth.sigmas.tolist()) == {0.0455}
+        assert truth.names == card.points.keypoints
+        assert truth.image_ids.tolist() == list(range(1, len(data) + 1))
+        if truth.spacing is None:
+            assert name == "centroid"
+        else:
+            assert len(truth.spacing) == len(truth.names)
+
+
+@pytest.mark.parametrize("name", [n for n, card in tasks().items() if card.rule])
+def test_a_card_that_offers_the_rule_has_pictures_that_give_the_answer(name: str) -> None:
+    card = get_task(name)
+    for data in build(card, "tiny"):
+        np.testing.assert_array_equal(target_points(card.target, data.stack()), data.points)
+
+
+def test_digit_dependent_leaves_other_digits_out_and_all_digits_wants_them_all() -> None:
+    parts = build(get_task("digit-dependent"), "mnist5k")
+    assert tuple(map(len, parts)) == (700, 100, 200)
+    assert {label for data in parts for label in data.truth.labels.tolist()} == {3, 7}  # type: ignore[union-attr]
+    with pytest.raises(UserError, match="mnist5k has all ten"):
+        build(get_task("all-digits"), "tiny")
+
+
+def test_unknown_names_suggest_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'topleft'"):
+        get_task("top-left")
+    with pytest.raises(UserError, match=r"did you mean 'mnist5k'.*COCO keypoint folder"):
+        get_preset("mnist5")
+    assert all(preset.line for preset in PRESETS.values())
+    assert all(card.line for card in tasks().values())
+
+
+def test_a_blank_digit_is_refused() -> None:
+    images = np.zeros((2, 28, 28), np.uint8)
+    images[0, 3, 3] = 9
+    with pytest.raises(UserError, match="position 1"):
+        label(get_task("topleft"), images, np.array([3, 7]))
+
+
+def test_ink_boxes_are_the_outer_edges_of_pixels() -> None:
+    image = np.zeros((1, 6, 6), np.uint8)
+    image[0, 2:4, 1:5] = 200
+    assert ink_boxes(image).tolist() == [[0.5, 1.5, 4.0, 2.0]]
+
+
+@pytest.mark.parametrize("canvas", [Canvas(40), Canvas(28), Canvas(64, most=4), Canvas(56, most=2)])
+def test_scenes_hold_their_digits_where_they_say_and_nothing_else(canvas: Canvas) -> None:
+    images, _ = mnist_embedded()
+    images = images[::50]
+    scenes = compose(images, digests(images), canvas)
+    assert scenes.images.shape == (100, canvas.side, canvas.side)
+    again = np.zeros_like(scenes.images)
+    for i, j, (x, y) in zip(scenes.index, scenes.source, scenes.offsets):
+        assert not again[i, y : y + 28, x : x + 28].any()  # digits never overlap
+        again[i, y : y + 28, x : x + 28] = images[j]
+    assert np.array_equal(again, scenes.images)
+    assert np.array_equal(np.unique(scenes.index), np.arange(100))
+    counts = np.bincount(scenes.index)
+    assert counts.min() == 1
+    assert counts.max() == canvas.most
+    assert np.array_equal(scenes.source[np.searchsorted(scenes.index, np.arange(100))], np.arange(100))
+
+
+def test_places_are_spread_over_the_canvas_and_follow_content_and_split() -> None:
+    images, _ = mnist_embedded()
+    images = images[::10]
+    found = digests(images)
+    first = compose(images, found, Canvas(40))
+    assert set(first.offsets.ravel().tolist()) == set(range(13))
+    backwards = compose(images[::-1], found[::-1], Canvas(40))
+    assert np.array_equal(backwards.images[::-1], first.images)
+    assert not np.array_equal(compose(images, found, Canvas(40), 1).images, first.images)
+
+
+def test_specks_are_as_many_as_said_and_leave_digits_alone() -> None:
+    images, _ = mnist_embedded()
+    images = images[::50]
+    clean, noisy = (compose(images, digests(images), Canvas(40, specks=count)).images for count in (0, 20))
+    assert ((clean > 0) <= (noisy == clean)).all()
+    assert ((noisy != clean).sum(axis=(1, 2)) == 20).all()
+
+
+def test_specks_hide_the_rule() -> None:
+    _, _, test = build(get_task("topleft-specks"), "tiny")
+    wrong = (target_points("topleft", test.stack()) != test.points).any(axis=(1, 2))
+    assert wrong.mean() > 0.8
+
+
+def test_a_canvas_too_small_is_refused() -> None:
+    images, _ = mnist_embedded()
+    for canvas in (Canvas(27), Canvas(55, most=2), Canvas(64, most=5)):
+        with pytest.raises(ValueError, match="cannot hold"):
+            compose(images[:1], digests(images[:1]), canvas)
