@@ -108,7 +108,7 @@ class Stored:
     @cached_property
     def predictions(self) -> Predictions:
         """What it answered."""
-        return read_predictions(self.folder / "predictions.json", self.truth, allow_empty=True)
+        return read_predictions(self.folder / "predictions.json", self.truth, own=True)
 
     @property
     def history(self) -> list[dict[str, str]]:

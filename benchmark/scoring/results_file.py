@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.scoring.check import first_problem
+from benchmark.scoring.check import first_copy, first_problem
 from benchmark.scoring.coco_json import MAX_ID
 from benchmark.scoring.door import Record, column, read_json, real_numbers, records, tables, whole_numbers
 from benchmark.structures import Predictions, Truth, UserError
@@ -54,22 +54,23 @@ def write_predictions(path: Path | str, predictions: Predictions, truth: Truth) 
     Path(path).write_text(f"[\n{lines}\n]\n" if lines else "[]\n", encoding="utf-8")
 
 
-def read_predictions(path: Path | str, truth: Truth, *, allow_empty: bool = False) -> Predictions:
+def read_predictions(path: Path | str, truth: Truth, *, own: bool = False) -> Predictions:
     """The predictions in a COCO results file of any tool, checked against the truth they answer.
 
     UserError naming the file and the entry (counted from 0) where an entry is not a prediction of these images:
-    missing keys, anything but finite numbers within 1e9 px, unknown images or categories, another number of keypoints,
-    the same prediction twice. An empty list is an error too, unless ``allow_empty``: most often it is a mistake.
+    missing keys, anything but finite numbers within 1e9 px, unknown images or categories, another number of keypoints.
+    An empty list and an exact repeat are errors too, for they are mostly mistakes, unless the file is our ``own``: a
+    detector may find nothing, or the same thing twice.
     """
-    return predictions_from_json(read_json(path), truth, str(path), allow_empty=allow_empty)
+    return predictions_from_json(read_json(path), truth, str(path), own=own)
 
 
-def predictions_from_json(document: Any, truth: Truth, origin: str, *, allow_empty: bool = False) -> Predictions:
+def predictions_from_json(document: Any, truth: Truth, origin: str, *, own: bool = False) -> Predictions:
     """`read_predictions` of a document already in memory; ``origin`` names it in errors."""
     if type(document) is dict and "annotations" in document:
         raise UserError(f"{origin}: is an annotation file; give the results file, a list of predictions")
     rows = records(document, origin)
-    if not rows and not allow_empty:
+    if not rows and not own:
         raise UserError(f"{origin}: is an empty list; give at least one prediction")
 
     def where(i: int) -> str:
@@ -85,7 +86,7 @@ def predictions_from_json(document: Any, truth: Truth, origin: str, *, allow_emp
         scores=real_numbers(column(rows, "score", where), "score", where),
         categories=whole_numbers(column(rows, "category_id", where), "category_id", where, 0, MAX_ID),
     )
-    if problem := first_problem(predictions, truth):
+    if problem := first_problem(predictions, truth) or (None if own else first_copy(predictions)):
         row, words = problem
         raise UserError(f"{where(row)}: {words}")
     return predictions

@@ -126,10 +126,19 @@ def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
     truth, found = crowded(2, 2, 3, 0)
     none = Predictions(found.image_ids[:0], found.keypoints[:0], found.scores[:0])
     write_predictions(tmp_path / "p.json", none, truth)
-    again = read_predictions(tmp_path / "p.json", truth, allow_empty=True)
+    again = read_predictions(tmp_path / "p.json", truth, own=True)
     assert again.keypoints.shape == (0, 3, 2)
     scores = score(truth, again)
     assert (scores["recall"], scores["precision"], scores["ap"]) == (0, None, 0)
+
+
+def test_a_repeat_is_read_where_a_detector_of_ours_said_it(tmp_path: Path) -> None:
+    twice = Predictions(np.array([2, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
+    write_predictions(tmp_path / "p.json", twice, TRUTH)
+    assert len(read_predictions(tmp_path / "p.json", TRUTH, own=True)) == 2
+    with pytest.raises(UserError, match="entry 1: is the same"):
+        read_predictions(tmp_path / "p.json", TRUTH)
+    assert score(TRUTH, twice).counts["spare"] == 1
 
 
 def test_what_is_written_is_read_bit_for_bit_and_twice_the_same(tmp_path: Path) -> None:
