@@ -1,0 +1,136 @@
+"""What must hold between the numbers of one table, whatever was predicted.
+
+The identities tie figures that are computed on different roads; the count is a slow second road of its own, one image at
+a time, for data with one instance an image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmark.scoring import score
+from benchmark.structures import Predictions, Truth
+
+Metrics = Mapping[str, float | None]
+TIGHT = 1e-12
+LOOSE = 1e-9  # for differences of sums over many images, taken in another order
+
+
+def broken(metrics: Metrics) -> list[str]:
+    """The identities between the metrics of one table that do not hold, each as a sentence with its figures."""
+    found = []
+    m = {name: value for name, value in metrics.items() if value is not None}
+    if {"mse", "sqdist_avg"} <= m.keys() and not _same(m["mse"], m["sqdist_avg"] / 2, TIGHT):
+        found.append(f"mse {m['mse']!r} is not sqdist_avg / 2, {m['sqdist_avg'] / 2!r}")
+    if {"dist_avg", "sqdist_avg"} <= m.keys() and m["dist_avg"] > math.sqrt(m["sqdist_avg"]) * (1 + TIGHT):
+        found.append(f"dist_avg {m['dist_avg']!r} is above its root mean square {math.sqrt(m['sqdist_avg'])!r}")
+    for low, high in (("mean", "rmse"), ("median", "p95"), ("p95", "max"), ("mean", "max")):
+        if {low, high} <= m.keys() and m[low] > m[high] * (1 + TIGHT):
+            found.append(f"{low} {m[low]!r} is above {high} {m[high]!r}")
+    shares = [name for name in m if name.startswith(("pck@", "exact", "ap", "ar", "auc", "precision", "recall"))]
+    found += [f"{name} {m[name]!r} is not a share" for name in shares if not -TIGHT <= m[name] <= 1 + TIGHT]
+    return found
+
+
+def baseline_metrics(truth: Truth) -> Metrics | None:
+    """The table of a predictor of the training mean; None where the mean is unknown or images hold several instances."""
+    if truth.baseline is None or not truth.single:
+        return None
+    return score(truth, Predictions(truth.image_ids, truth.baseline, np.ones(len(truth))), has_scores=False)
+
+
+def broken_with_baseline(metrics: Metrics, baseline: Metrics, truth: Truth) -> list[str]:
+    """R2 against the table of the baseline: 1 minus the ratio of ``mse``, and of ``dist_avg``; its own R2 are 0.
+
+    They compare where all images are squares of one size, so that scaled errors are pixel errors times a constant.
+    """
+    found = [
+        f"the baseline itself has {name} {baseline[name]!r}, not 0"
+        for name in ("r2", "sqdist_r2", "dist_r2")
+        if not _same(baseline[name] or 0.0, 0.0, LOOSE)
+    ]
+    if len({side for size in truth.sizes.tolist() for side in size}) > 1:
+        return found
+    for name, part in (("sqdist_r2", "mse"), ("dist_r2", "dist_avg")):
+        r2, own, base = metrics.get(name), metrics.get(part), baseline[part]
+        if r2 is not None and own is not None and base and not _same(r2, 1 - own / base, LOOSE):
+            found.append(f"{name} {r2!r} is not 1 - {part} / {part} of the training mean, {1 - own / base!r}")
+    return found
+
+
+def miscounted(metrics: Metrics, truth: Truth, predictions: Predictions) -> list[str]:
+    """``mean``, ``exact`` and ``r2`` counted again, one image at a time; [] also where images hold several instances."""
+    if not truth.single:
+        return []
+    best: dict[int, int] = {}
+    for row, (image, confidence) in enumerate(zip(predictions.image_ids.tolist(), predictions.scores.tolist())):
+        if image not in best or confidence > predictions.scores[best[image]]:
+            best[image] = row
+    distances, hits, squares, spreads = [], [], _Sums(), _Sums()
+    spacing = [math.nan] * len(truth.names) if truth.spacing is None else truth.spacing.tolist()
+    for i, (image, (width, height)) in enumerate(zip(truth.image_ids.tolist(), truth.sizes.tolist())):
+        for j, (x, y) in enumerate(truth.keypoints[i].tolist()):
+            dx, dy = float(width), float(height)
+            if image in best:
+                px, py = predictions.keypoints[best[image], j].tolist()
+                dx, dy = px - x, py - y
+            distances.append(math.hypot(dx, dy))
+            squares.add(j, dx, dy)
+            if truth.baseline is not None:
+                bx, by = truth.baseline[i, j].tolist()
+                spreads.add(j, x - bx, y - by)
+            if not math.isnan(spacing[j]):
+                hits.append(image in best and abs(dx) < spacing[j] / 2 and abs(dy) < spacing[j] / 2)
+    again: dict[str, float] = {"mean": math.fsum(distances) / len(distances)}
+    if hits:
+        again["exact"] = sum(hits) / len(hits)
+    if truth.baseline is not None and metrics.get("r2") is not None:
+        again["r2"] = squares.r2(spreads)
+    return [
+        f"{name} is {metrics.get(name)!r}, and counted again {value!r}"
+        for name, value in again.items()
+        if not _same(math.inf if (known := metrics.get(name)) is None else known, value, LOOSE)
+    ]
+
+
+def differences(stored: Any, again: Any, at: str = "") -> list[str]:
+    """Where two JSON documents differ by more than 1e-12 (relative above 1). What only ``again`` has is no difference:
+    metrics may grow."""
+    if isinstance(stored, Mapping) and isinstance(again, Mapping):
+        return [
+            words
+            for key, value in stored.items()
+            for words in (
+                differences(value, again[key], f"{at}.{key}" if at else str(key))
+                if key in again
+                else [f"{at}.{key}".strip(".") + " is not scored any more"]
+            )
+        ]
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (stored, again))
+    if numbers and _same(float(stored), float(again), TIGHT):
+        return []
+    return [] if stored == again else [f"{at} is stored as {stored!r} and scored as {again!r}"]
+
+
+class _Sums:
+    """Sums of squares, a keypoint and axis each."""
+
+    def __init__(self) -> None:
+        self._squares: dict[tuple[int, int], list[float]] = {}
+
+    def add(self, keypoint: int, dx: float, dy: float) -> None:
+        for axis, value in enumerate((dx, dy)):
+            self._squares.setdefault((keypoint, axis), []).append(value * value)
+
+    def r2(self, total: _Sums) -> float:
+        """The mean over keypoints and axes of one minus the ratio of the sums."""
+        ratios = [1 - math.fsum(own) / math.fsum(total._squares[at]) for at, own in self._squares.items()]
+        return math.fsum(ratios) / len(ratios)
+
+
+def _same(a: float, b: float, tolerance: float) -> bool:
+    return a == b or abs(a - b) <= tolerance * max(1.0, abs(a), abs(b))
