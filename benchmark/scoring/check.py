@@ -14,7 +14,8 @@ from benchmark.structures import Predictions, Truth, UserError
 def first_problem(predictions: Predictions, truth: Truth) -> tuple[int, str] | None:
     """The first row that is not a prediction for these images, and what is wrong with it; None where all are.
 
-    A row holds finite numbers within 1e9 (px, score) and names an image and a category of the truth. Raises UserError where the arrays do not even fit together.
+    A row holds finite numbers within 1e9 (px, score) and names an image and a category of the truth. Raises UserError
+    where the arrays do not even fit together.
     """
     p, k = len(predictions), len(truth.names)
     shapes = (predictions.keypoints.shape, predictions.scores.shape, predictions.categories.shape)
@@ -40,8 +41,8 @@ def first_problem(predictions: Predictions, truth: Truth) -> tuple[int, str] | N
 
 def first_copy(predictions: Predictions) -> tuple[int, str] | None:
     """The first row that repeats an earlier one in every field, and which; None where all differ."""
-    p = len(predictions)
-    numbers = np.column_stack([predictions.keypoints.reshape(p, -1), predictions.scores])
+    p, k = predictions.keypoints.shape[:2]
+    numbers = np.column_stack([predictions.keypoints.reshape(p, 2 * k), predictions.scores])
     seen: dict[bytes, int] = {}
     rows = np.column_stack([predictions.image_ids, predictions.categories, (numbers + 0.0).view(np.int64)])
     for row, content in enumerate(map(bytes, rows)):
