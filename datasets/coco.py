@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.scoring.coco_json import read_truth, truth_to_json
 from benchmark.structures import KeypointDataset, Truth, UserError
-from datasets.pictures import Pictures, write_png
+from datasets.pictures import Pictures, load, write_png
 from datasets.splits import image_digest
 
 SPLITS = ("train", "val", "test")
@@ -209,8 +209,6 @@ def read_folder(path: Path | str, split: int = 0) -> Folder:
 
 
 def open_pictures(parts: Mapping[str, tuple[Pictures, Truth]]) -> dict[str, KeypointDataset]:
-    """Data sets from files and truths: all checked, decoded where they fit in memory, RGB throughout if any has colour."""
-    coloured = [pictures.check() for pictures, _ in parts.values()]
-    for pictures, _ in parts.values():
-        pictures.rgb = any(coloured)
-    return {name: KeypointDataset(pictures.load(), truth) for name, (pictures, truth) in parts.items()}
+    """Data sets from files and truths: every file checked, and decoded where all fit in memory."""
+    images = load([pictures for pictures, _ in parts.values()])
+    return {name: KeypointDataset(found, truth) for (name, (_, truth)), found in zip(parts.items(), images)}

@@ -50,6 +50,11 @@ class Pictures(Sequence[Image]):
     def __iter__(self) -> Iterator[Image]:
         return (self[i] for i in range(len(self)))
 
+    @property
+    def most_bytes(self) -> int:
+        """The bytes of all its images decoded, were all of them RGB."""
+        return int(self._sizes.prod(axis=1).sum()) * 3
+
     def check(self) -> bool:
         """Whether any file has colour. Reads headers only; UserError for a file that is missing, unreadable or of
         another size than its record says."""
@@ -58,16 +63,6 @@ class Pictures(Sequence[Image]):
             with self._open(i) as picture:
                 colour = colour or picture.mode not in _GREY
         return colour
-
-    def load(self) -> Sequence[Image]:
-        """The same images in memory, (N, H, W[, 3]) where sizes agree, if they fit in `MEMORY`; else these, lazily."""
-        channels = 3 if self.rgb else 1
-        if int(self._sizes.prod(axis=1).sum()) * channels > MEMORY:
-            return self
-        decoded = list(self)
-        if len({image.shape for image in decoded}) == 1:
-            return np.stack(decoded)  # type: ignore[return-value]  # an array is a sequence in all but name
-        return decoded
 
     def _open(self, i: int) -> Pillow.Image:
         try:
@@ -101,7 +96,34 @@ def _pixels(picture: Pillow.Image, rgb: bool) -> Image:
         if picture.mode == "P" and "transparency" in picture.info:
             picture = picture.convert("RGBA")
         pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-    return np.repeat(pixels[:, :, None], 3, axis=2) if rgb and pixels.ndim == 2 else pixels
+    return _as_rgb(pixels) if rgb else pixels
+
+
+def _as_rgb(pixels: Image) -> Image:
+    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def load(parts: Sequence[Pictures]) -> list[Sequence[Image]]:
+    """The images of every part, RGB in all parts if any file of any part has colour.
+
+    In memory, as (N, H, W[, 3]) where the sizes of a part agree, if all parts together fit in `MEMORY`; else decoded at
+    every access, their headers checked now. UserError for a file that is missing, unreadable or of another size.
+    """
+    if sum(part.most_bytes for part in parts) > MEMORY:
+        coloured = [part.check() for part in parts]
+        for part in parts:
+            part.rgb = any(coloured)
+        return list(parts)
+    decoded = [list(part) for part in parts]
+    if any(image.ndim == 3 for images in decoded for image in images):
+        decoded = [[_as_rgb(image) for image in images] for images in decoded]
+    return [_stacked(images) for images in decoded]
+
+
+def _stacked(images: list[Image]) -> Sequence[Image]:
+    if len({image.shape for image in images}) != 1:
+        return images
+    return np.stack(images)  # type: ignore[return-value]  # an array is a sequence in all but name
 
 
 def write_png(path: Path, image: Image) -> None:

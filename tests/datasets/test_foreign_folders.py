@@ -148,7 +148,11 @@ def test_pictures_of_every_kind(mode: str, tmp_path: Path) -> None:
     assert image.dtype == np.uint8
 
 
-def test_grey_beside_colour_becomes_rgb_everywhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory", [0, 2**20])
+def test_grey_beside_colour_becomes_rgb_everywhere(
+    memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.pictures.MEMORY", memory)
     records = pictures(tmp_path / "images", 1, 5)
     Pillow.open(tmp_path / "images" / "3.png").convert("L").save(tmp_path / "images" / "3.png")
     write(tmp_path / "all.json", document(records))
