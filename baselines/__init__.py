@@ -1,6 +1,116 @@
 """Detectors without gradients. This catalog is a literal and imports nothing, so that listing names costs nothing."""
 
-CATALOG = {}
+CATALOG = {
+    "mean": {
+        "target": "baselines.mean:Mean",
+        "line": "the mean of the training points: the floor, in every board",
+        "family": "reference",
+    },
+    "rule": {
+        "target": "baselines.rule:Rule",
+        "line": "the rule on the ink that is exact on the training images, where there is one",
+        "family": "reference",
+    },
+    "linear": {
+        "target": "baselines.scikit:Linear",
+        "line": "linear least squares on feature sets (features=pix, pts, hog, ...)",
+        "family": "classic",
+    },
+    "ridge": {
+        "target": "baselines.scikit:Ridge",
+        "line": "linear, with a squared penalty on the weights",
+        "family": "classic",
+    },
+    "lasso": {
+        "target": "baselines.scikit:Lasso",
+        "line": "linear, with an absolute penalty on the weights",
+        "family": "classic",
+    },
+    "elasticnet": {
+        "target": "baselines.scikit:ElasticNet",
+        "line": "linear, with half of either penalty",
+        "family": "classic",
+    },
+    "knn": {
+        "target": "baselines.scikit:Neighbours",
+        "line": "the mean point of the nearest training images",
+        "family": "classic",
+    },
+    "forest": {
+        "target": "baselines.scikit:Forest",
+        "line": "random forest",
+        "family": "classic",
+    },
+    "boosting": {
+        "target": "baselines.scikit:Boosting",
+        "line": "gradient-boosted trees on binned features",
+        "family": "classic",
+    },
+    "svr": {
+        "target": "baselines.scikit:SupportVectors",
+        "line": "support vector regression with a Gaussian kernel",
+        "family": "classic",
+    },
+    "mlp": {
+        "target": "baselines.scikit:Perceptron",
+        "line": "scikit-learn's network with one hidden layer",
+        "family": "classic",
+    },
+    "sift": {
+        "target": "baselines.opencv:Sift",
+        "line": "SIFT keypoints as candidates, ranked by boosted trees",
+        "family": "classic",
+    },
+    "orb": {
+        "target": "baselines.opencv:Orb",
+        "line": "ORB keypoints as candidates, ranked by boosted trees",
+        "family": "classic",
+    },
+    "fast": {
+        "target": "baselines.opencv:Fast",
+        "line": "FAST corners as candidates, ranked by boosted trees",
+        "family": "classic",
+    },
+    "corners": {
+        "target": "baselines.opencv:Corners",
+        "line": "Shi-Tomasi corners as candidates, ranked by boosted trees",
+        "family": "classic",
+    },
+    "cosfire": {
+        "target": "baselines.cosfire:Cosfire",
+        "line": "COSFIRE: Gabor responses in the arrangement of an example",
+        "family": "classic",
+    },
+}
 
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
-SUITES = {}
+SUITES = {
+    "default": ["mean", "linear:features=pts", "forest"],
+    "classic": [
+        "mean",
+        "linear",
+        "linear:features=max",
+        "linear:features=min",
+        "linear:features=pts11",
+        "linear:features=pts12",
+        "linear:features=pts22",
+        "linear:features=pts",
+        "linear:features=hog",
+        "ridge",
+        "ridge:features=pix+const",
+        "ridge:features=pix+random",
+        "lasso",
+        "elasticnet",
+        "knn",
+        "forest",
+        "forest:features=hog",
+        "boosting",
+        "svr",
+        "mlp",
+        "sift",
+        "orb",
+        "fast",
+        "corners",
+        "cosfire",
+    ],
+}

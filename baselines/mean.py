@@ -1,0 +1,39 @@
+"""The floor: every image is answered with the mean of the training points.
+
+Its error is the spread of the points, and every kind of R2 is measured against it (it scores 0 there by definition).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.detector import Budget, Card, Detector
+from benchmark.structures import FloatArray, Image, KeypointDataset
+
+
+class Mean(Detector):
+    """The mean of the training points, whatever the image shows."""
+
+    card = Card(source="the constant that minimises the squared error", reference=True)
+
+    _point: FloatArray
+
+    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> None:
+        """Take the mean over ``train``."""
+        self._point = train.points.mean(axis=0)
+        self.weights = self._point.size
+
+    def predict(self, images: Sequence[Image]) -> FloatArray:
+        """(N, K, 2) px, every row the same."""
+        return np.repeat(self._point[None], len(images), axis=0)
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The mean."""
+        return {"point": self._point}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take the mean that ``state`` holds."""
+        self._point = np.asarray(state["point"])

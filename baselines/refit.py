@@ -1,0 +1,105 @@
+"""What the detectors here share that are built on foreign estimators: one image size, and weights without pickles.
+
+A fitted scikit-learn estimator has no portable form but a pickle, and a pickle runs code when it is opened. So a fitted
+detector is stored as what it was fitted on (images, points, seed, budget), and restoring fits it again. The estimators
+are deterministic, so the restored one gives the identical answers: on the same machine and package versions to the bit,
+elsewhere as far as the packages agree. Restoring costs what fitting costs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.detector import Budget, Detector, HistoryRow
+from benchmark.structures import FloatArray, Image, KeypointDataset, Prediction, UserError, stack_images
+
+REPORTED = 1000  # images of a split that the pixel errors of a history row are taken over, at most
+
+
+def one_size(images: Sequence[Image], shape: tuple[int, ...], name: str) -> Image:
+    """(N, *shape) uint8. UserError where the images are of another size than ``shape``, that of the training images."""
+    stacked = stack_images(images)
+    if len(stacked) == 0:
+        return np.zeros((0, *shape), dtype=np.uint8)
+    if stacked.shape[1:] != shape:
+        raise UserError(
+            f"{name} learned from images of shape {shape} and can answer no others; these are {stacked.shape[1:]}"
+        )
+    return stacked
+
+
+def pixel_error(answers: FloatArray, points: FloatArray) -> float:
+    """Mean distance in px between (N, K, 2) answers and points."""
+    return float(np.hypot(*np.moveaxis(answers - points, -1, 0)).mean())
+
+
+class Refit(Detector):
+    """Base of detectors that learn in one deterministic step from images of one size.
+
+    A subclass gives `learn` and `answer`, and may give `notes`. Of a budget it gets the number of passes over the
+    training split, ``epochs``, None where none is set; what has no passes ignores it.
+    """
+
+    epochs: int | None = None
+
+    _images: Image
+    _points: FloatArray
+    _seed: int
+
+    def learn(self, images: Image, points: FloatArray, seed: int) -> None:
+        """Learn from (N, H, W) or (N, H, W, 3) uint8 images and (N, K, 2) float64 points, px."""
+        raise NotImplementedError
+
+    def answer(self, images: Image) -> tuple[FloatArray, FloatArray]:
+        """(N, K, 2) points in px and (N,) scores of at least one image of the size learned from."""
+        raise NotImplementedError
+
+    def notes(self, train: KeypointDataset, val: KeypointDataset) -> HistoryRow:
+        """More columns for the history."""
+        return {}
+
+    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> list[HistoryRow]:
+        """Learn from ``train``. One history row, its errors over at most 1,000 images a split."""
+        started = time.perf_counter()
+        self._fit(train.stack(), train.points, seed, None if budget.epochs is None else max(1, budget.epochs))
+        row: HistoryRow = {"epoch": 1.0, "seconds": time.perf_counter() - started}
+        for name, data in (("train_px", train), ("val_px", val)):
+            if len(data):
+                some = data.take(range(min(len(data), REPORTED)))
+                row[name] = pixel_error(self._points_of(some.images), some.points)
+        return [row | self.notes(train, val)]
+
+    def _fit(self, images: Image, points: FloatArray, seed: int, epochs: int | None) -> None:
+        self._images, self._points, self._seed, self.epochs = images, points, seed, epochs
+        self.learn(images, points, seed)
+
+    def _answered(self, images: Sequence[Image]) -> tuple[FloatArray, FloatArray]:
+        stacked = one_size(images, self._images.shape[1:], type(self).__name__)
+        if len(stacked) == 0:
+            return np.zeros((0, *self._points.shape[1:])), np.zeros(0)
+        return self.answer(stacked)
+
+    def _points_of(self, images: Sequence[Image]) -> FloatArray:
+        return self._answered(images)[0]
+
+    def predict(self, images: Sequence[Image]) -> FloatArray | Sequence[Prediction]:
+        """(N, K, 2) px; or a Prediction an image, where the card promises scores that carry confidence."""
+        points, scores = self._answered(images)
+        if not self.card.scores:
+            return points
+        return [Prediction(point[None], score[None]) for point, score in zip(points, scores)]
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What it was fitted on, contiguous: safetensors writes the memory of an array and ignores its strides."""
+        images, points = np.ascontiguousarray(self._images), np.ascontiguousarray(self._points)
+        numbers = np.array([self._seed, self.epochs or 0], dtype=np.int64)
+        return {"images": images, "points": points, "seed_epochs": numbers}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Fit again on what it was fitted on."""
+        seed, epochs = state["seed_epochs"].tolist()
+        self._fit(np.asarray(state["images"]), np.asarray(state["points"]), seed, epochs or None)

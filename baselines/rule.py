@@ -1,0 +1,103 @@
+"""The answer by rule: what a few lines of arithmetic on the ink achieve where the task is such a rule.
+
+Each rule takes its x and its y from extrema of the ink (`datasets.features.EXTREMA`), or is the mean position of the
+ink. A detector is not told the task, so the rule is recognised: for each keypoint the first that is exact on every
+training image. Where none is, there is no such row, and the run says so. Names ending in ``-bold`` take ink to be
+brighter than 127, not brighter than 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.detector import Budget, Card, Detector
+from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, UserError, stack_images
+from datasets.features import EXTREMA, extrema, grey, ink
+from datasets.names import unknown
+
+BOLD = 127
+EXACT = 1e-6  # px: a point that went through a file is still exact
+
+# x and y are each the mean of these extrema.
+CORNERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "topleft": (("x_first_in_top_row",), ("y_top",)),
+    "topright": (("x_last_in_top_row",), ("y_top",)),
+    "bottomleft": (("x_first_in_bottom_row",), ("y_bottom",)),
+    "bottomright": (("x_last_in_bottom_row",), ("y_bottom",)),
+    "corner": (("x_left",), ("y_top",)),
+    "center": (("x_left", "x_right"), ("y_top", "y_bottom")),
+    "lefttop": (("x_left",), ("y_first_in_left_column",)),
+    "leftbottom": (("x_left",), ("y_last_in_left_column",)),
+    "righttop": (("x_right",), ("y_first_in_right_column",)),
+    "rightbottom": (("x_right",), ("y_last_in_right_column",)),
+}
+RULES = tuple(name + bold for bold in ("", "-bold") for name in (*CORNERS, "centroid"))
+
+
+def rule_points(name: str, images: Image) -> FloatArray:
+    """(N, 2) float64 px: the point of a rule in each of (N, H, W) or RGB images; the image's centre where there is no ink."""
+    pixels = grey(images)
+    plain = name.removesuffix("-bold")
+    threshold = 0 if plain == name else BOLD
+    if plain == "centroid":
+        return _centroid(pixels, threshold)
+    found = extrema(pixels, threshold)
+    return np.stack([found[:, [EXTREMA.index(part) for part in axis]].mean(axis=1) for axis in CORNERS[plain]], axis=1)
+
+
+def _centroid(pixels: Image, threshold: int) -> FloatArray:
+    mask = ink(pixels, threshold).astype(np.float64)
+    _, height, width = mask.shape
+    count = mask.sum(axis=(1, 2))
+    sums = np.stack([mask.sum(axis=1) @ np.arange(width), mask.sum(axis=2) @ np.arange(height)], axis=1)
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    return np.where(count[:, None] > 0, sums / np.maximum(count, 1.0)[:, None], middle)
+
+
+class Rule(Detector):
+    """The rule on the ink that is exact on the training images, where there is one."""
+
+    card = Card(source="the definition of the task", reference=True, ablation={"target": "corner"})
+
+    _chosen: IntArray
+
+    def __init__(self, target: str = "") -> None:
+        """target: the rule of every keypoint, joined by '+', used as it is; "" recognises them."""
+        self._target = [part.strip() for part in target.split("+")] if target else []
+        for name in self._target:
+            if name not in RULES:
+                raise unknown("rule", name, RULES)
+
+    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> None:
+        """Recognise the rule of every keypoint. UserError where no rule is exact on all training images."""
+        points, names = train.points, train.truth.names
+        if self._target and len(self._target) != len(names):
+            raise UserError(f"target={'+'.join(self._target)}: give {len(names)} rules, one for each of {names}")
+        chosen = self._target or [_recognise(train.stack(), points[:, k]) for k in range(len(names))]
+        self._chosen = np.array([RULES.index(name) for name in chosen], dtype=np.int64)
+        self.weights = 0
+
+    def predict(self, images: Sequence[Image]) -> FloatArray:
+        """(N, K, 2) px by the rules."""
+        if not len(images):
+            return np.zeros((0, len(self._chosen), 2))
+        stacked = stack_images(images)
+        return np.stack([rule_points(RULES[i], stacked) for i in self._chosen.tolist()], axis=1)
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Which rules were recognised."""
+        return {"chosen": self._chosen}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Use the rules that ``state`` holds."""
+        self._chosen = np.asarray(state["chosen"])
+
+
+def _recognise(images: Image, points: FloatArray) -> str:
+    for name in RULES:
+        if np.abs(rule_points(name, images) - points).max() <= EXACT:
+            return name
+    raise UserError("no rule is known for this task: none on the ink is exact on every training image")

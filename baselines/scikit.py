@@ -1,0 +1,296 @@
+"""scikit-learn's regressors on features of the image: what learning without gradients through the image gets.
+
+Every estimator is scikit-learn's, with its defaults except where a parameter below says otherwise; parameters are named
+as people say them (trees, neighbours). Inputs are the columns of `datasets.features` (``features=pix+pts11+random``):
+pixels in 0..1, extrema in px, unscaled. Answers are the 2K coordinates in px; estimators of one output are fitted once a
+coordinate.
+
+The scale matters to penalties. The notes this project began with fitted Lasso with alpha = 1 on pixels in 0..255 and points in [-1, 1];
+in pixels in 0..1 and points in px the same problem has alpha = 14 / 255 (the penalty of a weight shrinks by 255, and the loss
+grows by 14 where the weight's penalty does), so that is the default here. With alpha = 1 it would predict the mean.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from baselines.refit import Refit
+from benchmark.detector import Card, HistoryRow
+from benchmark.structures import FloatArray, Image, KeypointDataset
+from datasets.features import features, parse
+
+NOT_HANDMADE = ("pix", "hog", "const", "random")  # sets that no rule of a task was written into
+LASSO_ALPHA = 14 / 255
+
+
+@dataclass(eq=False)
+class ScikitRegressor(Refit):
+    """Base: an estimator on a sum of feature sets.
+
+    features: names of `datasets.features`, joined by '+'.
+    """
+
+    features: str = "pix"
+
+    def __post_init__(self) -> None:
+        parse(self.features)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """A fresh estimator for ``count`` training images."""
+        raise NotImplementedError
+
+    def learn(self, images: Image, points: FloatArray, seed: int) -> None:
+        """Fit, recording whether the estimator says that it converged."""
+        from sklearn.exceptions import ConvergenceWarning
+
+        model = self.estimator(len(images), seed)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", ConvergenceWarning)
+            model.fit(features(images, self.features), points.reshape(len(points), -1))
+        self._converged = not any(issubclass(w.category, ConvergenceWarning) for w in said)
+        for other in said:
+            if not issubclass(other.category, ConvergenceWarning):
+                warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+        if "n_jobs" in model.get_params():
+            # Threads add up the trees' answers in the order in which they finish: the last bit would vary.
+            model.set_params(n_jobs=1)
+        self._model = model
+        self.weights = _learned(model)
+
+    def answer(self, images: Image) -> tuple[FloatArray, FloatArray]:
+        """(N, K, 2) px, and scores that say nothing."""
+        said = np.asarray(self._model.predict(features(images, self.features)), dtype=np.float64)
+        return said.reshape(len(images), -1, 2), np.ones(len(images))
+
+    def notes(self, train: KeypointDataset, val: KeypointDataset) -> HistoryRow:
+        """``converged``: 1 or 0."""
+        return {"converged": float(self._converged)}
+
+    def handmade_features(self, images: Sequence[Image]) -> FloatArray | None:
+        """(N, F) the columns that somebody designed for such tasks; None where there are only pixels, HOG or dummies."""
+        made = [part for part in self.features.split("+") if parse(part)[0][0] not in NOT_HANDMADE]
+        return features(images, "+".join(made)) if made else None
+
+
+def _learned(model: Any) -> int | None:
+    """How many numbers a linear model or a network learned; None for the others, which keep data or trees."""
+    parts = [*np.atleast_1d(getattr(model, "intercept_", []))]
+    if hasattr(model, "coefs_"):
+        parts = [*model.coefs_, *model.intercepts_]
+    elif hasattr(model, "coef_"):
+        parts += [model.coef_]
+    return sum(np.size(part) for part in parts) or None
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, not {value:g}")
+
+
+@dataclass(eq=False)
+class Linear(ScikitRegressor):
+    """Linear least squares, the shortest solution where columns are collinear."""
+
+    card = Card(source="scikit-learn LinearRegression", ablation={"features": "const"})
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """Singular values below 1e-6 of the largest count as zero, as scikit-learn has it."""
+        from sklearn.linear_model import LinearRegression
+
+        return LinearRegression()
+
+
+@dataclass(eq=False)
+class Ridge(ScikitRegressor):
+    """Linear least squares with a squared penalty on the weights.
+
+    alpha: weight of the penalty.
+    """
+
+    alpha: float = 1.0
+
+    card = Card(source="scikit-learn Ridge; Hoerl and Kennard 1970", ablation={"alpha": 1e9})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(alpha=self.alpha)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """By singular values, which stays exact where columns are collinear."""
+        from sklearn.linear_model import Ridge as Model
+
+        return Model(alpha=self.alpha, solver="svd")
+
+
+@dataclass(eq=False)
+class Lasso(ScikitRegressor):
+    """Linear least squares with an absolute penalty on the weights, which sets most of them to zero.
+
+    alpha: weight of the penalty.
+    """
+
+    alpha: float = LASSO_ALPHA
+
+    card = Card(source="scikit-learn Lasso; Tibshirani 1996", ablation={"alpha": 1.0})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(alpha=self.alpha)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """5,000 rounds of coordinate descent at most, where scikit-learn has 1,000."""
+        from sklearn.linear_model import Lasso as Model
+
+        return Model(alpha=self.alpha, max_iter=5000)
+
+
+@dataclass(eq=False)
+class ElasticNet(ScikitRegressor):
+    """Linear least squares with half a Lasso's and half a ridge's penalty.
+
+    alpha: weight of the penalty. mix: share of the absolute penalty, 0 to 1.
+    """
+
+    alpha: float = LASSO_ALPHA
+    mix: float = 0.5
+
+    card = Card(source="scikit-learn ElasticNet; Zou and Hastie 2005", ablation={"alpha": 100.0})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(alpha=self.alpha)
+        if not 0 <= self.mix <= 1:
+            raise ValueError(f"mix must be from 0 to 1, not {self.mix:g}")
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """5,000 rounds of coordinate descent at most, where scikit-learn has 1,000."""
+        from sklearn.linear_model import ElasticNet as Model
+
+        return Model(alpha=self.alpha, l1_ratio=self.mix, max_iter=5000)
+
+
+@dataclass(eq=False)
+class Neighbours(ScikitRegressor):
+    """The mean point of the training images nearest in the features.
+
+    neighbours: how many; all of them where there are fewer images.
+    """
+
+    neighbours: int = 5
+
+    card = Card(source="scikit-learn KNeighborsRegressor", ablation={"neighbours": 200})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(neighbours=self.neighbours)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """Euclidean distance, equal weights."""
+        from sklearn.neighbors import KNeighborsRegressor
+
+        return KNeighborsRegressor(min(self.neighbours, count))
+
+
+@dataclass(eq=False)
+class Forest(ScikitRegressor):
+    """The mean answer of many regression trees, each grown on a bootstrap sample.
+
+    trees: how many. depth: of each at most, 0 for no limit.
+    """
+
+    trees: int = 100
+    depth: int = 0
+
+    card = Card(source="scikit-learn RandomForestRegressor; Breiman 2001", ablation={"depth": 1})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(trees=self.trees)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """Trees grow on all cores; each has a random stream of its own, so that their number changes nothing."""
+        from sklearn.ensemble import RandomForestRegressor
+
+        return RandomForestRegressor(self.trees, max_depth=self.depth or None, random_state=seed, n_jobs=-1)
+
+
+@dataclass(eq=False)
+class Boosting(ScikitRegressor):
+    """Gradient-boosted trees on binned features, a model a coordinate.
+
+    rounds: of boosting, unless a budget says otherwise. rate: how much of each tree counts.
+    """
+
+    rounds: int = 100
+    rate: float = 0.1
+
+    card = Card(source="scikit-learn HistGradientBoostingRegressor; Ke et al. 2017", ablation={"rounds": 1})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(rounds=self.rounds, rate=self.rate)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """No early stopping: it would keep images of the training split from training, above 10,000 of them."""
+        from sklearn.ensemble import HistGradientBoostingRegressor
+        from sklearn.multioutput import MultiOutputRegressor
+
+        model = HistGradientBoostingRegressor(
+            max_iter=self.epochs or self.rounds, learning_rate=self.rate, early_stopping=False, random_state=seed
+        )
+        return MultiOutputRegressor(model)
+
+
+@dataclass(eq=False)
+class SupportVectors(ScikitRegressor):
+    """Support vector regression with a Gaussian kernel, a model a coordinate.
+
+    c: cost of an error beyond ``margin``. margin: error in px that costs nothing.
+    """
+
+    c: float = 1.0
+    margin: float = 0.1
+
+    card = Card(source="scikit-learn SVR (LIBSVM); Drucker et al. 1997", ablation={"c": 1e-6})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(c=self.c)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """The kernel's width follows the spread of the features."""
+        from sklearn.multioutput import MultiOutputRegressor
+        from sklearn.svm import SVR
+
+        return MultiOutputRegressor(SVR(C=self.c, epsilon=self.margin))
+
+
+@dataclass(eq=False)
+class Perceptron(ScikitRegressor):
+    """A small network on the features, as scikit-learn trains it.
+
+    hidden: units of its one hidden layer. iterations: passes over the data at most, unless a budget says otherwise.
+    """
+
+    hidden: int = 100
+    iterations: int = 500
+
+    card = Card(source="scikit-learn MLPRegressor", ablation={"iterations": 1})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive(hidden=self.hidden, iterations=self.iterations)
+
+    def estimator(self, count: int, seed: int) -> Any:
+        """ReLU, Adam, batches of 200; it stops when the training loss does."""
+        from sklearn.neural_network import MLPRegressor
+
+        return MLPRegressor(
+            hidden_layer_sizes=(self.hidden,), max_iter=self.epochs or self.iterations, random_state=seed
+        )
