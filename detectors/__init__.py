@@ -49,6 +49,97 @@ CATALOG = {
             "epochs": 60,
         },
     },
+    "heatmap": {
+        "target": "detectors.heatmap:Heatmap",
+        "line": "U-Net heatmap at stride 1, bilinear targets, cross-entropy, sub-pixel decoding",
+        "family": "heatmap",
+    },
+    "heatmap-onehot": {
+        "target": "detectors.heatmap:Heatmap",
+        "line": "U-Net, one-hot cross-entropy: which pixel is it?",
+        "family": "heatmap",
+        "params": {"target": "onehot", "decode": "argmax"},
+    },
+    "heatmap-conv": {
+        "target": "detectors.heatmap:Heatmap",
+        "line": "One-hot cross-entropy on six 5 x 5 convolutions that never leave the grid",
+        "family": "heatmap",
+        "params": {"trunk": "conv", "target": "onehot", "decode": "argmax"},
+    },
+    "heatmap-gaussian": {
+        "target": "detectors.heatmap:Heatmap",
+        "line": "U-Net, squared error to a Gaussian, argmax",
+        "family": "heatmap",
+        "params": {"target": "gaussian", "loss": "mse", "decode": "argmax"},
+    },
+    "heatmap-quarter": {
+        "target": "detectors.heatmap:Heatmap",
+        "line": "The same with a quarter pixel towards the larger neighbour",
+        "family": "heatmap",
+        "params": {"target": "gaussian", "loss": "mse", "decode": "quarter"},
+    },
+    "heatmap-dark": {
+        "target": "detectors.heatmap:Heatmap",
+        "line": "The same with DARK's Newton step on the log of the map",
+        "family": "heatmap",
+        "params": {"target": "gaussian", "loss": "mse", "decode": "dark"},
+    },
+    "integral": {
+        "target": "detectors.soft_argmax:Integral",
+        "line": "Soft-argmax of a U-Net's map, learned from the distance alone",
+        "family": "heatmap",
+    },
+    "dsnt": {
+        "target": "detectors.soft_argmax:DSNT",
+        "line": "Soft-argmax with the map pulled towards a Gaussian",
+        "family": "heatmap",
+    },
+    "gumbel": {
+        "target": "detectors.soft_argmax:Gumbel",
+        "line": "One pixel drawn by Gumbel noise, straight-through gradient",
+        "family": "heatmap",
+    },
+    "simcc": {
+        "target": "detectors.simcc:SimCC",
+        "line": "Two one-dimensional classifications, finer than the pixel",
+        "family": "heatmap",
+    },
+    "keypointrcnn": {
+        "target": "detectors.keypointrcnn:KeypointRCNNDetector",
+        "line": "torchvision's Keypoint R-CNN on a small backbone, input 112 px",
+        "family": "rcnn",
+    },
+    "keypointrcnn-fpn": {
+        "target": "detectors.keypointrcnn:KeypointRCNNDetector",
+        "line": "Keypoint R-CNN on a ResNet18 with a feature pyramid",
+        "family": "rcnn",
+        "params": {"backbone": "resnet18"},
+    },
+    "fasterrcnn": {
+        "target": "detectors.box_detectors:FasterRCNNPoints",
+        "line": "Faster R-CNN as a point finder: a box centred on the point",
+        "family": "rcnn",
+    },
+    "retinanet": {
+        "target": "detectors.box_detectors:RetinaNetPoints",
+        "line": "RetinaNet as a point finder",
+        "family": "rcnn",
+    },
+    "ssd": {
+        "target": "detectors.box_detectors:SSDPoints",
+        "line": "SSD as a point finder",
+        "family": "rcnn",
+    },
+    "fcos": {
+        "target": "detectors.box_detectors:FCOSPoints",
+        "line": "FCOS as a point finder",
+        "family": "rcnn",
+    },
+    "cascadercnn": {
+        "target": "detectors.cascade:CascadeRCNNPoints",
+        "line": "Cascade R-CNN as a point finder: three box heads in a row",
+        "family": "rcnn",
+    },
 }
 
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.

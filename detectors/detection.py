@@ -7,7 +7,7 @@ coordinates are done once, by `coordinates.Frame`, before and after; their own t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
@@ -40,23 +40,21 @@ class OnlyBatch(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
         return image, target
 
 
-def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU; at stride 1 the size is kept."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
 
 
 class SmallBackbone(nn.Sequential):
-    """(B, C, H, W) to (B, 2 width, H/4, W/4): two strided convolutions, then ``depth`` at that stride."""
+    """(B, C, H, W) to (B, 2 width, H/4, W/4): two strided convolutions, then one at that stride for each dilation."""
 
-    stride = 4
-
-    def __init__(self, inputs: int, width: int = 32, depth: int = 4) -> None:
+    def __init__(self, inputs: int, width: int, dilations: Sequence[int]) -> None:
         self.out_channels = 2 * width
-        trunk = [conv(width if i == 0 else 2 * width, 2 * width) for i in range(depth)]
+        trunk = [conv(width if i == 0 else 2 * width, 2 * width, dilation=d) for i, d in enumerate(dilations)]
         super().__init__(conv(inputs, width // 2, 5, 2), conv(width // 2, width, 3, 2), *trunk)
 
 
@@ -65,7 +63,7 @@ def levels(backbone: Backbone) -> list[str]:
     return ["0"] if backbone == "small" else ["0", "1", "2", "3"]
 
 
-def make_backbone(name: Backbone, inputs: int, pretrained: bool) -> nn.Module:
+def make_backbone(name: Backbone, inputs: int, *, pretrained: bool, width: int, dilations: Sequence[int]) -> nn.Module:
     """A backbone for torchvision's detectors; its ``out_channels`` says the width.
 
     resnet18 and resnet50 carry a feature pyramid (Lin 2017; strides 4 to 64), every layer trainable. Without ImageNet
@@ -74,7 +72,7 @@ def make_backbone(name: Backbone, inputs: int, pretrained: bool) -> nn.Module:
     if name == "small":
         if pretrained:
             raise UserError("the small backbone has no pretrained weights: choose backbone=resnet18 or resnet50")
-        return SmallBackbone(inputs)
+        return SmallBackbone(inputs, width, dilations)
     made: nn.Module = resnet_fpn_backbone(
         backbone_name=name, weights=None, trainable_layers=5, norm_layer=nn.BatchNorm2d
     )
@@ -104,6 +102,7 @@ class DetectionDetector(TorchDetector):
     size: the shorter side that the train split's commonest image is enlarged to; others by the same scale.
     margin: px of black put around each image first, so that boxes may reach over its edge. threshold: the least score
     of an answer, where train images hold other than one instance; where each holds one, the best is the answer.
+    width, dilations: of the small backbone.
     """
 
     recipe: ClassVar[Recipe] = Recipe(
@@ -112,6 +111,8 @@ class DetectionDetector(TorchDetector):
     history_images: ClassVar[int] = 96
     eval_batch: ClassVar[int] = 100
     amp: ClassVar[bool] = False
+    width: ClassVar[int] = 24
+    dilations: ClassVar[tuple[int, ...]] = (1, 1, 1, 1)
 
     def __init__(
         self, backbone: Backbone, size: int, intensity: Intensity, pretrained: bool, margin: int, threshold: float
@@ -145,7 +146,10 @@ class DetectionDetector(TorchDetector):
 
     def build(self, geometry: Geometry) -> nn.Module:
         inputs = 3 if self.pretrained else channels(geometry.channels, self.intensity)
-        model = self.network(make_backbone(self.backbone, inputs, self.pretrained), self.frame(), geometry.keypoints)
+        trunk = make_backbone(
+            self.backbone, inputs, pretrained=self.pretrained, width=self.width, dilations=self.dilations
+        )
+        model = self.network(trunk, self.frame(), geometry.keypoints)
         model.transform = OnlyBatch(8 if self.backbone == "small" else 32)
         model.register_buffer("single", torch.tensor(True))
         return model

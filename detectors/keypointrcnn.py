@@ -73,7 +73,7 @@ class KeypointRCNNDetector(DetectionDetector):
             box_predictor=FastRCNNPredictor(128, 2),
             box_batch_size_per_image=6,
             box_positive_fraction=0.75,
-            keypoint_roi_pool=MultiScaleRoIAlign(names, 14, 2),
+            keypoint_roi_pool=MultiScaleRoIAlign(names, 14, 1),
             keypoint_head=KeypointRCNNHeads(inputs, (64,) * 3),
             keypoint_predictor=KeypointRCNNPredictor(64, keypoints),
         )
