@@ -173,6 +173,11 @@ def test_convention_results_carry_a_box_of_some_area():
     assert all(entry["bbox"][2] * entry["bbox"][3] > 0 for entry in scoring_oracles.documents(truth, found)[1])
 
 
+def test_convention_the_box_of_a_result_is_the_pixels_it_covers():
+    truth = truth_of(np.array([[[3.0, 20.0], [5.0, 21.0]]]))
+    assert scoring_oracles.documents(truth, answer(truth, truth.keypoints))[1][0]["bbox"] == [2.5, 19.5, 3.0, 2.0]
+
+
 def test_convention_sigmas_are_one_a_keypoint():
     truth, found = single(40, 3)
     loose = replace(truth, sigmas=np.array([0.0455, 0.0455, 1.0]))

@@ -151,6 +151,25 @@ def test_the_taxonomy_counts_every_labelled_keypoint_once_in_whatever_blocks(mon
     assert score(truth, found).taxonomy == whole
 
 
+def test_jitter_reaches_to_a_similarity_of_a_half_and_crowds_are_no_swap() -> None:
+    truth, say = two_in_one_image()
+    reach = math.sqrt(2 * 784 * 0.091**2 * math.log(2))
+    for step, name in ((-1e-6, "jitter"), (1e-6, "miss")):
+        assert score(truth, say([[[10.0, 10.0 + reach + step]]], np.ones(1))).taxonomy[name] == 1 + (name == "miss")
+    at = np.array([[[40.0, 10.0]]])
+    for crowd, kind in ((False, "swap"), (True, "miss")):
+        beside = replace(truth, crowd=np.array([False, crowd]))
+        assert KINDS[kinds(beside, np.array([0]), at, np.zeros((1, 1), dtype=bool))[0, 0]] == kind
+
+
+def test_a_missing_prediction_is_not_exact_on_the_coarsest_lattice() -> None:
+    truth, found = single(3)
+    coarse = replace(truth, spacing=np.full(1, 100.0))
+    assert score(coarse, found)["exact"] == 1
+    none = Predictions(found.image_ids[:1], found.keypoints[:1], found.scores[:1])
+    assert score(coarse, none)["exact"] == pytest.approx(1 / 3)
+
+
 def test_without_a_lattice_exact_in_the_taxonomy_is_the_same_pixel() -> None:
     truth = truth_of(np.full((2, 1, 2), 10.3), spacing=None)
     said = Predictions(np.array([1, 2]), truth.keypoints + np.array([[[0.4, 0]], [[0.6, 0]]]), np.array([0.1, 0.2]))
