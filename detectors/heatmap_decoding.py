@@ -13,6 +13,7 @@ of the whole map, Sun 2018). ``local`` and ``integral`` take maps that are distr
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -112,7 +113,7 @@ def _newton(maps: Tensor, x: Tensor, y: Tensor, sigma: float) -> Tensor:
     Zhang 2020, eq. 7-9: the map is smoothed with the targets' Gaussian first, so that it has one maximum. No step is
     taken within 2 px of the edge or where the Hessian isn't negative definite, and none beyond 1 px.
     """
-    radius = max(round(2 * sigma), 1)
+    radius = math.ceil(3 * sigma)
     taps = torch.exp(-(torch.arange(-radius, radius + 1).to(maps) ** 2) / (2 * sigma**2))
     taps = taps / taps.sum()
     flat = F.pad(maps.flatten(0, 1)[:, None], (radius,) * 4, mode="replicate")
