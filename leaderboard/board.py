@@ -114,17 +114,7 @@ def _board(runs: Sequence[Stored]) -> Board:
     made = [make_row(labels[identity], seeds) for identity, seeds in shown.items()]
     failed = sorted((row for row in made if not row.runs), key=lambda row: row.label)
     finished = [row for row in made if row.runs]
-    keys = [
-        Row(
-            row.label,
-            np.array([[np.inf if row.metrics["mean"] is None else row.metrics["mean"]]]),
-            (),
-            "",
-            row.metrics["exact"],
-        )
-        for row in finished
-    ]
-    ordered = [finished[i] for i in board_order(keys)]
+    ordered = _ordered(finished)
     ranked = [row for row in ordered if not row.record.reference]
     references = [row for row in ordered if row.record.reference]
     many = any(table.flags["many"] for row in finished for table in row.scores)
@@ -146,6 +136,15 @@ def _board(runs: Sequence[Stored]) -> Board:
         use=use,
         notes=_notes(ordered, many, older, note),
     )
+
+
+def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """Best first by the rule of the board; rows that matched nothing, and so have no mean, last by name."""
+    having = [(row, row.metrics["mean"]) for row in rows]
+    known = [(row, mean) for row, mean in having if mean is not None]
+    keys = [Row(row.label, np.array([[mean]]), (), "", row.metrics["exact"]) for row, mean in known]
+    nothing = sorted((row for row, mean in having if mean is None), key=lambda row: row.label)
+    return [*(known[i][0] for i in board_order(keys)), *nothing]
 
 
 def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ import pytest
 from benchmark.scoring import score
 from benchmark.store import Recipe, Record, Store, Stored
 from benchmark.structures import FloatArray, Predictions, Truth
-
-Put = Callable[..., Stored]
 
 
 def made_truth(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0) -> Truth:
@@ -49,6 +46,9 @@ def answers(truth: Truth, offsets: FloatArray | float = 0.0, scores: FloatArray 
 class Maker:
     """Puts runs into a store."""
 
+    truth = staticmethod(made_truth)
+    answers = staticmethod(answers)
+
     def __init__(self, root: Path) -> None:
         self.store = Store(root)
 
@@ -83,6 +83,7 @@ class Maker:
             seed=seed,
             truth=self.store.put_truth(truth),
             created=created,
+            environment={"cpu": "made"},
             **{"fit_seconds": None if failed else 1.0, "predict_ms": None if failed else 0.5, **facts},
         )
         if predictions is not None:

@@ -1,0 +1,228 @@
+"""Boards against pandas and brute force, on made stores."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.store import Store
+from benchmark.structures import Predictions, Truth, UserError
+from leaderboard import rows
+from leaderboard.board import boards, find_run
+
+
+def stored_scores(store: Store) -> pd.DataFrame:
+    """What every finished run.json says, read as plain JSON."""
+    found = []
+    for path in store.root.rglob("run.json"):
+        record = json.loads(path.read_text())
+        if record["status"] == "finished":
+            numbers = {k: v for k, v in record["scores"].items() if not isinstance(v, dict)}
+            found.append({"detector": record["recipe"]["detector"], "fit": record["fit_seconds"], **numbers})
+    return pd.DataFrame(found)
+
+
+def test_metrics_are_the_mean_over_seeds_and_max_the_largest(filled: Store) -> None:
+    (board,) = boards(filled)
+    stored = stored_scores(filled)
+    means = stored.groupby("detector").mean(numeric_only=True)
+    largest = stored.groupby("detector")["max"].max()
+    finished = (*board.rows, *board.references)
+    assert {row.label for row in finished} == set(means.index)
+    for row in finished:
+        for name, value in row.metrics.items():
+            if value is not None and name != "max":
+                assert value == pytest.approx(means.loc[row.label, name], abs=1e-12), name
+        assert row.metrics["max"] == pytest.approx(largest[row.label], abs=1e-12)
+        assert row.fit_seconds == pytest.approx(means.loc[row.label, "fit"])
+
+
+def test_rows_are_ranked_and_references_and_failures_stand_apart(filled: Store) -> None:
+    (board,) = boards(filled)
+    wanted = stored_scores(filled).groupby("detector")["mean"].mean().drop(["mean", "rule"]).sort_values()
+    assert [row.label for row in board.rows] == list(wanted.index)
+    assert [row.rank for row in board.rows] == [1, 2, 3, 4]
+    assert [row.label for row in board.references] == ["rule", "mean"]
+    assert all(row.rank is None and row.tier is None for row in board.references)
+    assert [(row.label, row.error) for row in board.failed] == [("broken", "ValueError: loss is nan")]
+
+
+def test_tiers_follow_the_evidence(filled: Store) -> None:
+    tiers = {row.label: row.tier for row in boards(filled)[0].rows}
+    assert tiers["sharp"] == 1
+    assert tiers["twin"] == tiers["blunt"] == 2
+    assert tiers["wild"] == 3
+
+
+def test_the_row_to_use_is_the_cheapest_of_the_top_tier(maker: Any, truth: Truth) -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (len(truth), 1, 2))
+    maker.put("dear", truth, maker.answers(truth, noise), fit_seconds=50.0)
+    maker.put("cheap", truth, maker.answers(truth, noise[::-1]), fit_seconds=5.0)
+    maker.put("poor", truth, maker.answers(truth, noise * 9), fit_seconds=0.1)
+    (board,) = boards(maker.store)
+    assert board.use == "Use cheap (5 s to fit, 0.5 ms an image): the cheapest row of the top tier."
+
+
+def test_a_helped_row_to_use_names_the_best_without_help(maker: Any, truth: Truth) -> None:
+    maker.put("linear:features=pts", truth, maker.answers(truth), oracle=True, fit_seconds=0.1)
+    maker.put("net", truth, maker.answers(truth, 0.25), fit_seconds=9.0)
+    (board,) = boards(maker.store)
+    assert board.use == (
+        "Use linear:features=pts (oracle features, 0.1 s to fit, 0.5 ms an image): the cheapest row of the top tier. "
+        "Without oracle features or the rule in its structure: use net (9 s to fit, 0.5 ms an image)."
+    )
+
+
+def test_ties_go_by_exact_then_name(maker: Any, truth: Truth) -> None:
+    maker.put("zeta", truth, maker.answers(truth, (0.6, 0.0)))
+    maker.put("beta", truth, maker.answers(truth, (0.0, 0.6)))
+    close = 0.6 / np.sqrt(2)  # the same distance, but within half a pixel on both axes
+    maker.put("omega", truth, maker.answers(truth, (close, close)))
+    assert [row.label for row in boards(maker.store)[0].rows] == ["omega", "beta", "zeta"]
+
+
+def test_scores_come_from_predictions_not_from_run_json(maker: Any, truth: Truth) -> None:
+    run = maker.put("net", truth, maker.answers(truth, (3.0, 4.0)))
+    path = run.folder / "run.json"
+    record = json.loads(path.read_text())
+    record["scores"]["mean"] = 0.0
+    path.write_text(json.dumps(record))
+    assert boards(maker.store)[0].rows[0].metrics["mean"] == pytest.approx(5.0)
+
+
+def test_seeds_of_different_recipes_are_never_mixed(maker: Any, truth: Truth) -> None:
+    for seed in range(3):
+        maker.put(
+            "net", truth, maker.answers(truth, 9.0), seed, recipe={"source": "old"}, created="2026-01-01T10:00:00"
+        )
+    maker.put("net", truth, maker.answers(truth, 1.0), 1, recipe={"source": "new"}, created="2026-01-02T10:00:00")
+    (board,) = boards(maker.store)
+    (row,) = board.rows
+    assert row.seeds == (1,)
+    assert row.metrics["mean"] == pytest.approx(np.sqrt(2))
+    assert any("1 older recipe " in note for note in board.notes)
+
+
+def test_rows_on_other_seeds_are_ranked_but_not_tested(maker: Any, truth: Truth) -> None:
+    rng = np.random.default_rng(1)
+    for name, seeds in (("a", (0, 1)), ("b", (0, 1)), ("c", (5,))):
+        for seed in seeds:
+            maker.put(name, truth, maker.answers(truth, rng.normal(0, 1, (len(truth), 1, 2))), seed)
+    rows = {row.label: row for row in boards(maker.store)[0].rows}
+    assert rows["a"].tier is not None
+    assert rows["c"].tier is None
+    assert rows["c"].rank is not None
+    assert rows["c"].marks[-1] == "not tested"
+    assert rows["c"].why
+
+
+def test_a_failed_seed_is_marked_and_left_out(maker: Any, truth: Truth) -> None:
+    maker.put("net", truth, maker.answers(truth, 1.0), 0)
+    maker.put("net", truth, None, 1, error="RuntimeError: no luck")
+    (row,) = boards(maker.store)[0].rows
+    assert row.seeds == (0,)
+    assert row.failures == {1: "RuntimeError: no luck"}
+    assert "failed seeds" in row.marks
+
+
+def test_a_run_whose_predictions_are_gone_is_a_failed_row(maker: Any, truth: Truth) -> None:
+    run = maker.put("net", truth, maker.answers(truth))
+    (run.folder / "predictions.json").unlink()
+    (board,) = boards(maker.store)
+    assert not board.rows
+    assert "predictions.json" in board.failed[0].error
+
+
+def test_boards_never_mix_versions_data_or_folds(maker: Any, truth: Truth) -> None:
+    for change in (
+        {},
+        {"version": 2},
+        {"data_digest": "e" * 64, "data": "others"},
+        {"folds": 5, "data": "dots-folds5"},
+    ):
+        maker.put("net", truth, maker.answers(truth), recipe=change)
+    found = boards(maker.store)
+    assert [(b.version, b.data, b.folds, len(b.rows)) for b in found] == [
+        (1, "dots", 0, 1), (1, "dots-folds5", 5, 1), (1, "others", 0, 1), (2, "dots", 0, 1),
+    ]  # fmt: skip
+    assert [b.data for b in boards(maker.store, "made", "others")] == ["others"]
+    assert boards(maker.store, "unknown") == []
+
+
+def test_training_sizes_and_budgets_are_rows_of_their_own(maker: Any, truth: Truth) -> None:
+    maker.put("net", truth, maker.answers(truth, 2.0), recipe={"n_train": 10})
+    maker.put("net", truth, maker.answers(truth, 1.0))
+    maker.put("net", truth, maker.answers(truth, 1.5), recipe={"budget": "60s"})
+    assert [row.label for row in boards(maker.store)[0].rows] == ["net n100", "net n100 60s", "net n10"]
+
+
+def test_nothing_is_scored_twice_but_a_new_file_is(maker: Any, truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    real = rows.score
+    monkeypatch.setattr(rows, "score", lambda *a, **k: calls.append(1) or real(*a, **k))
+    maker.put("net", truth, maker.answers(truth, 1.0))
+    maker.put("other", truth, maker.answers(truth, 1.0))
+    boards(maker.store)
+    boards(Store(maker.store.root))
+    assert len(calls) == 2
+    maker.put("net", truth, maker.answers(truth, 2.0625))
+    assert max(row.metrics["mean"] or 0 for row in boards(maker.store)[0].rows) == pytest.approx(2.0625 * np.sqrt(2))
+    assert len(calls) == 3
+
+
+def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None:
+    truth = maker.truth(40, 2, 2)
+    rng = np.random.default_rng(3)
+    every = maker.answers(truth, rng.normal(0, 0.5, (80, 2, 2)), rng.permutation(80) / 80)
+    maker.put("every", truth, every, scored=True)
+    some = np.flatnonzero(every.image_ids > 4)  # finds nothing in four images
+    maker.put("some", truth, Predictions(every.image_ids[some], every.keypoints[some] + 0.5, every.scores[some]))
+    few = np.flatnonzero(every.image_ids < 4)
+    maker.put("few", truth, Predictions(every.image_ids[few], every.keypoints[few], every.scores[few]))
+    (board,) = boards(maker.store)
+    tested = {row.label: row.tier is not None for row in board.rows}
+    assert tested == {"every": True, "some": True, "few": False}
+    assert board.many
+    assert "Rows are tested on the 36 images in which each of them matched an instance." in board.notes
+    recall = {row.label: row.metrics["recall"] for row in board.rows}
+    assert recall["every"] == 1
+    assert recall["some"] == pytest.approx(0.9)
+
+
+def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:
+    many, nothing = maker.truth(10, 1, 2), Predictions(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0))
+    maker.put("silent", many, nothing)
+    (row,) = boards(maker.store)[0].rows
+    assert row.metrics["mean"] is None
+    assert row.tier is None
+
+
+def test_interval_holds_the_mean_and_narrows_with_images(maker: Any) -> None:
+    widths = []
+    for n in (30, 300):
+        truth = maker.truth(n)
+        noise = np.random.default_rng(n).normal(0, 1, (n, 1, 2))
+        maker.put("net", truth, maker.answers(truth, noise), recipe={"data_digest": str(n), "data": str(n)})
+        found = boards(maker.store, data=str(n))[0].rows[0]
+        assert found.interval is not None
+        assert found.interval.mean == pytest.approx(np.hypot(noise[:, 0, 0], noise[:, 0, 1]).mean())
+        assert found.interval.low < found.interval.mean < found.interval.high
+        widths.append(found.interval.high - found.interval.low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_find_run(filled: Store) -> None:
+    assert find_run(filled, "sharp", "made", "dots").record.seed == 0
+    assert find_run(filled, "sharp", "made", "dots", 2).record.seed == 2
+    for arguments, words in (
+        (("shrap", "made", "dots"), "did you mean 'sharp'"),
+        (("sharp", "made", "dots", 7), "there are 0, 1, 2"),
+        (("sharp", "made", "nowhere"), "no run of task made on data nowhere"),
+        (("broken", "made", "dots"), "loss is nan"),
+    ):
+        with pytest.raises(UserError, match=words):
+            find_run(filled, *arguments)
