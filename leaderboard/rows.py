@@ -118,9 +118,10 @@ def rescored(run: Stored) -> Scores:
         state = path.stat()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); run it again") from error
+    truth = run.truth  # read (and its digest checked) by every store, also where the scores are known already
     key = (str(path.resolve()), run.record.truth, state.st_mtime_ns, state.st_size, run.record.scored)
     if key not in _scored:
-        _scored[key] = score(run.truth, run.predictions, has_scores=run.record.scored)
+        _scored[key] = score(truth, run.predictions, has_scores=run.record.scored)
     return _scored[key]
 
 

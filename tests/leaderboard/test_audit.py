@@ -1,0 +1,211 @@
+"""The audit passes a sound store, and each way of tampering fails its own check."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmark.store import Store
+from benchmark.structures import KeypointDataset, Truth
+from leaderboard.audit import Report, audit, overlaps
+from leaderboard.identities import broken, differences
+
+
+def outcome(report: Report) -> dict[str, str]:
+    return {check.name: check.status for check in report.checks}
+
+
+def failed(report: Report) -> set[str]:
+    return {name for name, status in outcome(report).items() if status == "failed"}
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def test_a_sound_store_passes(filled: Store) -> None:
+    report = audit(filled)
+    assert not report.failed
+    assert (report.runs, report.failures) == (15, 1)
+    assert outcome(report).pop("split overlap") == "not applicable"
+    assert list(outcome(report).values()).count("passed") == len(report.checks) - 1
+
+
+def test_an_empty_store_passes_with_nothing_to_check(tmp_path: Path) -> None:
+    report = audit(Store(tmp_path))
+    assert not report.failed
+    assert set(outcome(report).values()) == {"not applicable"}
+
+
+def set_score(name: str, value: float) -> Callable[[Any], None]:
+    return lambda document: document["scores"].__setitem__(name, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "checks"),
+    [
+        (set_score("mean", 0.001), {"re-scoring", "mean, exact and r2"}),
+        (set_score("median", 1e6), {"re-scoring", "identities"}),
+        (set_score("ap", 1.5), {"re-scoring", "identities"}),
+        (set_score("dist_avg", 9.0), {"re-scoring", "identities", "R2 through the baseline"}),
+        (set_score("mse", 9.0), {"re-scoring", "identities", "R2 through the baseline"}),
+        (set_score("sqdist_r2", 0.999), {"re-scoring", "R2 through the baseline"}),
+        (set_score("dist_r2", 0.999), {"re-scoring", "R2 through the baseline"}),
+        (set_score("r2", 0.999), {"re-scoring", "mean, exact and r2"}),
+        (set_score("exact", 1.0), {"re-scoring", "mean, exact and r2"}),
+        (set_score("auc", 0.5), {"re-scoring"}),
+        (lambda d: d["scores"]["flags"].__setitem__("tied_scores", False), {"re-scoring", "tied scores"}),
+        (lambda d: d["scores"]["keypoints"]["p0"].__setitem__("mean", 0.0), {"re-scoring"}),
+        (lambda d: d.__setitem__("key", "0" * 16), {"keys"}),
+        (lambda d: d.__setitem__("seed", 9), {"keys"}),
+        (lambda d: d["recipe"].__setitem__("source", "another"), {"keys"}),
+        (lambda d: d.__setitem__("created", ""), {"provenance"}),
+        (lambda d: d.__setitem__("oracle", True), {"oracle features"}),
+        (lambda d: d.__setitem__("status", "perhaps"), {"records"}),
+    ],
+)
+def test_a_changed_record_fails_the_checks_that_see_it(
+    filled: Store, change: Callable[[Any], None], checks: set[str]
+) -> None:
+    path = next(p for p in sorted(filled.root.rglob("run.json")) if "/blunt/" in str(p))
+    edit(path, change)
+    report = audit(Store(filled.root))
+    assert failed(report) == checks
+    problems = [p for check in report.checks for p in check.problems]
+    assert all("blunt" in problem for problem in problems)
+
+
+def test_changed_predictions_and_truths_are_found(filled: Store, maker: Any) -> None:
+    runs = [run for run in filled.runs() if run.record.recipe.detector == "twin"]
+    edit(runs[0].folder / "predictions.json", lambda d: d[3]["keypoints"].__setitem__(0, 1.0))
+    (runs[1].folder / "predictions.json").write_text("[")
+    report = audit(Store(filled.root))
+    assert "re-scoring" in failed(report)
+    (check,) = [c for c in report.checks if c.name == "re-scoring"]
+    assert len(check.problems) == 2
+    truth_file = next((filled.root / "_truth").glob("*.json"))
+    edit(truth_file, lambda d: d["annotations"][0]["keypoints"].__setitem__(0, 27.0))
+    assert any("not what its name promises" in p for c in audit(Store(filled.root)).checks for p in c.problems)
+
+
+def test_two_truths_on_a_board_are_found(filled: Store, maker: Any) -> None:
+    other = maker.truth(seed=9)
+    maker.put("odd", other, maker.answers(other, 1.0))
+    report = audit(filled)
+    assert failed(report) == {"one truth a board"}
+    assert "odd" in next(c for c in report.checks if c.status == "failed").problems[0]
+
+
+def dataset(n: int, seed: int) -> KeypointDataset:
+    """Images with one white pixel each, whose position is the point, on noise that makes them differ."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(1, 200, (n, 9, 9)).astype(np.uint8)
+    points = rng.integers(1, 8, (n, 1, 2)).astype(np.float64)
+    truth = Truth(
+        np.arange(1, n + 1),
+        tuple(f"{i}.png" for i in range(n)),
+        np.full((n, 2), 9),
+        np.arange(n),
+        points,
+        np.full((n, 1), 2),
+        np.tile([0.0, 0.0, 9.0, 9.0], (n, 1)),
+        np.full(n, 81.0),
+        np.zeros(n, dtype=bool),
+        np.ones(n, dtype=np.int64),
+        ("dot",),
+        np.array([0.05]),
+        np.array([1.0]),
+    )
+    return KeypointDataset(images, truth)
+
+
+def exported(maker: Any, leak: bool, wrong_mean: bool = False) -> None:
+    """Export a data set under ``_data`` of the store, and store a run on it."""
+    from datasets.coco import Card, write_folder
+
+    train, val, test = dataset(30, 1), dataset(8, 2), dataset(12, 3)
+    mean = train.points.mean(axis=0) + wrong_mean
+    images = np.array(test.images)
+    if leak:
+        images[5] = train.images[4]
+    test = KeypointDataset(images, replace(test.truth, baseline=np.tile(mean, (12, 1, 1))))
+    folder = write_folder(maker.store.root / "_data" / "dots", train, val, test, Card(task="made", data="dots"))
+    truth = folder.test.truth
+    maker.put("net", truth, maker.answers(truth, 0.25), recipe={"data_digest": folder.digest})
+
+
+def test_a_sound_data_set_passes(maker: Any) -> None:
+    exported(maker, leak=False)
+    report = audit(maker.store)
+    assert not report.failed
+    assert outcome(report)["split overlap"] == "passed"
+
+
+def test_a_test_image_in_train_is_reported(maker: Any) -> None:
+    exported(maker, leak=True)
+    report = audit(maker.store)
+    assert failed(report) == {"split overlap"}
+    assert report.checks[-1].problems == ("dots: 1 images of train are also in test",)
+
+
+def test_a_baseline_that_is_not_the_mean_of_train_is_reported(maker: Any) -> None:
+    exported(maker, leak=False, wrong_mean=True)
+    assert failed(audit(maker.store)) == {"split overlap"}
+
+
+def test_a_damaged_data_folder_is_reported(maker: Any) -> None:
+    exported(maker, leak=False)
+    (maker.store.root / "_data" / "dots" / "annotations" / "val.json").write_text("{}")
+    assert failed(audit(maker.store)) == {"split overlap"}
+
+
+def test_overlaps_names_the_pairs() -> None:
+    found = overlaps({"train": ["a", "b", "b"], "val": ["c"], "test": ["b", "c", "d"]})
+    assert found == {("train", "test"): {"b"}, ("val", "test"): {"c"}}
+
+
+def test_several_instances_are_audited_too(maker: Any) -> None:
+    truth = maker.truth(10, 2, 3)
+    rng = np.random.default_rng(0)
+    maker.put("net", truth, maker.answers(truth, rng.normal(0, 1, (30, 2, 2)), rng.random(30)), scored=True)
+    report = audit(maker.store)
+    assert not report.failed
+    assert outcome(report)["mean, exact and r2"] == "not applicable"
+
+
+def test_the_report_in_words(filled: Store) -> None:
+    edit(next(iter(filled.root.rglob("run.json"))), lambda d: d.__setitem__("key", "0" * 16))
+    report = audit(filled)
+    out = io.StringIO()
+    report.render(Console(file=out, width=100))
+    assert "failed         keys" in out.getvalue()
+    assert "1 failed" in out.getvalue()
+    assert "## keys" in report.markdown()
+    document = json.loads(json.dumps(report.as_dict()))
+    assert document["failed"] is True
+    assert {check["name"] for check in document["checks"]} == set(outcome(report))
+
+
+def test_identities_hold_for_equal_figures_and_not_beyond() -> None:
+    sound = {"mse": 1.0, "sqdist_avg": 2.0, "dist_avg": 1.0, "mean": 1.0, "rmse": 1.0, "exact": None, "ap": 1.0}
+    assert broken(sound) == []
+    assert len(broken({**sound, "mean": 1.0 + 1e-9})) == 1
+    assert len(broken({**sound, "mse": 1.0 + 1e-9})) == 1
+    assert len(broken({**sound, "ap": -0.1})) == 1
+
+
+def test_differences_allow_rounding_and_growth_alone() -> None:
+    assert differences({"a": 1.0, "b": {"c": None}}, {"a": 1.0 + 1e-13, "b": {"c": None}, "new": 3}) == []
+    assert differences({"a": 1.0}, {"a": 1.0 + 1e-9}) == [f"a is stored as 1.0 and scored as {1.0 + 1e-9!r}"]
+    assert differences({"b": {"c": None}}, {"b": {"c": 0.0}}) == ["b.c is stored as None and scored as 0.0"]
+    assert differences({"gone": 1}, {}) == ["gone is not scored any more"]

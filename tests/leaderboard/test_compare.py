@@ -1,0 +1,128 @@
+"""Comparing two rows: figures against numpy and scipy, refusals in one line."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy.stats import ttest_rel
+
+from benchmark.store import Store
+from benchmark.structures import Truth, UserError
+from leaderboard.compare import compare
+
+
+def test_one_seed_is_students_paired_test_over_images(maker: Any, truth: Truth) -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0, 1, (2, len(truth), 1, 2))
+    maker.put("a", truth, maker.answers(truth, first))
+    maker.put("b", truth, maker.answers(truth, second * 1.4))
+    found = compare(maker.store, "a", "b")
+    one, other = np.hypot(*first[:, 0].T), np.hypot(*(1.4 * second)[:, 0].T)
+    wanted = ttest_rel(one, other)
+    assert found.found.difference == pytest.approx((one - other).mean())
+    assert found.found.p == pytest.approx(wanted.pvalue)
+    low, high = wanted.confidence_interval()
+    assert (found.found.low, found.found.high) == pytest.approx((low, high))
+
+
+def test_turning_it_round_turns_the_sign(filled: Store) -> None:
+    forth, back = compare(filled, "twin", "wild"), compare(filled, "wild", "twin")
+    assert forth.found.difference == pytest.approx(-back.found.difference)
+    assert forth.found.p == pytest.approx(back.found.p)
+    assert forth.better == back.better == "twin"
+
+
+def test_the_deciding_images_carry_the_difference(filled: Store) -> None:
+    found = compare(filled, "blunt", "twin")
+    gaps = (found.errors_a - found.errors_b).mean(axis=0)
+    deciding = found.found.images_that_decide
+    assert 0 < len(deciding) < len(gaps)
+    assert gaps.sum() * np.delete(gaps, deciding).sum() <= 1e-9
+    document = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    names = [entry["file_name"] for entry in document["deciding"]]
+    assert names == [f"{i + 1:03d}.png" for i in deciding.tolist()]
+    assert document["deciding"][0]["a"] - document["deciding"][0]["b"] == pytest.approx(gaps[deciding[0]])
+
+
+def test_equal_rows_cannot_be_told_apart(maker: Any, truth: Truth) -> None:
+    for name in ("a", "b"):
+        maker.put(name, truth, maker.answers(truth, 1.0))
+    found = compare(maker.store, "a", "b")
+    assert (found.found.difference, found.found.p, found.better) == (0.0, 1.0, None)
+    assert found.as_dict()["deciding"] == []
+    out = io.StringIO()
+    found.render(Console(file=out, width=80))
+    assert "cannot be told apart" in out.getvalue()
+
+
+def test_rows_on_other_seeds_are_compared_on_those_they_share(maker: Any, truth: Truth) -> None:
+    rng = np.random.default_rng(0)
+    for name, seeds in (("a", (0, 1, 2)), ("b", (1, 2, 3)), ("c", (7,))):
+        for seed in seeds:
+            maker.put(name, truth, maker.answers(truth, rng.normal(0, 1, (len(truth), 1, 2))), seed)
+    found = compare(maker.store, "a", "b")
+    assert found.seeds == (1, 2)
+    assert "Compared on the seeds both have (1, 2)." in found.notes
+    with pytest.raises(UserError, match="give both the same"):
+        compare(maker.store, "a", "c")
+
+
+def test_what_is_printed(filled: Store) -> None:
+    out = io.StringIO()
+    compare(filled, "sharp", "wild").render(Console(file=out, width=100))
+    text = out.getvalue()
+    for words in (
+        "sharp against wild",
+        "seeds 0, 1, 2",
+        "95 % interval",
+        "p value",
+        "sharp is better than wild",
+        "power",
+    ):
+        assert words in text
+
+
+def test_refusals(filled: Store, maker: Any, truth: Truth) -> None:
+    cases = {
+        ("sharp", "blnt", None, None): "did you mean 'blunt'",
+        ("sharp", "sharp", None, None): "same row",
+        ("sharp", "broken", None, None): "no board .* has a finished row 'broken'",
+        ("sharp", "blunt", "elsewhere", None): "no run of task elsewhere",
+    }
+    for arguments, words in cases.items():
+        with pytest.raises(UserError, match=words):
+            compare(filled, *arguments)
+    for name in ("sharp", "blunt"):
+        maker.put(name, truth, maker.answers(truth), recipe={"data": "more", "data_digest": "f" * 64})
+    with pytest.raises(UserError, match="choose with --task and --data"):
+        compare(filled, "sharp", "blunt")
+    assert compare(filled, "sharp", "blunt", data="more").found.p == 1
+    maker.put("sharp", truth, maker.answers(truth), recipe={"n_train": 7})
+    with pytest.raises(UserError, match="choose one of 'sharp n7', 'sharp n100'"):
+        compare(filled, "sharp", "wild n100", data="dots")
+    assert compare(filled, "sharp n100", "wild", data="dots").better == "sharp n100"
+
+
+def test_another_truth_is_refused(maker: Any, truth: Truth) -> None:
+    maker.put("a", truth, maker.answers(truth))
+    other = maker.truth(len(truth), seed=5)
+    maker.put("b", other, maker.answers(other))
+    with pytest.raises(UserError, match="different truths"):
+        compare(maker.store, "a", "b")
+
+
+def test_several_instances_are_compared_where_both_matched(maker: Any) -> None:
+    truth = maker.truth(20, 1, 2)
+    rng = np.random.default_rng(0)
+    maker.put("a", truth, maker.answers(truth, rng.normal(0, 0.3, (40, 1, 2))))
+    offsets = rng.normal(0, 0.3, (40, 1, 2))
+    offsets[:4] = 500.0  # the two instances of two images: matched by nothing
+    maker.put("b", truth, maker.answers(truth, offsets))
+    found = compare(maker.store, "a", "b")
+    assert found.images.tolist() == list(range(2, 20))
+    assert any("misses are not part of this" in note for note in found.notes)
