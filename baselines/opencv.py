@@ -185,6 +185,7 @@ class Orb(Candidates):
     threshold: least difference of intensity on FAST's circle.
     """
 
+    most: int = 250
     threshold: int = 5
 
     card = Card(source="Rublee et al. 2011; OpenCV ORB", scores=True, ablation={"ranked": False})

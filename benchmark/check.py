@@ -6,10 +6,11 @@ It runs on small images made here (a bright rectangle on black; its top-left pix
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def rectangles(count: int, *, height: int = 28, width: int = 28, k: int = 1, see
         spacing=np.ones(k),
         labels=np.arange(count) % 2,
     )
-    return KeypointDataset(images, truth)
+    return KeypointDataset(cast(Sequence[Image], images), truth)
 
 
 @contextmanager
@@ -142,7 +143,7 @@ def fit_elsewhere(text: str, train: KeypointDataset, val: KeypointDataset, image
     """As `fit_and_answer`, in another process, which is handed test images alone: a blank truth stands in."""
     blank = rectangles(len(images), height=images.shape[1], width=images.shape[2], k=k)
     unknown: FloatArray = np.zeros_like(blank.truth.keypoints)
-    nothing = KeypointDataset(images, replace(blank.truth, keypoints=unknown))
+    nothing = KeypointDataset(cast(Sequence[Image], images), replace(blank.truth, keypoints=unknown))
     return fit_and_answer(resolve(text), train, val, nothing)[1]
 
 

@@ -211,7 +211,7 @@ def _find(head: str) -> tuple[Entry, type[Detector]]:
         return offers[0], offers[0].load()
     if head.endswith(".py") or "/" in head:
         return _from_file(Path(head))
-    if ":" in head:
+    if re.fullmatch(r"[\w.]+:[\w.]+", head):
         entry = Entry(head.rpartition(":")[2].lower(), head, head)
         return entry, entry.load()
     raise UserError(f"unknown detector {head!r}{_nearest(head, entries(), 'there are')}")

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmark import environment as env
-from benchmark.detector import Budget, Detector, HistoryRow
+from benchmark.detector import Budget, Detector, HistoryRow, Progress
 from benchmark.registry import Spec, resolve
 from benchmark.scoring import score
 from benchmark.store import Recipe, Record, Store, Stored
@@ -31,13 +31,20 @@ ORACLE_EXACT = 0.999
 class Material(Protocol):
     """What the runner needs of a loaded data set; ``datasets.material`` makes it."""
 
-    task: str
-    version: int
-    data: str
-    digest: str
-    n_train: int
-    folds: int
-    truth: Truth
+    @property
+    def task(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def data(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def n_train(self) -> int: ...
+    @property
+    def truth(self) -> Truth: ...
+    @property
+    def folds(self) -> int: ...
 
     def parts(self, n: int, seed: int) -> Iterator[Part]:
         """The fits of a run on ``n`` training images (nested in n, the same for every detector of a seed)."""
@@ -221,7 +228,7 @@ def _run_parts(job: Job, todo: Plan, watch: Watcher) -> _Outcome:
         train, val = _frozen(part.train), _frozen(part.val)
         images = _frozen(part.test).images
         detector = _fresh(job, todo)
-        detector.progress = lambda fraction, text, i=i: watch.progress((i + fraction) / folds, text)
+        detector.progress = _share_of(watch, i, folds)
         if detector.card.untrained:
             ignorant = _fresh(job, todo)
             ignorant.fit(train, val, seed=job.seed, budget=Budget(epochs=0))
@@ -245,6 +252,11 @@ def _run_parts(job: Job, todo: Plan, watch: Watcher) -> _Outcome:
         "weights": count or None,
     }
     return _Outcome(_joined(answers), _joined(before) if before else None, history, weights, facts)
+
+
+def _share_of(watch: Watcher, part: int, parts: int) -> Progress:
+    """Progress of one fit as progress of the whole run."""
+    return lambda fraction, text: watch.progress((part + fraction) / parts, text)
 
 
 def _fresh(job: Job, todo: Plan) -> Detector:

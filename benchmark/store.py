@@ -27,8 +27,6 @@ from benchmark.scoring.coco_json import truth_from_json, truth_to_json
 from benchmark.scoring.results_file import read_predictions, write_predictions
 from benchmark.structures import Predictions, Truth, UserError
 
-SCHEMA = 1
-
 
 class Recipe(BaseModel):
     """Everything that decides the outcome of a run but its seed: two runs of one recipe are two seeds of one row."""
@@ -67,22 +65,22 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     status: Literal["finished", "failed"]
     key: str
     recipe: Recipe
     seed: int
     truth: str = Field(description="digest of the truth it was scored against, a file in _truth/")
-    line: str = Field("", description="the detector in one line")
-    source: str = Field("", description="paper, formula or upstream file")
-    scored: bool = Field(False, description="whether the detector's scores carry confidence")
-    reference: bool = Field(False, description="an unranked reference row")
-    rule_structured: bool = Field(False, description="the network's structure is the rule of a task itself")
-    oracle: bool = Field(False, description="a linear fit on its hand-made inputs is 99.9 % exact on train")
-    external: bool = Field(False, description="predictions made by another tool")
+    line: str = Field(default="", description="the detector in one line")
+    source: str = Field(default="", description="paper, formula or upstream file")
+    scored: bool = Field(default=False, description="whether the detector's scores carry confidence")
+    reference: bool = Field(default=False, description="an unranked reference row")
+    rule_structured: bool = Field(default=False, description="the network's structure is the rule of a task itself")
+    oracle: bool = Field(default=False, description="a linear fit on its hand-made inputs is 99.9 % exact on train")
+    external: bool = Field(default=False, description="predictions made by another tool")
     fit_seconds: float | None = None
-    predict_ms: float | None = Field(None, description="milliseconds an image")
-    weights: int | None = Field(None, description="number of learned parameters")
+    predict_ms: float | None = Field(default=None, description="milliseconds an image")
+    weights: int | None = Field(default=None, description="number of learned parameters")
     untrained: dict[str, float] = Field(
         default_factory=dict, description="scores before any training, where it reports them"
     )

@@ -128,7 +128,7 @@ class Predictions:
     image_ids: IntArray
     keypoints: FloatArray
     scores: FloatArray
-    categories: IntArray = field(default=None)  # type: ignore[assignment]  # filled in below
+    categories: IntArray = field(default=None)  # type: ignore[assignment,arg-type]  # filled in below
 
     def __post_init__(self) -> None:
         if self.categories is None:

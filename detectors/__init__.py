@@ -1,6 +1,11 @@
 """Detectors with gradients. This catalog is a literal and imports nothing, so that listing names costs nothing."""
 
 CATALOG = {
+    "extrema": {
+        "target": "detectors.extrema:Extrema",
+        "line": "First and last ink as differentiable laws, selected a keypoint: the head of claim 2",
+        "family": "extrema",
+    },
     "net3": {
         "target": "detectors.net3:DenseNet",
         "line": "Pixels flattened, 28 linear units, squashed: the notes' Net3",
@@ -214,4 +219,7 @@ CATALOG = {
 }
 
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
-SUITES = {}
+SUITES = {
+    "default": ["net3", "extrema"],
+    "first": ["net3", "resnet18", "heatmap", "extrema", "keypointrcnn"],
+}
