@@ -6,7 +6,7 @@ true of one table; here are the checks of files, of boards and of the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -154,7 +154,7 @@ def _places(runs: Sequence[Stored]) -> Check:
             problems.append(f"{_name(run)}: its key {record.key} is not its recipe's, {record.recipe.key(record.seed)}")
         elif run.folder.resolve() != run.store.folder(record.recipe, record.seed).resolve():
             problems.append(f"{_name(run)}: lies in {run.folder}, where its recipe does not put it")
-    return _check("keys", f"{len(runs)} runs: the key is that of recipe and seed", problems, runs)
+    return _check("keys", f"{_number(runs, 'run')}: the key is that of recipe and seed", problems, runs)
 
 
 def _provenance(finished: Sequence[Stored]) -> Check:
@@ -164,7 +164,7 @@ def _provenance(finished: Sequence[Stored]) -> Check:
         for run in own
         if not (run.record.created and run.record.environment)
     ]
-    return _check("provenance", f"{len(own)} runs say when and on what machine they were made", problems, own)
+    return _check("provenance", f"{_number(own, 'run')}: when and on what machine it was made", problems, own)
 
 
 def _one_truth(runs: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
@@ -182,7 +182,7 @@ def _one_truth(runs: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
         folder = data.get(digest)
         if folder is not None and not folds and (other := set(truths) - {folder.test.truth.digest[:16]}):
             problems.append(f"{task}@{version}: truth {min(other)} is not that of the data's test split")
-    return _check("one truth a board", f"{len(groups)} boards", problems, groups)
+    return _check("one truth a board", f"{_number(groups, 'board')}", problems, groups)
 
 
 def _rescoring(finished: Sequence[Stored]) -> tuple[list[Stored], Check]:
@@ -198,15 +198,13 @@ def _rescoring(finished: Sequence[Stored]) -> tuple[list[Stored], Check]:
         if found := differences(run.record.scores, again):
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             problems.append(f"{_name(run)}: {found[0]}{more}")
-    detail = f"{len(finished)} runs: predictions.json scored again equals run.json to 1e-12"
+    detail = f"{_number(finished, 'run')}: predictions.json scored again equals run.json to 1e-12"
     return readable, _check("re-scoring", detail, problems, finished)
 
 
 def _identities(runs: Sequence[Stored]) -> Check:
     problems = [f"{_name(run)}: {words}" for run in runs for words in broken(_stored_metrics(run))]
-    detail = (
-        f"{len(runs)} runs: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, shares in [0, 1]"
-    )
+    detail = f"{_number(runs, 'run')}: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, shares in [0, 1]"
     return _check("identities", detail, problems, runs)
 
 
@@ -221,7 +219,7 @@ def _baselines(runs: Sequence[Stored]) -> Check:
             problems += [
                 f"{_name(run)}: {words}" for words in broken_with_baseline(_stored_metrics(run), table, run.truth)
             ]
-    detail = f"{len(having)} runs: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
+    detail = f"{_number(having, 'run')}: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
     return _check("R2 through the baseline", detail, problems, having)
 
 
@@ -232,7 +230,7 @@ def _counts(runs: Sequence[Stored]) -> Check:
         for run in single
         for words in miscounted(_stored_metrics(run), run.truth, run.predictions)
     ]
-    return _check("mean, exact and r2", f"{len(single)} runs, counted again image by image", problems, single)
+    return _check("mean, exact and r2", f"{_number(single, 'run')}, counted again image by image", problems, single)
 
 
 def _tied(runs: Sequence[Stored]) -> Check:
@@ -246,7 +244,7 @@ def _tied(runs: Sequence[Stored]) -> Check:
         if run.record.scores.get("flags", {}).get("tied_scores") != tied:
             problems.append(f"{_name(run)}: its AP is {'not ' if tied else ''}marked as tied, wrongly")
     names = ", ".join(dict.fromkeys(marked))
-    return _check("tied scores", f"{len(runs)} runs; AP marked as tied: {names or 'none'}", problems, runs)
+    return _check("tied scores", f"{_number(runs, 'run')}; AP marked as tied: {names or 'none'}", problems, runs)
 
 
 def _oracle(finished: Sequence[Stored]) -> Check:
@@ -274,7 +272,7 @@ def _oracle(finished: Sequence[Stored]) -> Check:
         if run.record.scores.get("exact") == 1
         and not (run.record.oracle or run.record.reference or run.record.rule_structured or run.record.external)
     )
-    detail = f"{len(finished)} runs; marked: {names or 'none'}; exact on every image without a mark: {', '.join(unmarked) or 'none'}"
+    detail = f"{_number(finished, 'run')}; marked: {names or 'none'}; exact on every image without a mark: {', '.join(unmarked) or 'none'}"
     return _check("oracle features", detail, problems, finished)
 
 
@@ -314,7 +312,9 @@ def _overlap(runs: Sequence[Stored], data: Mapping[str, Folder], problems: list[
             if gap > 1e-9:
                 problems.append(f"{run.record.recipe.data}: the baseline is {gap:g} px off the mean of train")
     missing = [run.record.recipe.data for digest, run in wanted.items() if digest not in data]
-    detail = f"{len(wanted) - len(missing)} data sets: no image in two splits, the baseline is the mean of train"
+    detail = (
+        f"{_number(wanted.keys() & data.keys(), 'data set')}: no image in two splits, the baseline is the mean of train"
+    )
     detail += f"; not found on this machine: {', '.join(dict.fromkeys(missing))}" if missing else ""
     return _check("split overlap", detail, problems, data or problems)
 
@@ -330,6 +330,10 @@ def _stored_metrics(run: Stored) -> Mapping[str, float | None]:
     return {
         name: value for name, value in run.record.scores.items() if value is None or isinstance(value, (int, float))
     }
+
+
+def _number(concerned: Sized, noun: str) -> str:
+    return f"{len(concerned)} {noun}" + ("" if len(concerned) == 1 else "s")
 
 
 def _name(run: Stored) -> str:

@@ -1,33 +1,51 @@
-"""Predictions of any tool, scored by the harness that scores our own."""
+"""Predictions of any tool, scored by the harness that scores our own, and put on a board as a marked row.
+
+A row made elsewhere has one seed (0), no cost, and an unknown number of training images, stored as 0.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from benchmark.runner import results_folder
 from benchmark.scoring import Scores, score
 from benchmark.scoring.coco_json import read_truth
 from benchmark.scoring.results_file import read_predictions
-from benchmark.scoring.uncertainty import Interval, interval
-from benchmark.structures import UserError
+from benchmark.scoring.uncertainty import Interval, exact_share, interval
+from benchmark.store import Recipe, Record, Store, Stored
+from benchmark.structures import Predictions, Truth, UserError
+from leaderboard.columns import share
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scored:
-    """A results file against its truth: the table, and the interval of the mean (None where images lack a distance)."""
+    """A results file against its truth: the table, and intervals over the images that have a value (None: none has).
+
+    predictions, truth_file: the files. truth, answers: what they hold.
+    """
 
     predictions: Path
+    truth_file: Path
+    truth: Truth
+    answers: Predictions
     scores: Scores
     mean: Interval | None
+    exact: Interval | None
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-able dict: the table of `Scores.as_dict`, and ``mean_interval`` as [low, high] px or None."""
-        bounds = None if self.mean is None else [self.mean.low, self.mean.high]
-        return {"predictions": str(self.predictions), **self.scores.as_dict(), "mean_interval": bounds}
+        """A JSON-able dict: the table of `Scores.as_dict`; ``mean_interval`` (px) and ``exact_interval``, [low, high]."""
+        intervals = {"mean_interval": _bounds(self.mean), "exact_interval": _bounds(self.exact)}
+        return {"predictions": str(self.predictions), **self.scores.as_dict(), **intervals}
 
 
 def score_files(predictions: Path, truth: Path) -> Scored:
@@ -39,29 +57,115 @@ def score_files(predictions: Path, truth: Path) -> Scored:
     if not path.is_file():
         raise UserError(f"truth {path}: there is no such file; name an annotation file or a COCO keypoint folder")
     known = read_truth(path)
-    scores = score(known, read_predictions(predictions, known))
-    errors = scores.distances[None]
-    whole = errors.shape[1] > 1 and bool((errors == errors).all())
-    return Scored(predictions, scores, interval(errors) if whole else None)
+    answers = read_predictions(predictions, known)
+    scores = score(known, answers)
+    errors, exact = (values[np.isfinite(values)][None] for values in (scores.distances, scores.exact))
+    return Scored(
+        predictions,
+        path,
+        known,
+        answers,
+        scores,
+        interval(errors) if errors.size else None,
+        exact_share(exact) if exact.size else None,
+    )
+
+
+def store_external(scored: Scored, name: str, results: Path) -> Stored:
+    """Store the predictions as the row ``name`` of the board whose runs answered the same truth; returns the run.
+
+    Where no stored run has that truth it starts a board of its own: that of the folder's card, else one named after the
+    annotation file. UserError where ``name`` is empty, or is a row of the board that was not made elsewhere.
+    """
+    if not name.strip():
+        raise UserError("name: give the row a name")
+    store = Store(results_folder(results))
+    digest = store.put_truth(scored.truth)
+    others = [run.record for run in store.runs() if run.record.truth == digest]
+    if any(record.recipe.detector == name and not record.external for record in others):
+        raise UserError(f"name {name!r} is a detector of this board: choose another for predictions made elsewhere")
+    made = Recipe(
+        **_board(others, scored),
+        n_train=0,
+        detector=name,
+        target="external",
+        source=hashlib.sha256(scored.predictions.read_bytes()).hexdigest(),
+    )
+    record = Record(
+        status="finished",
+        key=made.key(0),
+        recipe=made,
+        seed=0,
+        truth=digest,
+        line="predictions made by another tool",
+        source=scored.predictions.name,
+        scored=True,
+        external=True,
+        scores=scored.scores.as_dict(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return store.write(record, predictions=scored.answers, log=f"predictions read from {scored.predictions}\n")
 
 
 def report(scored: Scored, console: Console) -> None:
-    """Print the table, the interval of the mean, and what kinds of errors there are."""
+    """Print the table, the intervals, each keypoint where there are several, and what kinds of errors there are."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=str(scored.predictions), title_justify="left")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
+    scores = scored.scores
+    counts = ", ".join(f"{number:,} {what}" for what, number in scores.counts.items())
+    console.print(f"{scored.predictions}: {counts}", style="bold", highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("metric", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    for name, value in scored.scores.items():
-        note = scored.scores.reasons.get(name, "")
+    for name, value in scores.items():
+        note = scores.reasons.get(name, "")
         if name == "mean" and scored.mean is not None:
-            note = f"{scored.mean.low:.4f} to {scored.mean.high:.4f} px, {scored.mean.method}"
-        table.add_row(name, "-" if value is None else f"{value:.4f}", note)
-    console.print(table)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in scored.scores.taxonomy.items())
-    console.print(f"keypoints: {kinds}", highlight=False, soft_wrap=True)
-    for flag, up in scored.scores.flags.items():
-        if up:
-            console.print(f"flag: {flag}", highlight=False)
+            note = f"{scored.mean.low:.4f} to {scored.mean.high:.4f} px, {_words(scored.mean)}"
+        elif name == "exact" and scored.exact is not None:
+            note = f"{scored.exact.low:.4f} to {scored.exact.high:.4f}, {_words(scored.exact)}"
+        elif name == "ap" and scores.flags["tied_scores"]:
+            note = "tied scores: it changes with the order of the predictions"
+        table.add_row(name, "–" if value is None else f"{value:.4f}", escape(note))
+    console.print(table, highlight=False)
+    if len(scores.keypoints) > 1:
+        parts = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        parts.add_column("keypoint", overflow="fold")
+        for head in ("mean px", "p95 px", "exact %", "PCK@1 %"):
+            parts.add_column(head, justify="right", no_wrap=True)
+        for name, found in scores.keypoints.items():
+            pixels = ["–" if (v := found[m]) is None else f"{v:.3f}" for m in ("mean", "p95")]
+            shares = ["–" if (v := found[m]) is None else share(v) for m in ("exact", "pck@1")]
+            parts.add_row(escape(name), *pixels, *shares)
+        console.print()
+        console.print(parts, highlight=False)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in scores.taxonomy.items())
+    console.print(f"keypoints by kind of error: {kinds}", highlight=False, soft_wrap=True)
+    if scores.flags["many"]:
+        console.print("several instances an image: pixel metrics are over matched pairs", highlight=False)
+
+
+def _board(others: list[Record], scored: Scored) -> dict[str, Any]:
+    """Task, version, data, data digest and folds of the board that the predictions belong to."""
+    ours = [record for record in others if not record.external] or others
+    if ours:
+        last = max(ours, key=lambda record: record.created).recipe
+        return last.model_dump(include={"task", "version", "data", "data_digest", "folds"})
+    from datasets.coco import read_card
+
+    folder = scored.truth_file.parent.parent
+    if (folder / "card.json").is_file() and scored.truth_file.name == "test.json":
+        card = read_card(folder / "card.json")
+        data = (card.data or card.task) + (f"-split{card.split}" if card.split else "")
+        return {"task": card.task, "version": card.version, "data": data, "data_digest": card.digest}
+    return {"task": scored.truth_file.stem, "version": 1, "data": "external", "data_digest": scored.truth.digest}
+
+
+def _bounds(found: Interval | None) -> list[float | None] | None:
+    return None if found is None else [value if math.isfinite(value) else None for value in (found.low, found.high)]
+
+
+def _words(found: Interval) -> str:
+    return "; ".join(filter(None, (found.method, found.note)))

@@ -157,11 +157,12 @@ def newest(runs: Sequence[Stored]) -> tuple[dict[Identity, list[Stored]], int]:
 
 
 def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
-    """A name a row, unique on its board: training images where rows differ in them, and any budget but the recipe's."""
+    """A name a row, unique on its board: training images where rows differ in them (0: unknown, another tool's), and any
+    budget but the recipe's."""
     known = list(identities)
-    several = len({n for _, n, _ in known}) > 1
+    several = len({n for _, n, _ in known if n}) > 1
     return {
-        (name, n, budget): name + (f" n{n}" if several else "") + ("" if budget == "recipe" else f" {budget}")
+        (name, n, budget): name + (f" n{n}" if several and n else "") + ("" if budget == "recipe" else f" {budget}")
         for name, n, budget in known
     }
 

@@ -38,7 +38,7 @@ def frame(boards: Sequence[Board]) -> pd.DataFrame:
 
     rows = [row for board in boards for row in as_rows(board)]
     found = pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows])
-    whole = [name for name in ("rank", "tier", "weights") if name in found]
+    whole = [name for name in ("rank", "tier", "weights", "n_train") if name in found]
     return found.astype(dict.fromkeys(whole, "Int64"))
 
 
@@ -142,7 +142,7 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "version": board.version,
         "data": board.data,
         "data_digest": board.digest,
-        "n_train": row.recipe.n_train,
+        "n_train": row.recipe.n_train or None,
         "budget": row.recipe.budget,
         "status": "finished" if row.runs else "failed",
         "reference": row.record.reference,

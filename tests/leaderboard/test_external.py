@@ -1,0 +1,115 @@
+"""Predictions made elsewhere: scored from files alone, and put on the board they belong to."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmark.scoring import score, truth_to_json
+from benchmark.scoring.results_file import write_predictions
+from benchmark.structures import Predictions, Truth, UserError
+from leaderboard.audit import audit
+from leaderboard.board import boards
+from leaderboard.external import Scored, report, score_files, store_external
+from leaderboard.tables import as_rows
+
+
+def on_disk(folder: Path, truth: Truth, predictions: Predictions) -> tuple[Path, Path]:
+    folder.mkdir(exist_ok=True)
+    (folder / "points.json").write_text(json.dumps(truth_to_json(truth)))
+    write_predictions(folder / "theirs.json", predictions, truth)
+    return folder / "theirs.json", folder / "points.json"
+
+
+def scored(folder: Path, truth: Truth, predictions: Predictions) -> Scored:
+    return score_files(*on_disk(folder, truth, predictions))
+
+
+def test_the_table_is_the_harness_s_own(maker: Any, tmp_path: Path) -> None:
+    for k, instances in ((1, 1), (3, 1), (2, 3)):
+        truth = maker.truth(20, k, instances)
+        rng = np.random.default_rng(k)
+        answers = maker.answers(truth, rng.normal(0, 1, truth.keypoints.shape), rng.random(len(truth.index)))
+        document = json.loads(json.dumps(scored(tmp_path, truth, answers).as_dict(), allow_nan=False))
+        for name, value in score(truth, answers).items():
+            assert document[name] == value
+        low, high = document["mean_interval"]
+        assert 0 <= low < high
+
+
+def test_what_is_printed(maker: Any, tmp_path: Path) -> None:
+    truth = maker.truth(20, 2)
+    out = io.StringIO()
+    report(scored(tmp_path, truth, maker.answers(truth, 0.25)), Console(file=out, width=80))
+    text = out.getvalue()
+    assert "20 images, 20 instances, 20 predictions" in text
+    assert "40 exact, 0 jitter" in text
+    assert max(len(line) for line in text.splitlines()[1:]) <= 80
+    for name in ("mean", "dist_r2", "ap_constant", "p0", "p1"):
+        assert f"\n{name} " in text
+
+
+def test_an_external_row_joins_the_board_of_its_truth(maker: Any, truth: Truth, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    maker.put("net", truth, maker.answers(truth, rng.normal(0, 2, (len(truth), 1, 2))))
+    maker.put("net", truth, maker.answers(truth, 3.0), recipe={"n_train": 10})
+    theirs = maker.answers(truth, 0.25)
+    store_external(scored(tmp_path / "files", truth, theirs), "yolo", maker.store.root)
+    (board,) = boards(maker.store)
+    assert [row.label for row in board.rows] == ["yolo", "net n100", "net n10"]
+    first = as_rows(board)[0]
+    assert (first["tier"], first["marks"], first["n_train"]) == (1, ["external", "tied scores"], None)
+    assert first["mean"] == pytest.approx(0.25 * np.sqrt(2))
+    assert not audit(maker.store).failed
+
+
+def test_new_predictions_under_the_same_name_replace_the_old(maker: Any, truth: Truth, tmp_path: Path) -> None:
+    maker.put("net", truth, maker.answers(truth, 1.0))
+    for shift in (2.0, 3.0):
+        run = store_external(scored(tmp_path / "files", truth, maker.answers(truth, shift)), "yolo", maker.store.root)
+        record = run.record.model_copy(update={"created": f"2030-01-0{shift:.0f}T00:00:00+00:00"})
+        maker.store.write(record, predictions=run.predictions)
+    found = {row.label: row.metrics["mean"] for row in boards(maker.store)[0].rows}
+    assert found["yolo"] == pytest.approx(3 * np.sqrt(2))
+
+
+def test_a_name_of_ours_is_refused(maker: Any, truth: Truth, tmp_path: Path) -> None:
+    maker.put("net", truth, maker.answers(truth, 1.0))
+    files = scored(tmp_path / "files", truth, maker.answers(truth))
+    for name, words in (("net", "choose another"), ("  ", "give the row a name")):
+        with pytest.raises(UserError, match=words):
+            store_external(files, name, maker.store.root)
+
+
+def test_an_unknown_truth_starts_its_own_board(maker: Any, truth: Truth, tmp_path: Path) -> None:
+    maker.put("net", truth, maker.answers(truth, 1.0))
+    other = maker.truth(seed=8)
+    store_external(scored(tmp_path / "files", other, maker.answers(other)), "yolo", maker.store.root)
+    assert [(b.task, b.data) for b in boards(maker.store)] == [("made", "dots"), ("points", "external")]
+
+
+def test_a_folder_with_a_card_names_the_board(maker: Any, truth: Truth, tmp_path: Path) -> None:
+    from benchmark.structures import KeypointDataset
+    from datasets.coco import Card, write_folder
+
+    images = np.random.default_rng(0).integers(0, 255, (len(truth), 28, 28)).astype(np.uint8)
+    data = KeypointDataset(images, replace(truth, baseline=None))
+    folder = write_folder(tmp_path / "coco", data, data, data, Card(task="dots", version=3, data="mine"))
+    write_predictions(tmp_path / "theirs.json", maker.answers(truth, 1.0), folder.test.truth)
+    store_external(score_files(tmp_path / "theirs.json", tmp_path / "coco"), "yolo", maker.store.root)
+    (board,) = boards(maker.store)
+    assert (board.task, board.version, board.data, board.digest) == ("dots", 3, "mine", folder.digest)
+
+
+def test_missing_files_are_named(tmp_path: Path, maker: Any, truth: Truth) -> None:
+    theirs, points = on_disk(tmp_path, truth, maker.answers(truth))
+    for arguments in ((theirs, tmp_path / "no.json"), (theirs, tmp_path), (tmp_path / "no.json", points)):
+        with pytest.raises(UserError, match=r"no\.json|test\.json"):
+            score_files(*arguments)
