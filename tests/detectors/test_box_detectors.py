@@ -16,7 +16,7 @@ from detectors.cascade import CascadeRCNNPoints
 from detectors.coordinates import Frame
 from detectors.pixels import Geometry
 from detectors.training import Batch
-from tests.detectors.test_keypointrcnn import batch_of, two_in_one
+from tests.detectors.detection_data import batch_of, two_in_one
 
 NAMES = ("fasterrcnn", "retinanet", "ssd", "fcos", "cascadercnn")
 
@@ -84,12 +84,11 @@ def test_group_answers_finite_instances_best_first(found, single):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_learns_repeats_and_comes_back(name):
+def test_repeats_and_comes_back(name):
     train, val = rectangles(24, height=20, width=20, seed=1), rectangles(4, height=20, width=20, seed=2)
     detector, again, copy = (resolve(f"{name}:size=40").build() for _ in range(3))
-    rows = detector.fit(train, val, seed=3, budget=Budget(steps=12))
-    again.fit(train, val, seed=3, budget=Budget(steps=12))
-    assert rows[-1]["loss"] < rows[0]["loss"]
+    detector.fit(train, val, seed=3, budget=Budget(steps=3))
+    again.fit(train, val, seed=3, budget=Budget(steps=3))
     said = detector.predict(val.images)
     assert [p.keypoints.shape for p in said] == [(1, 1, 2)] * 4
     copy.restore(detector.state())
@@ -100,15 +99,25 @@ def test_learns_repeats_and_comes_back(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_step_changes_the_weights(name):
-    data = rectangles(4, height=20, width=20, seed=1)
+def test_learns_and_a_gradient_reaches_the_whole_backbone(name):
+    data = rectangles(8, height=20, width=20, seed=1)
     detector = resolve(f"{name}:size=40").build()
     detector.geometry = Geometry.of(data)
     torch.manual_seed(0)
     model = detector.build(detector.geometry).train()
-    detector.loss(model, batch_of(data)).backward()
-    graded = [bool(p.grad is not None and p.grad.abs().sum() > 0) for p in model.backbone.parameters()]
-    assert all(graded)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    sums = []
+    for _ in range(30):
+        parts = model(detector.seen(batch_of(data).images), detector.targets(batch_of(data), detector.frame()))
+        loss = torch.stack(list(parts.values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        if not sums:
+            assert all(p.grad.abs().sum() > 0 for p in model.backbone.parameters())
+        optimizer.step()
+        # later stages of a cascade get boxes to refine only when the first has learned: their part may rise
+        sums.append(float(sum(v.detach() for k, v in parts.items() if k not in ("boxes1", "boxes2"))))
+    assert np.mean(sums[-3:]) < 0.8 * np.mean(sums[:3])
 
 
 def test_several_instances_and_images_without_any():

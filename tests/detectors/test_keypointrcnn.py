@@ -19,7 +19,7 @@ from detectors.coordinates import Frame
 from detectors.detection import OnlyBatch, make_backbone
 from detectors.keypointrcnn import KeypointRCNNDetector
 from detectors.pixels import Geometry
-from detectors.training import Batch
+from tests.detectors.detection_data import batch_of, two_in_one
 
 PIXELS = st.floats(0, 60)
 
@@ -52,11 +52,6 @@ def test_convention_a_perfect_torchvision_heatmap_decodes_within_its_cell():
     maps = torch.full((3, 1, 56 * 56), -10.0).scatter(2, cells[:, :, None], 10.0).view(3, 1, 56, 56)
     found = frame.back(heatmaps_to_keypoints(maps, boxes)[0][:, 0, :2])
     assert (found - truth).abs().max() <= 0.25 + 1e-5  # half a heatmap cell; half a pixel would be twice that
-
-
-def batch_of(data: KeypointDataset) -> Batch:
-    images = torch.from_numpy(np.asarray(data.images))[:, None].float() / 255
-    return Batch(images, None, np.arange(len(data)), data.truth)
 
 
 def test_convention_target_boxes_are_padded_and_stay_on_the_image():
@@ -101,8 +96,8 @@ def test_learns_repeats_and_comes_back(data):
     train, val = data
     specification = "keypointrcnn:size=56"
     detector, again, copy = (resolve(specification).build() for _ in range(3))
-    rows = detector.fit(train, val, seed=3, budget=Budget(steps=16))
-    again.fit(train, val, seed=3, budget=Budget(steps=16))
+    rows = detector.fit(train, val, seed=3, budget=Budget(steps=12))
+    again.fit(train, val, seed=3, budget=Budget(steps=12))
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert min(row["val_px"] for row in rows) < rows[0]["val_px"]
     said = detector.predict(val.images)
@@ -128,24 +123,10 @@ def test_measuring_the_loss_leaves_normalisation_alone(data):
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in before.items())
 
 
-def two_in_one(count: int, seed: int) -> KeypointDataset:
-    """Images of two rectangles side by side."""
-    left, right = rectangles(count, seed=seed), rectangles(count, seed=seed + 100)
-    truth, other = left.truth, right.truth
-    shift = np.array([28.0, 0.0])
-    mixed = {
-        "keypoints": np.stack([truth.keypoints, other.keypoints + shift], 1).reshape(-1, 1, 2),
-        "boxes": np.stack([truth.boxes, other.boxes + np.array([28, 0, 0, 0])], 1).reshape(-1, 4),
-    }
-    doubled = {n: np.repeat(getattr(truth, n), 2, axis=0) for n in ("visible", "areas", "crowd", "categories", "index")}
-    images = np.concatenate([left.images, right.images], axis=2)
-    return KeypointDataset(images, replace(truth, sizes=truth.sizes * [2, 1], **mixed, **doubled))
-
-
 def test_finds_several_instances():
     train, val = two_in_one(24, 1), two_in_one(4, 9)
     detector = KeypointRCNNDetector(size=56, threshold=0.05)
-    detector.fit(train, val, seed=0, budget=Budget(steps=24))
+    detector.fit(train, val, seed=0, budget=Budget(steps=14))
     assert not detector.model.single
     said = detector.predict(val.images)
     assert sum(len(p.scores) > 1 for p in said) >= 2
