@@ -11,6 +11,7 @@ A keypoint is a class: K of them are K classes of boxes, and `group` makes insta
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import nn
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.ssd import SSD, SSDHead
 from torchvision.ops import MultiScaleRoIAlign
 
@@ -156,7 +158,7 @@ class FasterRCNNPoints(PointFinder):
 
 
 class RetinaNetPoints(PointFinder):
-    """RetinaNet: one stage, focal loss; the box's centre answers."""
+    """RetinaNet: one stage, focal loss; the box's centre answers. Its towers are normalised, as torchvision's v2 is."""
 
     first_label: ClassVar[int] = 0
     card: ClassVar[Card] = Card(
@@ -167,10 +169,12 @@ class RetinaNetPoints(PointFinder):
     )
 
     def network(self, backbone: nn.Module, frame: Frame, keypoints: int) -> nn.Module:
+        inputs = int(backbone.out_channels)  # type: ignore[arg-type]
         return RetinaNet(  # type: ignore[no-any-return]
             backbone,
             num_classes=keypoints,
             anchor_generator=self.anchors(frame),
+            head=RetinaNetHead(inputs, 1, keypoints, norm_layer=partial(nn.GroupNorm, 16)),
             score_thresh=0.0,
             topk_candidates=50,
             detections_per_img=50,

@@ -101,7 +101,7 @@ class DetectionDetector(TorchDetector):
 
     size: the shorter side that the train split's commonest image is enlarged to; others by the same scale.
     margin: px of black put around each image first, so that boxes may reach over its edge. threshold: the least score
-    of an answer, where train images hold other than one instance; where each holds one, the best is the answer.
+    of a box, where train images hold other than one instance; where each holds one, the best is the answer.
     width, dilations: of the small backbone.
     """
 
@@ -173,12 +173,17 @@ class DetectionDetector(TorchDetector):
             parts: dict[str, Tensor] = model(self.seen(batch.images), self.targets(batch, self.frame()))
         return torch.stack(list(parts.values())).sum()
 
+    def detect(self, model: nn.Module, images: Tensor) -> list[Target]:
+        """torchvision's detections, an image each, in the network's coordinates."""
+        found: list[Target] = model(self.seen(images))
+        return found
+
     def decode(self, model: nn.Module, images: Tensor) -> list[Prediction]:
         frame, answers = self.frame(), []
-        for found in model(self.seen(images)):
+        for found in self.detect(model, images):
             said = self.instances(model, found, frame)
-            kept = slice(1) if model.single else said.scores >= self.threshold
-            answers.append(Prediction(said.keypoints[kept], said.scores[kept]))
+            kept = 1 if model.single else len(said.scores)
+            answers.append(Prediction(said.keypoints[:kept], said.scores[:kept]))
         return answers
 
 

@@ -55,7 +55,7 @@ class MapDetector(TorchDetector):
         return self.map_loss(self.maps(model, batch.images), batch.targets, model.training)
 
     def decode(self, model: nn.Module, images: Tensor) -> list[Prediction]:
-        points, scores = self.read(self.maps(model, images))
+        points, scores = self.read(self.maps(model, images).double())  # in float32 sure scores would all be 1
         return answers(points, scores)
 
     def map_loss(self, out: Tensor, points: Tensor, training: bool) -> Tensor:

@@ -7,6 +7,9 @@ the box's size and takes the maximum of. The heads are narrower than torchvision
 
 Target boxes are padded by ``pad`` px: a point on its box's edge, as ``topleft`` always is, would lie outside half of
 the proposals that training jitters around the box, and be dropped from the loss.
+
+An instance's score is its box's, which says whether an object is there and soon is 1 for all, times the share of the
+heatmap about its peak, which says how sure the point is.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection import KeypointRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -96,11 +100,27 @@ class KeypointRCNNDetector(DetectionDetector):
             )
         return found
 
-    def decode(self, model: nn.Module, images: Tensor) -> list[Prediction]:
-        heads = model.roi_heads
-        heads.detections_per_img, heads.score_thresh = (1, 0.0) if model.single else (50, 0.05)  # type: ignore[union-attr]
-        return super().decode(model, images)
+    def detect(self, model: nn.Module, images: Tensor) -> list[Target]:
+        heads, maps = model.roi_heads, []
+        heads.detections_per_img, heads.score_thresh = (1, 0.0) if model.single else (50, self.threshold)  # type: ignore[union-attr]
+        hook = heads.keypoint_predictor.register_forward_hook(  # type: ignore[operator,union-attr]
+            lambda module, inputs, output: maps.append(output)
+        )
+        try:
+            found = super().detect(model, images)
+        finally:
+            hook.remove()
+        shares = torch.cat([near_peak(m) for m in maps]).split([len(f["boxes"]) for f in found])
+        return [{**f, "shares": share} for f, share in zip(found, shares)]
 
     def instances(self, model: nn.Module, found: Target, frame: Frame) -> Prediction:
-        points = frame.back(found["keypoints"][..., :2].double())
-        return Prediction(points.cpu().numpy(), found["scores"].double().cpu().numpy())
+        scores = found["scores"].double() * found["shares"].mean(dim=1)
+        best = torch.argsort(scores, descending=True, stable=True)
+        points = frame.back(found["keypoints"][best, :, :2].double())
+        return Prediction(points.cpu().numpy(), scores[best].cpu().numpy())
+
+
+def near_peak(logits: Tensor) -> Tensor:
+    """(R, K) float64: the share of each heatmap (R, K, H, W) in the 3 x 3 cells that hold most. In (0, 1]."""
+    shares = logits.double().flatten(2).softmax(-1).view(logits.shape)
+    return F.avg_pool2d(shares, 3, stride=1, padding=1).amax((2, 3)) * 9
