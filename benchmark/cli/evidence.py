@@ -19,12 +19,16 @@ def score(
     truth: Annotated[
         Path, typer.Option("--truth", help="COCO keypoint annotations: a file, or a folder (its test split).")
     ],
+    name: Annotated[str | None, typer.Option("--name", help="Put it on the board under this name, marked.")] = None,
+    results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Score predictions made by any tool, with the same table, intervals and error taxonomy as our own."""
-    from leaderboard.external import report, score_files
+    from leaderboard.external import report, score_files, store_external
 
     scored = score_files(predictions, truth)
+    if name is not None:
+        store_external(scored, name, results)
     if as_json:
         print(json.dumps(scored.as_dict(), allow_nan=False))
     else:
