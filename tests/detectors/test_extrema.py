@@ -142,8 +142,10 @@ def exact(detector: Extrema, data: KeypointDataset) -> float:
 
 @pytest.fixture(scope="module")
 def taught() -> tuple[Extrema, list[dict[str, float]], KeypointDataset]:
+    """Without a val split the last weights count. With these 40 val images the earliest epoch without an error on val
+    (the 10th) is kept, when 2.5 % of the train images are still wrong: the likelihood goes on improving after it."""
     detector = Extrema(inks=2, gate=4)
-    history = detector.fit(faint(160, 1), faint(40, 2), seed=0, budget=Budget(epochs=40))
+    history = detector.fit(faint(160, 1), faint(40, 2).take([]), seed=0, budget=Budget(epochs=40))
     return detector, history, faint(100, 3)
 
 
@@ -155,7 +157,8 @@ def test_learns_ink_and_choice_from_an_ignorant_start(
     untrained.fit(faint(160, 1), faint(40, 2), seed=0, budget=Budget(epochs=0))
     assert exact(untrained, test) < 0.2
     assert exact(detector, test) == 1.0
-    assert history[0]["val_px"] > 1
+    assert history[0]["train_px"] > 1
+    assert history[-1]["train_px"] == 0
     assert history[-1]["loss"] < history[0]["loss"] / 10
 
 
@@ -184,7 +187,7 @@ def test_ablation_and_a_frozen_threshold_cost_the_answer(
 
     detector, _, test = taught
     frozen = Frozen(inks=2, gate=4)
-    frozen.fit(faint(160, 1), faint(40, 2), seed=0, budget=Budget(epochs=40))
+    frozen.fit(faint(160, 1), faint(40, 2).take([]), seed=0, budget=Budget(epochs=40))
     assert exact(frozen, test) < exact(detector, test) - 0.2
     without = Extrema(**{"inks": 2, "gate": 4, **Extrema.card.ablation})
     without.fit(faint(160, 1), faint(40, 2), seed=0, budget=Budget())
