@@ -110,7 +110,7 @@ class KeypointRCNNDetector(DetectionDetector):
             found = super().detect(model, images)
         finally:
             hook.remove()
-        shares = torch.cat([near_peak(m) for m in maps]).split([len(f["boxes"]) for f in found])
+        shares = torch.split(torch.cat([near_peak(m) for m in maps]), [len(f["boxes"]) for f in found])
         return [{**f, "shares": share} for f, share in zip(found, shares)]
 
     def instances(self, model: nn.Module, found: Target, frame: Frame) -> Prediction:
