@@ -244,7 +244,13 @@ class Cosfire(Detector):
     orientations: int = 8
     inhibition: float = 2.0
 
-    card = Card(source="Azzopardi and Petkov 2013", scores=True, ablation={"inhibition": 0.0})
+    card = Card(
+        source="Azzopardi and Petkov 2013",
+        scores=True,
+        ablation={"inhibition": 0.0},
+        expected={"mean": 1.999, "exact": 0.14},
+        run="python -m benchmark run --suite classic --seeds 3",
+    )
 
     def __post_init__(self) -> None:
         if min(self.prototypes, self.orientations) < 1:

@@ -168,7 +168,13 @@ def _rows(found: Any) -> FloatArray:
 class Sift(Candidates):
     """SIFT's scale-space extrema as candidates, ranked by boosted trees."""
 
-    card = Card(source="Lowe 2004; OpenCV SIFT", scores=True, ablation={"ranked": False})
+    card = Card(
+        source="Lowe 2004; OpenCV SIFT",
+        scores=True,
+        ablation={"ranked": False},
+        expected={"mean": 2.127, "exact": 0.144},
+        run="python -m benchmark run --suite classic --seeds 3",
+    )
 
     def find(self, enlarged: Image) -> FloatArray:
         """Extrema of the difference of Gaussians."""
@@ -188,7 +194,13 @@ class Orb(Candidates):
     most: int = 250
     threshold: int = 5
 
-    card = Card(source="Rublee et al. 2011; OpenCV ORB", scores=True, ablation={"ranked": False})
+    card = Card(
+        source="Rublee et al. 2011; OpenCV ORB",
+        scores=True,
+        ablation={"ranked": False},
+        expected={"mean": 0.981, "exact": 0.423},
+        run="python -m benchmark run --suite classic --seeds 3",
+    )
 
     def find(self, enlarged: Image) -> FloatArray:
         """FAST corners on an image pyramid, strongest by Harris' measure."""
@@ -208,7 +220,13 @@ class Fast(Candidates):
     scale: int = 8
     threshold: int = 5
 
-    card = Card(source="Rosten and Drummond 2006; OpenCV FAST", scores=True, ablation={"ranked": False})
+    card = Card(
+        source="Rosten and Drummond 2006; OpenCV FAST",
+        scores=True,
+        ablation={"ranked": False},
+        expected={"mean": 1.174, "exact": 0.34},
+        run="python -m benchmark run --suite classic --seeds 3",
+    )
 
     def find(self, enlarged: Image) -> FloatArray:
         """Corners where 9 pixels in a row on a circle of 16 are brighter or darker, thinned out."""
@@ -227,7 +245,13 @@ class Corners(Candidates):
     scale: int = 8
     quality: float = 0.001
 
-    card = Card(source="Shi and Tomasi 1994; OpenCV goodFeaturesToTrack", scores=True, ablation={"ranked": False})
+    card = Card(
+        source="Shi and Tomasi 1994; OpenCV goodFeaturesToTrack",
+        scores=True,
+        ablation={"ranked": False},
+        expected={"mean": 0.928, "exact": 0.457},
+        run="python -m benchmark run --suite classic --seeds 3",
+    )
 
     def find(self, enlarged: Image) -> FloatArray:
         """Corners at least half a pixel of the image apart; their strength is the eigenvalue."""
