@@ -7,35 +7,43 @@ positions. Twelve such laws, six an axis, are the extrema of the ink: the first 
 last inked cell within the first and last inked line of the other axis. Everything is summed in logarithms.
 
 A keypoint's coordinate is half the sum of two extrema, or one of them; a softmax over the 21 pairs an axis (and over
-ink channels) says which, moved by a small convolutional gate that sees the image. The result is a law over half pixels,
-so learning is maximum likelihood, and the answer its median.
+ink channels) says which, moved by a small convolutional gate that sees the image. Learning is maximum likelihood: what
+is the probability of the true coordinate? An answer is read from the likeliest ink (p > 1/2) and is the median over the
+choices, as a heatmap answers with its argmax; so it is exact or not, and moves with the image to any canvas.
 
 What is owed: the products to alpha compositing; a coordinate as the expectation of a law to soft-argmax and DSNT
 (Nibali et al. 2018), which weigh every pixel alone, where here the first hit hides all others. What is added: laws of
 first and last hits, conditional on each other, as candidates that a keypoint learns to select and to average. The
-structure holds the rules of `topleft` and its like as candidates; what is ink, and which candidate, is learned.
+structure holds the rules of `topleft` and its like as candidates; what is ink, and which candidate, is learned. A point
+that is no half-sum of extrema, like the centroid of the ink, is out of its reach.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 PER_AXIS = 6  # extrema that give a coordinate of one axis
+PAIRS = tuple((i, j) for i in range(PER_AXIS) for j in range(i, PER_AXIS))  # (i, i) is the extremum itself
+FLOOR = 1e-6  # of a law, so that one that excludes the truth still has a finite loss
 
 
 def extrema_laws(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, S, H, W) ink logits to laws (B, S, 6, W) of x and (B, S, 6, H) of y."""
+    """(B, S, H, W) ink logits to laws (B, S, 6, W) of x and (B, S, 6, H) of y; each sums to P(any ink).
+
+    Along x: the first and the last inked column, then the first inked column of the first inked row and of the last
+    one, then the last inked column of these two. Along y: the same, rows and columns exchanged.
+    """
     bare, inked = F.logsigmoid(-logits), torch.sigmoid(logits)
     return _along(bare.transpose(-1, -2), inked.transpose(-1, -2)), _along(bare, inked)
 
 
 def _along(bare: Tensor, inked: Tensor) -> Tensor:
-    """(B, S, 6, L) from log P(bare) and P(ink), both (B, S, L, M): over the L lines, the laws of the first and the last
-    inked line, then of the first and last inked cell of the first inked column, and of the last one."""
+    """(B, S, 6, L) from log P(bare) and P(ink), both (B, S, L, M), over the L lines."""
     lines, cells = bare.shape[-2:]
     earlier_line = bare.new_ones(lines, lines).tril(-1)
     earlier_cell = bare.new_ones(cells, cells).tril(-1)
@@ -43,84 +51,149 @@ def _along(bare: Tensor, inked: Tensor) -> Tensor:
     hit = -torch.expm1(line)
     first = torch.exp(line @ earlier_line.T) * hit
     last = torch.exp(line @ earlier_line) * hit
-    column = bare.sum(-2)
-    before = torch.exp(column @ earlier_cell.T)  # P(all columns before are bare)
-    after = torch.exp(column @ earlier_cell)
-    above = torch.exp(earlier_line @ bare) * inked  # (L, M): P(first in its column)
+    across = bare.sum(-2)
+    before = torch.exp(across @ earlier_cell.T)  # P(everything before is bare)
+    after = torch.exp(across @ earlier_cell)
+    above = torch.exp(earlier_line @ bare) * inked  # (L, M): P(first of its cross line)
     below = torch.exp(earlier_line.T @ bare) * inked
-    ends = torch.stack([before, after], -1)  # (B,S,M,2)
+    ends = torch.stack([before, after], -1)  # (B, S, M, 2)
     inner = torch.cat([above @ ends, below @ ends], -1)  # first in first, first in last, last in first, last in last
     return torch.cat([first.unsqueeze(-2), last.unsqueeze(-2), inner.transpose(-1, -2)], -2)
 
 
-def half_pixel_law(laws: Tensor, pairs: Tensor) -> Tensor:
-    """(B, K, 2L - 1): the law of half the sum of two independent extrema, in half pixels from 0.
+def sure_extrema(ink: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, S, H, W) bool to the extrema themselves, (B, S, 6) int64 each for x and y, in the order of `extrema_laws`.
 
-    laws: (B, S, 6, L). pairs: (B, K, S, 6, 6), how much each pair counts; the diagonal is the extremum itself.
+    Where there is no ink, first is 0 and last is the far edge.
+    """
+    return _ends(ink.transpose(-1, -2)), _ends(ink)
+
+
+def _ends(ink: Tensor) -> Tensor:
+    """(B, S, 6) from a mask (B, S, L, M), over the L lines."""
+    cross = _first_last(ink.any(-2))  # two (B, S): the first and last inked cross line
+    ends = [_first_last(ink.take_along_dim(c[..., None, None], -1).squeeze(-1)) for c in cross]
+    (first_in_first, last_in_first), (first_in_last, last_in_last) = ends
+    both = (*_first_last(ink.any(-1)), first_in_first, first_in_last, last_in_first, last_in_last)
+    return torch.stack(both, -1)
+
+
+def _first_last(line: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions (...) of the first and the last true value of (..., L) bool."""
+    found = line.to(torch.uint8)
+    return found.argmax(-1), line.shape[-1] - 1 - found.flip(-1).argmax(-1)
+
+
+def pair_likelihood(laws: Tensor, place: Tensor) -> Tensor:
+    """(B, K, S, 21): for every pair, P(half the sum of two independent extrema is ``place`` half pixels).
+
+    laws: (B, S, 6, L). place: (B, K) int64 in [0, 2 L - 2]. A pair (i, i) is the extremum itself.
     """
     b, s, e, n = laws.shape
-    k = pairs.shape[1]
-    flat = laws.reshape(b, s * e, n)
-    own = torch.diagonal(pairs, dim1=-2, dim2=-1).reshape(b, k, s * e)
-    cross = pairs - torch.diag_embed(torch.diagonal(pairs, dim1=-2, dim2=-1))
-    second = torch.einsum("bksij,bsjn->bksin", cross, laws).reshape(b, k, s * e, n)
-    joint = torch.einsum("bim,bkin->bkmn", flat, second)
-    joint = F.pad(joint, (0, n)).reshape(b, k, 2 * n * n)[..., : n * (2 * n - 1)].reshape(b, k, n, 2 * n - 1)
-    law = joint.sum(-2)
-    whole = own @ flat
-    return law + torch.stack([whole, torch.zeros_like(whole)], -1).reshape(b, k, 2 * n)[..., :-1]
+    k = place.shape[1]
+    other = place[..., None] - torch.arange(n, device=place.device)  # with m here, the rest must be there
+    inside = ((other >= 0) & (other < n)).to(laws.dtype)
+    spread = laws[:, None].expand(b, k, s, e, n)
+    reach = other.clamp(0, n - 1)[:, :, None, None].expand(b, k, s, e, n)
+    mirrored = spread.gather(-1, reach) * inside[:, :, None, None]
+    joint = torch.einsum("bsim,bksjm->bksij", laws, mirrored)
+    half = (place // 2)[:, :, None, None, None].expand(b, k, s, e, 1)
+    own = spread.gather(-1, half).squeeze(-1) * (place % 2 == 0)[:, :, None, None]
+    parts = [own[..., i] if i == j else joint[..., i, j] for i, j in PAIRS]
+    return torch.stack(parts, -1)
+
+
+def negative_log_likelihood(laws: Tensor, weights: Tensor, target: Tensor) -> Tensor:
+    """(B, K) nats of coordinates ``target`` (B, K) px; one between two half pixels is shared by them.
+
+    laws: (B, S, 6, L). weights: (B, K, S, 21), the probability of each choice.
+    """
+    cells = 2 * laws.shape[-1] - 1
+    place = (2 * target).clamp(0, cells - 1)
+    low = place.floor().clamp(max=cells - 2)
+    share = place - low
+    near = torch.cat([low, low + 1], 1).long()
+    found = (pair_likelihood(laws, near) * torch.cat([weights, weights], 1)).sum((-1, -2))
+    logs = torch.log(found * (1 - FLOOR) + FLOOR / cells)
+    below, above = logs.chunk(2, 1)
+    return -((1 - share) * below + share * above)
 
 
 class ExtremaHead(nn.Module):
-    """From (B, C, H, W) features of stride 1 to the laws of K keypoints: x (B, K, 2W - 1) and y (B, K, 2H - 1).
+    """From (B, C, H, W) features of stride 1 to K points, through what it holds for ink.
 
-    inks: how many kinds of ink it may tell apart. gate: width of the convolutions that see the image; 0: none.
+    inks: how many kinds of ink it may tell apart. gate: width of the convolutions that see the features and move the
+    choice; 0: none. sharpness: what the ink's logit is multiplied with at first; it is learned, too.
     """
 
-    upper: Tensor
+    first: Tensor
+    second: Tensor
 
-    def __init__(self, channels: int, keypoints: int, inks: int = 4, gate: int = 16, sharpness: float = 20.0):
+    def __init__(self, channels: int, keypoints: int, inks: int = 2, gate: int = 16, sharpness: float = 20.0) -> None:
         super().__init__()
         self.keypoints, self.inks = keypoints, inks
         self.ink = nn.Conv2d(channels, inks, 1)
         self.gain = nn.Parameter(torch.tensor(math.log(sharpness)))
-        upper = torch.triu(torch.ones(PER_AXIS, PER_AXIS, dtype=torch.bool)).flatten().nonzero().squeeze(1)
-        self.register_buffer("upper", upper, persistent=False)
-        self.which_ink = nn.Parameter(torch.zeros(keypoints, 1, inks))
-        self.which_pair = nn.Parameter(torch.randn(keypoints, 2, len(upper)))
-        out = nn.Linear(2 * gate, self.which_pair.numel()) if gate else None
-        if out is not None:  # the gate starts silent
-            nn.init.zeros_(out.weight)
-            nn.init.zeros_(out.bias)
-        self.gate = (
-            nn.Sequential(
-                nn.Conv2d(channels, gate, 5, stride=2, padding=2),
-                nn.ReLU(),
-                nn.Conv2d(gate, 2 * gate, 3, stride=2, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(2 * gate, 2 * gate, 3, stride=1, padding=1),
-                nn.ReLU(),
-                nn.AdaptiveMaxPool2d(1),
-                nn.Flatten(),
-                out,
-            )
-            if out is not None
-            else None
-        )
+        self.which_ink = nn.Parameter(torch.zeros(keypoints, inks))
+        self.which_pair = nn.Parameter(torch.randn(keypoints, 2, len(PAIRS)))
+        self.register_buffer("first", torch.tensor([i for i, _ in PAIRS]), persistent=False)
+        self.register_buffer("second", torch.tensor([j for _, j in PAIRS]), persistent=False)
+        self.gate = _gate(channels, gate, self.which_pair.numel()) if gate else None
+
+    def groups(self, lr: float) -> list[dict[str, Any]]:
+        """Parameter groups at shares of a peak rate: the choice fast, ink slower, and a gate whose steps shrink with its
+        gradient (Adam's epsilon), so that it stays silent where nothing is left to explain."""
+        gate = [] if self.gate is None else list(self.gate.parameters())
+        return [
+            {"params": [self.which_pair, self.which_ink, self.gain], "lr": lr},
+            {"params": list(self.ink.parameters()), "lr": 0.4 * lr},
+            {"params": gate, "lr": lr / 15, "eps": 1e-4},
+        ]
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, S, H, W): how surely each pixel is ink of each kind."""
         found: Tensor = self.gain.exp() * self.ink(features)
         return found
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The laws of x and of y, over half pixels from 0; each sums to at most 1 (the rest: no ink at all)."""
-        b = len(features)
-        chosen = self.which_pair.expand(b, -1, -1, -1)
+    def weights(self, features: Tensor) -> Tensor:
+        """(B, K, 2, S, 21): the probability of each choice, for x and for y."""
+        chosen = self.which_pair.expand(len(features), -1, -1, -1)
         if self.gate is not None:
-            chosen = chosen + self.gate(features).view(b, *self.which_pair.shape)
-        w = torch.softmax(chosen, -1)[..., None, :] * torch.softmax(self.which_ink, -1)[..., None]  # B,K,2,S,21
-        pairs = w.new_zeros(*w.shape[:-1], PER_AXIS * PER_AXIS).index_copy(-1, self.upper, w)
-        pairs = pairs.view(*w.shape[:-1], PER_AXIS, PER_AXIS)
-        x, y = extrema_laws(self.logits(features))
-        return half_pixel_law(x, pairs[:, :, 0]), half_pixel_law(y, pairs[:, :, 1])
+            chosen = chosen + self.gate(features).view_as(chosen)
+        return torch.softmax(chosen, -1)[..., None, :] * torch.softmax(self.which_ink, -1)[:, None, :, None]
+
+    def loss(self, features: Tensor, points: Tensor) -> Tensor:
+        """Mean negative log likelihood (nats) of points (B, K, 2) px."""
+        laws, weights = extrema_laws(self.logits(features)), self.weights(features)
+        parts = [negative_log_likelihood(laws[a], weights[:, :, a], points[..., a]) for a in (0, 1)]
+        return (parts[0] + parts[1]).mean()
+
+    def decode(self, features: Tensor) -> Tensor:
+        """(B, K, 2) px, a half pixel at the finest: the median over the choices, each read from the likeliest ink."""
+        sure, weights = sure_extrema(self.logits(features) > 0), self.weights(features).flatten(3)
+        medians = []
+        for a in (0, 1):
+            place = (sure[a][..., self.first] + sure[a][..., self.second]).flatten(1)  # (B, S * 21) half pixels
+            place, order = place.sort(-1)
+            mass = weights[:, :, a].gather(-1, order[:, None].expand_as(weights[:, :, a])).cumsum(-1)
+            at = (mass < mass[..., -1:] / 2).sum(-1)
+            medians.append(place.gather(-1, at) / 2)
+        return torch.stack(medians, -1)
+
+
+def _gate(channels: int, width: int, outputs: int) -> nn.Sequential:
+    """(B, C, H, W) to (B, outputs): three convolutions and their largest answer anywhere; silent before it learns."""
+    out = nn.Linear(2 * width, outputs)
+    nn.init.zeros_(out.weight)
+    nn.init.zeros_(out.bias)
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        out,
+    )

@@ -3,7 +3,9 @@
 A detector gives a network, a loss and a decoding; this module gives it the rest, the same for all: images in memory as
 uint8 tensors, an order fixed by the seed, budgets in epochs, steps or seconds with the learning rate a function of the
 fraction spent, a history measured in eval mode (row 0: untrained), and the weights of the epoch with the smallest
-pixel error on val (the earliest on ties). Same seed, same machine, same threads: the same predictions, bit for bit.
+pixel error on val. Where epochs tie, as they do once val is answered without an error, the smaller pixel error on train
+decides, then the smaller loss on val, then the earlier epoch. Same seed, same machine, same threads: the same
+predictions, bit for bit.
 
 A budget in seconds follows the clock, so it can't repeat exactly; each history row records its ``step``, and a budget
 of that many steps repeats the run up to the clock's jitter in the schedule.
@@ -29,6 +31,15 @@ from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, P
 from detectors.pixels import Geometry, Pixels
 
 Decoded = Tensor | Sequence[Prediction]
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """Images that the history is measured on."""
+
+    truth: Truth
+    pixels: Pixels
+    points: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -180,7 +191,7 @@ class TorchDetector(Detector):
     # -- what it gets
 
     def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> list[HistoryRow]:
-        """Train; rows: epoch, step, seconds, loss, train_px, val_px. RuntimeError where the loss is not finite."""
+        """Train; rows: epoch, step, seconds, loss, train_px, val_loss, val_px. RuntimeError where a loss is not finite."""
         if not len(train):
             raise UserError("there are no training images")
         with _reproducible(seed, self.device):
@@ -196,27 +207,30 @@ class TorchDetector(Detector):
         pixels = self._pixels(train.images)
         points = self._targets(pixels, train.truth)
         shown = train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), self.history_images)).astype(int)))
-        shown_pixels, val_pixels = self._pixels(shown.images), self._pixels(val.images)
-        shown_points = self._targets(shown_pixels, shown.truth)
+        watched = [
+            _Watched(data.truth, found := self._pixels(data.images), self._targets(found, data.truth))
+            for data in (shown, val)
+        ]
         order = np.random.default_rng(seed)
         per_epoch = len(pixels.batches(np.arange(len(train)), recipe.batch))
         spending = Spending(budget, recipe.epochs, per_epoch, start=start)
         parameters = [g for g in self.groups(model) if g["params"]]
         optimizer = _optimizer(recipe, parameters) if parameters else None
         rows: list[HistoryRow] = []
-        best: tuple[float, dict[str, Tensor]] | None = None
+        best: tuple[tuple[float, float, float], dict[str, Tensor]] | None = None
         step = epoch = 0
         spent = optimizer is None
         while True:
             began = spending.elapsed
             row = {"epoch": float(epoch), "step": float(step), "seconds": 0.0}
-            row |= self._measure(shown_pixels, shown_points, shown.truth, val_pixels, val.truth)
+            row |= self._measure(*watched)
             spending.overhead = spending.elapsed - began
             row["seconds"] = spending.elapsed
             rows.append(row)
-            score = row.get("val_px", -float(epoch))  # without a val split, the last epoch
-            if not math.isfinite(score) or not math.isfinite(row["loss"]):
-                raise RuntimeError(f"diverged at step {step}: loss {row['loss']}, pixel error on val {score}")
+            if bad := [name for name in ("loss", "val_loss", "val_px") if not math.isfinite(row.get(name, 0.0))]:
+                raise RuntimeError(f"diverged at step {step}: {bad[0]} is {row[bad[0]]}")
+            # Without a val split the last epoch stands.
+            score = (row.get("val_px", -float(epoch)), row["train_px"], row.get("val_loss", 0.0))
             if best is None or score < best[0]:
                 best = (score, {k: v.detach().clone() for k, v in model.state_dict().items()})
             if spent or optimizer is None:
@@ -235,7 +249,7 @@ class TorchDetector(Detector):
                 self._step(optimizer, recipe, _batch(pixels, points, train.truth, positions), step)
                 step += 1
                 spending.after()
-                self.progress(fraction, f"epoch {epoch}" + (f", val {score:.2f} px" if len(val) else ""))
+                self.progress(fraction, f"epoch {epoch}" + (f", val {score[0]:.2f} px" if len(val) else ""))
             spent = spent or spending.before(step) is None
             if step == rows[-1]["step"]:
                 break
@@ -264,19 +278,20 @@ class TorchDetector(Detector):
         return pixels, torch.as_tensor(pixels.from_original(moved), dtype=torch.float32, device=self.device)
 
     @torch.no_grad()
-    def _measure(
-        self, pixels: Pixels, points: Tensor | None, truth: Truth, val: Pixels, val_truth: Truth
-    ) -> HistoryRow:
-        """Loss and pixel errors in eval mode; leaves the random numbers that training will draw untouched."""
+    def _measure(self, train: _Watched, val: _Watched) -> HistoryRow:
+        """Losses and pixel errors in eval mode; leaves the random numbers that training will draw untouched."""
         self.model.eval()
+        row: HistoryRow = {}
         with torch.random.fork_rng(devices=[] if self.device == "cpu" else None):
             torch.manual_seed(0)
-            total = 0.0
-            for positions in pixels.batches(np.arange(len(pixels)), self.eval_batch):
-                total += len(positions) * float(self.loss(self.model, _batch(pixels, points, truth, positions)))
-            row = {"loss": total / len(pixels), "train_px": pixel_error(self._decode(pixels), truth)}
-            if len(val):
-                row["val_px"] = pixel_error(self._decode(val), val_truth)
+            for before, data in (("", train), ("val_", val)):
+                if count := len(data.truth):
+                    total = 0.0
+                    for positions in data.pixels.batches(np.arange(count), self.eval_batch):
+                        batch = _batch(data.pixels, data.points, data.truth, positions)
+                        total += len(positions) * float(self.loss(self.model, batch))
+                    row[before + "loss"] = total / count
+                    row[(before or "train_") + "px"] = pixel_error(self._decode(data.pixels), data.truth)
         return row
 
     @torch.no_grad()
