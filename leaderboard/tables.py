@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.scoring import METRICS
 from benchmark.scoring.uncertainty import Interval
+from benchmark.store import writing
 from leaderboard.board import Board
 from leaderboard.columns import Column, columns, share
 from leaderboard.rows import LEGEND, BoardRow, over_seeds
@@ -91,12 +92,16 @@ def write(boards: Sequence[Board], folder: Path) -> list[Path]:
         table.to_csv(index=False, lineterminator="\n"),
         json.dumps(rows, indent=1, allow_nan=False),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in NAMES]
     for path, text in zip(paths, texts):
         aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8", newline="\n")
-        aside.replace(path)
+        with writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                aside.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8", newline="\n")
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
     return paths
 
 
