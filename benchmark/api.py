@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.registry import suite
-from benchmark.runner import Watcher, execute, plan, results_folder
-from benchmark.store import Store, Stored
+from benchmark.runner import Watcher, execute, plan, results_folder, whole
+from benchmark.store import Store, Stored, writing
+from benchmark.structures import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from datasets.material import Material
+
+MOST_SEEDS = 10_000
 
 
 def run(
@@ -44,11 +48,11 @@ def run(
     from leaderboard.tables import frame
 
     done = run_plan(
-        [detectors] if isinstance(detectors, str) else detectors or suite("default"),
+        suite("default") if detectors is None else _several("detectors", detectors, str),
         task=task,
         data=data,
-        seeds=range(seeds) if isinstance(seeds, int) else seeds,
-        n=[n] if isinstance(n, int) else n,
+        seeds=range(whole("seeds", seeds, 1, MOST_SEEDS)) if isinstance(seeds, int) else _several("seeds", seeds, int),
+        n=_several("n", n, int),
         split=split,
         folds=folds,
         budget=budget,
@@ -81,6 +85,10 @@ def run_plan(
 ) -> list[Stored]:
     """The stored runs of a plan, those made earlier included; see `run` for the arguments."""
     store = Store(results_folder(results))
+    with writing(store.root):  # now, not after the first fit
+        store.root.mkdir(parents=True, exist_ok=True)
+    if not os.access(store.root, os.W_OK):
+        raise UserError(f"{store.root}: cannot be written (it is read-only); give another --results folder")
     material = open_data(task, data, split=split, folds=folds, results=store.root)
     todo = plan(
         material,
@@ -102,3 +110,12 @@ def open_data(task: str | None, data: str, *, split: int, folds: int, results: P
     from datasets.material import Material
 
     return Material(load(task, data, split=split, root=results / "_data"), folds)
+
+
+def _several(name: str, value: Any, kind: type) -> list[Any]:
+    """One value, or several, as a list. UserError where it is neither."""
+    if isinstance(value, kind):
+        return [value]
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
+        return list(value)
+    raise UserError(f"{name} {value!r}: give one, or a list of them")
