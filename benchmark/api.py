@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,12 @@ def run(
     detectors: str | Sequence[str] | None = None,
     *,
     task: str | None = None,
-    data: str = "tiny",
+    data: str | Path = "tiny",
     seeds: int | Sequence[int] = 1,
-    n: int | Sequence[int] = (),
+    n: int | Sequence[int] | None = None,
     split: int = 0,
     folds: int = 0,
-    budget: str | None = None,
+    budget: str | int | None = None,
     device: str = "auto",
     threads: int | None = None,
     results: str | Path = "results",
@@ -39,8 +40,8 @@ def run(
     """Run detectors on a task and return the board: a row a detector, reference rows included, best first.
 
     detectors: one specification or several (``"forest:features=pts12"``); default the suite ``default``. task: a card's name (default ``topleft``).
-    data: ``tiny``, ``mnist5k``, ``mnist``, or the path of a COCO keypoint folder. seeds: how many, or which.
-    n: training images (default all). folds: above 1, out-of-fold predictions over all the images.
+    data: a preset (``python -m benchmark list data``), or the path of a COCO keypoint folder. seeds: how many, or which.
+    n: numbers of training images (default all). folds: above 1, out-of-fold predictions over all the images.
     budget: ``20`` epochs, ``60s``, ``500steps``. Raises UserError for what cannot be run; a detector that fails
     does not raise: its row says why.
     """
@@ -49,16 +50,16 @@ def run(
 
     done = run_plan(
         suite("default") if detectors is None else _several("detectors", detectors, str),
-        task=task,
-        data=data,
-        seeds=range(whole("seeds", seeds, 1, MOST_SEEDS)) if isinstance(seeds, int) else _several("seeds", seeds, int),
-        n=_several("n", n, int),
-        split=split,
-        folds=folds,
-        budget=budget,
+        task=None if task is None else _name("task", task),
+        data=_name("data", data),
+        seeds=range(whole("seeds", seeds, 1, MOST_SEEDS)) if isinstance(seeds, Integral) else _several("seeds", seeds),
+        n=() if n is None else _several("n", n, Integral),
+        split=whole("split", split, 0),
+        folds=whole("folds", folds, 0),
+        budget=None if budget is None else str(budget),
         device=device,
         threads=threads,
-        results=results,
+        results=_name("results", results),
         overwrite=overwrite,
         save_weights=save_weights,
     )
@@ -112,10 +113,20 @@ def open_data(task: str | None, data: str, *, split: int, folds: int, results: P
     return Material(load(task, data, split=split, root=results / "_data"), folds)
 
 
-def _several(name: str, value: Any, kind: type) -> list[Any]:
-    """One value, or several, as a list. UserError where it is neither."""
+def _several(name: str, value: Any, kind: type = int) -> list[Any]:
+    """One value of ``kind``, or several, as a list. UserError where it is neither."""
     if isinstance(value, kind):
         return [value]
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
-        return list(value)
-    raise UserError(f"{name} {value!r}: give one, or a list of them")
+        found = list(value)
+        if kind is not str or all(isinstance(one, str) for one in found):
+            return found
+    what = "specifications in text, as 'forest' or 'net3:lr=0.01'" if kind is str else "whole numbers"
+    raise UserError(f"{name} {value!r}: give one, or a list of {what}")
+
+
+def _name(name: str, value: Any) -> str:
+    """A name or a path, as text. UserError where it is neither."""
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    raise UserError(f"{name} {value!r}: give a name or a path")
