@@ -64,7 +64,8 @@ def run(
         save_weights=save_weights,
     )
     recipe = done[0].record.recipe
-    return frame(boards(done[0].store, recipe.task, recipe.data))
+    every = boards(done[0].store, recipe.task, recipe.data)
+    return frame([board for board in every if board.digest == recipe.data_digest])
 
 
 def run_plan(

@@ -10,6 +10,7 @@ import typer
 from benchmark.cli import evidence, runs, tools
 from benchmark.structures import UserError
 
+PROGRAM = "python -m benchmark"
 INTERRUPTED = 130  # what typer answers a Ctrl-C with, and shells expect
 Misuse: Any = typer.BadParameter.__bases__[0]  # UsageError: typer exports those derived from it alone
 
@@ -28,12 +29,12 @@ for part in (runs, evidence, tools):
 def main() -> NoReturn:
     """Run the command line; a user's mistake is one line and exit code 2, an interruption one line and 130."""
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(args=sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except UserError as error:
         _say(f"error: {error}")
         sys.exit(2)
     except Misuse as error:
-        path = error.ctx.command_path if error.ctx else "python -m benchmark"
+        path = error.ctx.command_path if error.ctx else PROGRAM
         _say(f"error: {error.format_message()} (see: {path} --help)")
         sys.exit(2)
     if code == INTERRUPTED:

@@ -104,8 +104,8 @@ def run(
             save_weights=save_weights,
             watcher=bars,
         )
-    store, recipe = done[0].store, done[0].record.recipe
-    _publish(store, recipe.task, recipe.data, as_json)
+    recipe = done[0].record.recipe
+    _publish(done[0].store, recipe.task, recipe.data, as_json, digest=recipe.data_digest)
     if all(stored.record.status == "failed" for stored in done):
         raise typer.Exit(1)
 
@@ -180,19 +180,27 @@ def show(
     store = open_store(results)
     material = open_data(task, data, split=split, folds=folds, results=store.root)
     stored = find_run(store, detector, material.task, material.data, seed)
+    if stored.record.recipe.data_digest != material.digest:
+        raise UserError(
+            f"{stored.folder}: was run on other data called {material.data!r} (digest "
+            f"{stored.record.recipe.data_digest[:12]}, and this one's is {material.digest[:12]}): run it on this"
+        )
     path = out or stored.folder / "sheet.png"
     title = f"{detector} on {material.task}/{material.data}, seed {stored.record.seed}"
     contact_sheet(material.images, stored.truth, stored.predictions, path, title=title)
     say(str(path))
 
 
-def _publish(store: Store, task: str | None, data: str | None, as_json: bool) -> None:
-    """Print the boards asked for; the files in the results folder always hold all of them."""
+def _publish(store: Store, task: str | None, data: str | None, as_json: bool, digest: str | None = None) -> None:
+    """Print the boards asked for; the files in the results folder always hold all of them.
+
+    digest: of the data's content; two folders may have one name.
+    """
     from leaderboard.board import boards
     from leaderboard.tables import as_rows, render, write
 
     every = boards(store)
-    shown = [b for b in every if task in (None, b.task) and data in (None, b.data)]
+    shown = [b for b in every if task in (None, b.task) and data in (None, b.data) and digest in (None, b.digest)]
     if not shown:
         there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""
         raise UserError(f"{store.root}: holds no run of {task or 'any task'} on {data or 'any data'}{there}")

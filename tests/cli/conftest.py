@@ -63,7 +63,21 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cli")
     parts = [rectangles(count, seed=seed) for seed, count in enumerate((20, 6, 8), 1)]
     write_folder(root / "data", *parts, Card(task="made", data="made"))
-    words = "-d mean -d linear -d net3 --seeds 2 --budget 1 --threads 1 --save-weights".split()
+    words = [
+        "-d",
+        "mean",
+        "-d",
+        "linear",
+        "-d",
+        "net3",
+        "--seeds",
+        "2",
+        "--budget",
+        "1",
+        "--threads",
+        "1",
+        "--save-weights",
+    ]
     said = call("run", "--data", root / "data", "--results", root / "results", *words)
     assert said.code == 0, said.err
     return root

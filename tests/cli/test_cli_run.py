@@ -125,7 +125,7 @@ def test_a_failing_detector_is_recorded_and_the_others_go_on(
 
 
 def test_every_seed_and_every_size_is_a_run(cli: Cli, data: Path, tmp_path: Path, points: Any, run_of: Any) -> None:
-    words = "-d mean --seeds 3 --n 5 --n 20".split()
+    words = ["-d", "mean", "--seeds", "3", "--n", "5", "--n", "20"]
     rows = rows_of(cli("run", "--data", data, "--results", tmp_path / "r", *words, "--json"))
     assert {name: (row["n_train"], row["seeds"]) for name, row in rows.items()} == {
         "mean n5": (5, [0, 1, 2]),
@@ -236,3 +236,19 @@ def test_an_edited_plugin_file_is_loaded_again(data: Path, tmp_path: Path, plugi
     assert benchmark.run("mean", **settings)["detector"].tolist() == ["mean"]
     plugin.write_text(text.replace("class Plug", '@register("blob")\nclass Plug'))
     assert set(benchmark.run(str(plugin), **settings)["detector"]) == {"mean", "blob"}
+
+
+def test_two_folders_of_one_name_are_two_boards(cli: Cli, data: Path, results: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    second = data.rename(tmp_path / "other" / "made")
+    (second / "card.json").unlink()
+    annotations = second / "annotations" / "test.json"
+    annotations.write_text(annotations.read_text().replace('"iscrowd": 0', '"iscrowd": 0, "area": 100.0'))
+    words = ["--data", second, "--results", results]
+    said = cli("run", *words, "-d", "rule", "--json")
+    assert [(row["detector"], row["task"], row["data"]) for row in said.document] == [("rule", "made", "made")]
+    assert set(benchmark.run("rule", data=second, results=results)["data_digest"]) == {said.document[0]["data_digest"]}
+    assert len(cli("leaderboard", "--results", results, "--json").document) == 4
+    wrong = cli("show", "linear", *words)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "was run on other data called 'made'" in wrong.err
