@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console_for, open_store
+from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console_for, open_store, waiting
 
 app = typer.Typer()
 
@@ -57,7 +57,8 @@ def compare(
     """Compare two rows on the same images and seeds: difference, interval, p value, the images that decide it."""
     from leaderboard.compare import compare as weigh
 
-    found = weigh(open_store(results), a, b, task, data)
+    with waiting("comparing"):
+        found = weigh(open_store(results), a, b, task, data)
     if as_json:
         print(json.dumps(found.as_dict(), allow_nan=False))
     else:
@@ -69,7 +70,8 @@ def audit(results: Results = Path("results"), as_json: AsJson = False) -> None:
     """Check everything stored: identities between metrics, one truth a board, no test image in train, re-scoring."""
     from leaderboard.audit import audit as inspect
 
-    report = inspect(open_store(results))
+    with waiting("auditing"):
+        report = inspect(open_store(results))
     if as_json:
         print(json.dumps(report.as_dict(), allow_nan=False))
     else:

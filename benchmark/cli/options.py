@@ -15,6 +15,7 @@ from benchmark.structures import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
     from benchmark.store import Store
 
@@ -76,6 +77,11 @@ def console_for(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else 160
     return Console(stderr=stderr, width=width)
+
+
+def waiting(text: str) -> Status:
+    """Words and a spinner on stderr while something takes long; nothing where that is no terminal."""
+    return console_for(stderr=True).status(text)
 
 
 def say(text: str) -> None:

@@ -22,6 +22,7 @@ from benchmark.cli.options import (
     open_store,
     say,
     stdout_kept,
+    waiting,
 )
 from benchmark.structures import UserError
 
@@ -145,7 +146,8 @@ def export(
     """Write a data set as a COCO keypoint folder: PNG images, three annotation files, and a card."""
     from datasets.load import export as write
 
-    card = write(task, data, out, split=split)
+    with waiting("writing"):
+        card = write(task, data, out, split=split)
     say(f"{out}: {card}")
 
 
@@ -199,7 +201,8 @@ def _publish(store: Store, task: str | None, data: str | None, as_json: bool, di
     from leaderboard.board import boards
     from leaderboard.tables import as_rows, render, write
 
-    every = boards(store)
+    with waiting("scoring"):
+        every = boards(store)
     shown = [b for b in every if task in (None, b.task) and data in (None, b.data) and digest in (None, b.digest)]
     if not shown:
         there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""

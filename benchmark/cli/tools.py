@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, Device, console_for, say, stdout_kept
+from benchmark.cli.options import AsJson, Device, console_for, say, stdout_kept, waiting
 
 app = typer.Typer()
 
@@ -23,7 +23,7 @@ def check(
     """Check that a detector conforms: shapes, determinism, no peeking, odd sizes, one image, saved weights."""
     from benchmark.check import check as steps_of
 
-    with stdout_kept(), console_for(stderr=True).status("checking") as status:
+    with stdout_kept(), waiting("checking") as status:
         steps = steps_of(detector, watch=lambda name: status.update(f"checking: {name}"))
     if as_json:
         print(json.dumps([{"name": step.name, "problem": step.problem} for step in steps]))
@@ -53,6 +53,6 @@ def predict(
     """Find points in new images with a fitted detector; writes a COCO results file."""
     from benchmark.use import predict_folder
 
-    with stdout_kept():
+    with stdout_kept(), waiting("finding points"):
         done = predict_folder(weights, images, out, device=device)
     say(done)

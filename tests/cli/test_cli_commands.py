@@ -89,6 +89,8 @@ def test_a_board_fits_its_terminal(cli: Cli, results: Path, monkeypatch: pytest.
     lines = cli("leaderboard", "--results", results).out.splitlines()
     assert max(map(len, lines)) <= width
     assert {"net3", "linear"} == {line.split()[2] for line in lines if line[:1] in {"1", "2"}}
+    head = next(line for line in lines if line.startswith("#"))
+    assert any(line.startswith("t  tied scores") for line in lines) == ("AP" in head.split())
 
 
 def test_a_sheet_is_a_picture_of_truth_and_answer(cli: Cli, data: Path, results: Path, tmp_path: Path) -> None:

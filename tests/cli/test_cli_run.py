@@ -85,7 +85,10 @@ def test_a_damaged_run_heals_by_running_again(cli: Cli, data: Path, results: Pat
     broken = rows_of(cli("leaderboard", "--results", results, "--json"))["net3 1epochs"]
     assert broken["failed_seeds"] == ([0, 1] if lost == "_truth" else [0])
     words = ["run", "--data", data, "--results", results, "-d", "net3", "--seeds", "2", "--budget", "1"]
-    after = cli(*words, "--threads", "1", "--json").document
+    said = cli(*words, "--threads", "1", "--json")
+    after = said.document
+    ran = [line.partition(" n20")[0] for line in said.err.splitlines()]
+    assert ran == ([] if lost == "_truth" else ["net3 seed 0"])  # a truth comes back without any fit
 
     def figures(rows: Sequence[dict[str, Any]]) -> list[Any]:
         return [(row["row"], row["seeds"], row["failed_seeds"], row["mean"], row["exact"]) for row in rows]
@@ -236,6 +239,8 @@ def test_an_edited_plugin_file_is_loaded_again(data: Path, tmp_path: Path, plugi
     assert benchmark.run("mean", **settings)["detector"].tolist() == ["mean"]
     plugin.write_text(text.replace("class Plug", '@register("blob")\nclass Plug'))
     assert set(benchmark.run(str(plugin), **settings)["detector"]) == {"mean", "blob"}
+    plugin.write_text(text.replace("class Plug", '@register("blot")\nclass Plug'))
+    assert set(benchmark.run(str(plugin), **settings)["detector"]) == {"mean", "blob", "blot"}
 
 
 def test_two_folders_of_one_name_are_two_boards(cli: Cli, data: Path, results: Path, tmp_path: Path) -> None:
