@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.registry import suite
-from benchmark.runner import Watcher, execute, plan, results_folder
-from benchmark.store import Store, Stored
+from benchmark.runner import Watcher, execute, plan, results_folder, whole
+from benchmark.store import Store, Stored, writing
+from benchmark.structures import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from datasets.material import Material
 
+MOST_SEEDS = 10_000
+
 
 def run(
     detectors: str | Sequence[str] | None = None,
     *,
     task: str | None = None,
-    data: str = "tiny",
+    data: str | Path = "tiny",
     seeds: int | Sequence[int] = 1,
-    n: int | Sequence[int] = (),
+    n: int | Sequence[int] | None = None,
     split: int = 0,
     folds: int = 0,
-    budget: str | None = None,
+    budget: str | int | None = None,
     device: str = "auto",
     threads: int | None = None,
     results: str | Path = "results",
@@ -35,8 +40,8 @@ def run(
     """Run detectors on a task and return the board: a row a detector, reference rows included, best first.
 
     detectors: one specification or several (``"forest:features=pts12"``); default the suite ``default``. task: a card's name (default ``topleft``).
-    data: ``tiny``, ``mnist5k``, ``mnist``, or the path of a COCO keypoint folder. seeds: how many, or which.
-    n: training images (default all). folds: above 1, out-of-fold predictions over all the images.
+    data: a preset (``python -m benchmark list data``), or the path of a COCO keypoint folder. seeds: how many, or which.
+    n: numbers of training images (default all). folds: above 1, out-of-fold predictions over all the images.
     budget: ``20`` epochs, ``60s``, ``500steps``. Raises UserError for what cannot be run; a detector that fails
     does not raise: its row says why.
     """
@@ -44,22 +49,23 @@ def run(
     from leaderboard.tables import frame
 
     done = run_plan(
-        [detectors] if isinstance(detectors, str) else detectors or suite("default"),
-        task=task,
-        data=data,
-        seeds=range(seeds) if isinstance(seeds, int) else seeds,
-        n=[n] if isinstance(n, int) else n,
-        split=split,
-        folds=folds,
-        budget=budget,
+        suite("default") if detectors is None else _several("detectors", detectors, str),
+        task=None if task is None else _name("task", task),
+        data=_name("data", data),
+        seeds=range(whole("seeds", seeds, 1, MOST_SEEDS)) if isinstance(seeds, Integral) else _several("seeds", seeds),
+        n=() if n is None else _several("n", n, Integral),
+        split=whole("split", split, 0),
+        folds=whole("folds", folds, 0),
+        budget=None if budget is None else str(budget),
         device=device,
         threads=threads,
-        results=results,
+        results=_name("results", results),
         overwrite=overwrite,
         save_weights=save_weights,
     )
     recipe = done[0].record.recipe
-    return frame(boards(done[0].store, recipe.task, recipe.data))
+    every = boards(done[0].store, recipe.task, recipe.data)
+    return frame([board for board in every if board.digest == recipe.data_digest])
 
 
 def run_plan(
@@ -81,6 +87,10 @@ def run_plan(
 ) -> list[Stored]:
     """The stored runs of a plan, those made earlier included; see `run` for the arguments."""
     store = Store(results_folder(results))
+    with writing(store.root):  # now, not after the first fit
+        store.root.mkdir(parents=True, exist_ok=True)
+    if not os.access(store.root, os.W_OK):
+        raise UserError(f"{store.root}: cannot be written (it is read-only); give another --results folder")
     material = open_data(task, data, split=split, folds=folds, results=store.root)
     todo = plan(
         material,
@@ -102,3 +112,22 @@ def open_data(task: str | None, data: str, *, split: int, folds: int, results: P
     from datasets.material import Material
 
     return Material(load(task, data, split=split, root=results / "_data"), folds)
+
+
+def _several(name: str, value: Any, kind: type = int) -> list[Any]:
+    """One value of ``kind``, or several, as a list. UserError where it is neither."""
+    if isinstance(value, kind):
+        return [value]
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)):
+        found = list(value)
+        if kind is not str or all(isinstance(one, str) for one in found):
+            return found
+    what = "specifications in text, as 'forest' or 'net3:lr=0.01'" if kind is str else "whole numbers"
+    raise UserError(f"{name} {value!r}: give one, or a list of {what}")
+
+
+def _name(name: str, value: Any) -> str:
+    """A name or a path, as text. UserError where it is neither."""
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    raise UserError(f"{name} {value!r}: give a name or a path")

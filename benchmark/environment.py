@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmark.structures import UserError
+
 PACKAGES = (
     "keypoint-benchmark",
     "albumentations",
@@ -51,14 +53,22 @@ def cores() -> int:
 
 
 def device(wanted: str) -> str:
-    """``auto`` as "cuda" where torch sees one, else "cpu". Asks torch only when it must."""
-    if wanted != "auto":
-        return wanted
-    if not _may_have_cuda():
-        return "cpu"
-    import torch
+    """``cpu`` or ``cuda``; ``auto`` is "cuda" where torch sees one. Asks torch only when it must.
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    UserError for any other name, and for ``cuda`` where there is none.
+    """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device {wanted!r}: give auto, cpu or cuda")
+    if wanted == "cpu":
+        return wanted
+    if _may_have_cuda():
+        import torch
+
+        if torch.cuda.is_available():
+            return "cuda"
+    if wanted == "cuda":
+        raise UserError("device cuda: torch sees no CUDA device on this machine; give cpu or auto")
+    return "cpu"
 
 
 def _may_have_cuda() -> bool:

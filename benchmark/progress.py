@@ -20,11 +20,11 @@ class Bars(Watcher):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -68,10 +68,13 @@ class Bars(Watcher):
             self._bars.advance(self._grid)
         record = stored.record
         if record.status == "failed":
-            self._console.print(f"[red]failed[/] {job.title}: {record.error}", highlight=False, soft_wrap=True)
-            self._console.print(f"       the whole story: {stored.folder / 'log.txt'}", highlight=False, soft_wrap=True)
+            self._say(f"failed {job.title}: {record.error}", style="red")
+            self._say(f"       the whole story: {stored.folder / 'log.txt'}")
         elif not reused:
             error = record.scores.get("mean")
             figure = "" if error is None else f"{error:.3f} px"
             seconds = record.fit_seconds or 0.0
-            self._console.print(f"{job.title}: {figure}, fitted in {seconds:.1f} s", highlight=False, soft_wrap=True)
+            self._say(f"{job.title}: {figure}, fitted in {seconds:.1f} s")
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
-from benchmark.detector import Detector, parameters
+from benchmark.detector import Card, Detector, parameters
 from benchmark.structures import UserError
 
 GROUP = "keypoint_benchmark.detectors"
@@ -63,7 +63,9 @@ class Entry:
         module, _, attribute = self.target.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
             raise UserError(f"detector {self.name!r} ({self.origin}) cannot be loaded: {_why(error)}") from error
         return _checked(found, self.name, self.origin)
 
@@ -79,7 +81,8 @@ class Spec:
     @property
     def name(self) -> str:
         """The row's name on a board: the entry's, with the parameters that were given and differ from its own."""
-        shown = [f"{k}={_text(v)}" for k, v in self.given.items() if v != self._defaults[k]]
+        own = self._defaults
+        shown = [f"{k}={_text(v)}" for k, v in self.given.items() if k not in own or v != own[k]]
         return self.entry.name + (":" + ",".join(shown) if shown else "")
 
     @cached_property
@@ -96,8 +99,12 @@ class Spec:
         """A fresh, unfitted detector. UserError where it refuses its parameters."""
         try:
             return self.cls(**self.values)
+        except UserError:
+            raise
         except (ValueError, TypeError) as error:
             raise UserError(f"detector {self.entry.name!r} refuses its parameters: {error}") from error
+        except Exception as error:
+            raise UserError(f"detector {self.entry.name!r} cannot be made: {_why(error)}") from error
 
     @cached_property
     def source(self) -> str:
@@ -185,7 +192,16 @@ def resolve(text: str) -> Spec:
             raise UserError(f"detector {entry.name!r} has no parameter {key!r}{_nearest(key, known, 'it takes')}")
         given[key] = _typed(entry.name, cls, key, value)
     order = {key: given[key] for key in known if key in given}
-    return Spec(entry, cls, order)
+    spec = Spec(entry, cls, order)
+    for key, value in spec.values.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise UserError(
+                f"detector {entry.name!r}, parameter {key}={value}: cannot be stored with a run; "
+                "use finite numbers, text, booleans, or lists of these"
+            ) from None
+    return spec
 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:
@@ -197,6 +213,8 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
             raise UserError(f"detector {text!r}: write parameters as name:key=value,key=value (at {part!r})")
+        if key.strip() in settings:
+            raise UserError(f"detector {text!r}: parameter {key.strip()!r} is given twice")
         settings[key.strip()] = value.strip()
     if not head:
         raise UserError(f"detector {text!r} has no name")
@@ -211,6 +229,9 @@ def _find(head: str) -> tuple[Entry, type[Detector]]:
         return offers[0], offers[0].load()
     if head.endswith(".py") or "/" in head:
         return _from_file(Path(head))
+    name, colon, rest = head.partition(":")
+    if colon and name in entries():
+        raise UserError(f"detector {head!r}: write parameters as {name}:key=value (at {rest!r})")
     if re.fullmatch(r"[\w.]+:[\w.]+", head):
         entry = Entry(head.rpartition(":")[2].lower(), head, head)
         return entry, entry.load()
@@ -220,22 +241,27 @@ def _find(head: str) -> tuple[Entry, type[Detector]]:
 def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
     """The one detector a file defines (or the one it registers), whatever it is called."""
     if not path.is_file():
-        raise UserError(f"detector file {path} does not exist")
+        problem = "is a folder; name a .py file in it" if path.is_dir() else "does not exist"
+        raise UserError(f"detector file {path} {problem}")
     name = f"_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"detector file {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    _forget(name)  # what an earlier text of this file registered: in a notebook it may have been edited since
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except UserError as error:
+        raise UserError(f"detector file {path} cannot be loaded: {error}") from error
+    except (Exception, SystemExit) as error:
         raise UserError(f"detector file {path} cannot be loaded: {_why(error)}") from error
-    for offers in _registered.values():
+    for offers in list(_registered.values()):
         for entry in offers:
             if entry.target.partition(":")[0] == name:
                 rivals = [e for e in entries()[entry.name] if e.target != entry.target]
                 if rivals:
+                    _forget(name)
                     raise UserError(
                         f"detector {entry.name!r} is offered twice: by {path} and by {rivals[0].origin}; rename one"
                     )
@@ -248,15 +274,30 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
     if len(own) != 1:
         raise UserError(f"detector file {path} defines {len(own)} detectors: mark the one to use with @register(name)")
     target = f"{name}:{own[0].__qualname__}"
-    _registered_classes[target] = own[0]
+    _registered_classes[target] = _checked(own[0], path.stem, str(path))
     return Entry(path.stem, target, str(path)), own[0]
 
 
+def _forget(module: str) -> None:
+    """Take back what a plugin's module has registered."""
+    for name, offers in list(_registered.items()):
+        kept = [e for e in offers if e.target.partition(":")[0] != module]
+        if kept:
+            _registered[name] = kept
+        else:
+            del _registered[name]
+
+
 def _checked(found: Any, name: str, origin: str) -> type[Detector]:
-    if not (
-        isinstance(found, type) and callable(getattr(found, "fit", None)) and callable(getattr(found, "predict", 0))
-    ):
-        raise UserError(f"detector {name!r} ({origin}) is not a class with fit and predict: {found!r}")
+    if not (isinstance(found, type) and issubclass(found, Detector)):
+        raise UserError(
+            f"detector {name!r} ({origin}) is not a class with fit and predict derived from benchmark.Detector: {found!r}"
+        )
+    missing = [method for method in ("fit", "predict") if getattr(found, method) is getattr(Detector, method)]
+    if missing:
+        raise UserError(f"detector {name!r} ({origin}) defines no {' and no '.join(missing)}")
+    if not isinstance(found.card, Card):
+        raise UserError(f"detector {name!r} ({origin}): its card is not a benchmark.Card")
     return found
 
 
@@ -266,7 +307,10 @@ def _typed(name: str, cls: type[Detector], key: str, value: str) -> Any:
 
     from pydantic import TypeAdapter, ValidationError
 
-    hints = typing.get_type_hints(cls.__init__)
+    try:
+        hints = typing.get_type_hints(cls.__init__)
+    except Exception as error:  # annotations are a plugin's code, evaluated here for the first time
+        raise UserError(f"detector {name!r}: the types of its parameters cannot be read: {_why(error)}") from error
     if key not in hints:
         try:
             return json.loads(value)
@@ -291,8 +335,10 @@ def _nearest(word: str, known: Mapping[str, Any], intro: str) -> str:
 
 
 def _why(error: BaseException) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last else ""
+    """An error as a line: type, words, and where in the plugin it was raised (the import machinery is not a place)."""
+    ours = (__file__, importlib.__file__, "<")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}".replace("\n", " ")
 
 

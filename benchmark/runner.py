@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,8 @@ from benchmark.store import Recipe, Record, Store, Stored
 from benchmark.structures import FloatArray, Image, KeypointDataset, Part, Prediction, Predictions, Truth, UserError
 
 ORACLE_EXACT = 0.999
+MAX_SEED = 2**32 - 1  # the largest that every library takes
+MAX_THREADS = 1024
 
 
 class Material(Protocol):
@@ -45,6 +47,10 @@ class Material(Protocol):
     def truth(self) -> Truth: ...
     @property
     def folds(self) -> int: ...
+    @property
+    def plural(self) -> str:
+        """The first image without exactly one fully labelled instance, in words; "" where every image has one."""
+        ...
 
     def parts(self, n: int, seed: int) -> Iterator[Part]:
         """The fits of a run on ``n`` training images (nested in n, the same for every detector of a seed)."""
@@ -110,21 +116,25 @@ def plan(
     """Resolve every name and check every setting, before the first second of computing is spent. Raises UserError."""
     spent = Budget.parse(budget)
     where = env.device(device)
-    workers = threads or env.cores()
-    if threads is not None and threads < 1:
-        raise UserError(f"threads {threads}: give at least 1")
+    workers = env.cores() if threads is None else whole("threads", threads, 1, MAX_THREADS)
+    if not seeds:
+        raise UserError("seeds: there is none; give at least one")
+    if not detectors:
+        raise UserError("detectors: there is none; name at least one")
+    for seed in seeds:
+        whole("seed", seed, 0, MAX_SEED)
     for n in sizes:
-        if not 1 <= n <= material.n_train:
+        if not 1 <= whole("n", n, 1) <= material.n_train:
             raise UserError(
                 f"n {n}: {material.data} has {material.n_train} training images, so give 1 to {material.n_train}"
             )
     specs = [resolve(text) for text in detectors]
     for spec in specs:
         spec.build()  # a refused parameter shows now, not after an hour
-        if spec.cls.card.instances == "one" and not material.truth.single:
+        if spec.cls.card.instances == "one" and (where_not := material.plural):
             raise UserError(
-                f"detector {spec.name!r} answers one instance an image and {material.data} has several or none: "
-                "choose one for many (python -m benchmark list detectors)"
+                f"detector {spec.name!r} answers one instance an image, and in {material.data} {where_not}: correct "
+                "the data, or choose a detector for several (python -m benchmark list detectors)"
             )
     jobs: dict[str, Job] = {}
     for spec in specs:
@@ -153,13 +163,11 @@ def execute(todo: Plan, store: Store, watcher: Watcher | None = None) -> list[St
     """Run what is not stored yet, in the plan's order; returns every stored run of the plan, failed ones included."""
     watch = watcher or Watcher()
     watch.planned(todo.jobs)
+    store.put_truth(todo.material.truth)
     done = []
     for job in todo.jobs:
         earlier = None if todo.overwrite else store.find(job.recipe, job.seed)
-        wants_weights = (
-            todo.save_weights and earlier is not None and not (earlier.folder / "weights.safetensors").is_file()
-        )
-        if earlier is not None and earlier.record.status == "finished" and not wants_weights:
+        if earlier is not None and _reusable(earlier, todo.save_weights):
             watch.finished(job, earlier, reused=True)
             done.append(earlier)
             continue
@@ -168,6 +176,17 @@ def execute(todo: Plan, store: Store, watcher: Watcher | None = None) -> list[St
         watch.finished(job, stored, reused=False)
         done.append(stored)
     return done
+
+
+def _reusable(stored: Stored, with_weights: bool) -> bool:
+    """Whether a stored run can stand for a new one: finished, with predictions that can be read, and weights if wanted."""
+    if stored.record.status != "finished" or (with_weights and not (stored.folder / "weights.safetensors").is_file()):
+        return False
+    try:
+        _ = stored.predictions
+    except UserError:
+        return False
+    return True
 
 
 def run_job(job: Job, todo: Plan, store: Store, watch: Watcher) -> Stored:
@@ -191,15 +210,17 @@ def run_job(job: Job, todo: Plan, store: Store, watch: Watcher) -> Stored:
     try:
         with _threads(todo.threads):
             outcome = _run_parts(job, todo, watch)
-    except Exception as error:
-        words = " ".join(str(error).split())
-        record.error = words if isinstance(error, UserError) else f"{type(error).__name__}: {words}"
+        scores = score(truth, outcome.predictions, has_scores=card.scores).as_dict()
+        before = {}
+        if outcome.untrained is not None:
+            before = score(truth, outcome.untrained, has_scores=card.scores).as_dict()
+    except (Exception, SystemExit) as error:  # SystemExit too: a detector that exits costs its own row, not the others
+        words = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+        record.error = words if isinstance(error, UserError) else f"{type(error).__name__}: {words}".rstrip(": ")
         return store.write(record, log=traceback.format_exc())
     record = record.model_copy(update={**outcome.facts, "status": "finished"})
-    record.scores = score(truth, outcome.predictions, has_scores=card.scores).as_dict()
-    if outcome.untrained is not None:
-        before = score(truth, outcome.untrained, has_scores=card.scores).as_dict()
-        record.untrained = {name: before[name] for name in ("mean", "exact") if before[name] is not None}
+    record.scores = scores
+    record.untrained = {name: before[name] for name in ("mean", "exact") if before.get(name) is not None}
     log = f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
     return store.write(
         record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
@@ -240,11 +261,15 @@ def _run_parts(job: Job, todo: Plan, watch: Watcher) -> _Outcome:
         started = time.perf_counter()
         answers.append(answer(detector, part.test.truth, images))
         predict_seconds += time.perf_counter() - started
+        if not all(isinstance(row, Mapping) for row in rows):
+            raise TypeError("fit returned a history that is not a list of rows, each a dict of numbers")
         history += [{"fold": float(i), **row} for row in rows] if todo.material.folds else list(rows)
         oracle = oracle and holds_the_answer(detector, train)
-        count = detector.weights or 0
+        count = int(detector.weights or 0)
         if todo.save_weights and not todo.material.folds:
-            weights = dict(detector.state())
+            weights = {str(name): np.asarray(array) for name, array in detector.state().items()}
+            if odd := [name for name, array in weights.items() if array.dtype.kind not in "biuf"]:
+                raise TypeError(f"state() holds {odd[0]!r} of type {weights[odd[0]].dtype}, not an array of numbers")
     facts = {
         "fit_seconds": fit_seconds,
         "predict_ms": 1000 * predict_seconds / max(1, len(todo.material.truth)),
@@ -354,7 +379,16 @@ def _threads(count: int) -> Iterator[None]:
 
 def results_folder(path: str | Path) -> Path:
     """The folder of results as a path; UserError where something else is in its place."""
+    if not str(path):
+        raise UserError("results: the name is empty; name a folder")
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"results {folder}: is a file; name a folder")
     return folder
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """``value`` if it is a whole number from ``low`` to ``high``; UserError naming it otherwise."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= (high or value):
+        return int(value)
+    raise UserError(f"{name} {value!r}: give a whole number " + (f"from {low} to {high}" if high else f"from {low}"))

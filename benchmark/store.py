@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ from benchmark.detector import HistoryRow
 from benchmark.scoring.coco_json import truth_from_json, truth_to_json
 from benchmark.scoring.results_file import read_predictions, write_predictions
 from benchmark.structures import Predictions, Truth, UserError
+
+LONGEST = 150  # bytes of a folder's name; file systems allow 255, and something is added while it is written
 
 
 class Recipe(BaseModel):
@@ -151,6 +154,11 @@ class Store:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
         except ValidationError as error:
             first = error.errors()[0]
+            if first["loc"] == ("schema_version",) and type(first["input"]) is int and first["input"] > 1:
+                raise UserError(
+                    f"{path}: is of schema {first['input']}, and this version of keypoint-benchmark reads 1: "
+                    "use a newer version, or another --results folder"
+                ) from error
             where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise UserError(f"{path}: {where}: {first['msg']}; delete the folder and run it again") from error
 
@@ -170,44 +178,54 @@ class Store:
         log: str = "",
         weights: Mapping[str, Any] | None = None,
     ) -> Stored:
-        """Store a run whole: written aside, renamed last, replacing an earlier run of the same key."""
+        """Store a run whole: written aside, renamed last, replacing an earlier run of the same key.
+
+        UserError where the folder cannot be written; what was stored before stays.
+        """
         folder = self.folder(record.recipe, record.seed)
         aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        if predictions is not None:
-            write_predictions(aside / "predictions.json", predictions, self.truth(record.truth))
-        if history:
-            columns = list(dict.fromkeys(key for row in history for key in row))
-            with (aside / "history.csv").open("w", newline="") as file:
-                writer = csv.DictWriter(file, columns, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(history)
-        if weights is not None:
-            from safetensors.numpy import save_file
+        with writing(folder):
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            try:
+                if predictions is not None:
+                    write_predictions(aside / "predictions.json", predictions, self.truth(record.truth))
+                if history:
+                    columns = list(dict.fromkeys(key for row in history for key in row))
+                    with (aside / "history.csv").open("w", newline="", encoding="utf-8") as file:
+                        writer = csv.DictWriter(file, columns, lineterminator="\n")
+                        writer.writeheader()
+                        writer.writerows(history)
+                if weights is not None:
+                    from safetensors.numpy import save_file
 
-            save_file(dict(weights), aside / "weights.safetensors")
-        (aside / "log.txt").write_text(log, encoding="utf-8")
-        (aside / "run.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        if folder.exists():
-            old = folder.with_name(f".{folder.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-            aside.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            aside.rename(folder)
+                    save_file(dict(weights), aside / "weights.safetensors")
+                (aside / "log.txt").write_text(log, encoding="utf-8", errors="backslashreplace")
+                (aside / "run.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+                if folder.exists():
+                    old = folder.with_name(f".{folder.name}.old")
+                    shutil.rmtree(old, ignore_errors=True)
+                    folder.rename(old)
+                    aside.rename(folder)
+                    shutil.rmtree(old, ignore_errors=True)
+                else:
+                    aside.rename(folder)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
         return Stored(folder, record, self)
 
     def put_truth(self, truth: Truth) -> str:
-        """Keep a truth, once per digest; returns the digest."""
+        """Keep a truth, once per digest; returns the digest. A copy that is damaged is written again."""
         digest = truth.digest[:16]
         path = self._truth_path(digest)
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f".{path.name}.{os.getpid()}")
-            aside.write_text(json.dumps(truth_to_json(truth)), encoding="utf-8")
-            aside.replace(path)
+        try:
+            self.truth(digest)
+        except UserError:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                aside = path.with_name(f".{path.name}.{os.getpid()}")
+                aside.write_text(json.dumps(truth_to_json(truth)), encoding="utf-8")
+                aside.replace(path)
         self._truths[digest] = truth
         return digest
 
@@ -229,6 +247,21 @@ class Store:
         return self.root / "_truth" / f"{digest}.json"
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """UserError, naming ``path``, where what is done inside cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
 def slug(name: str) -> str:
-    """A name as a folder name on any platform; different names stay different but for the characters replaced."""
-    return re.sub(r"[^\w.+=,-]+", "@", name).strip(".") or "_"
+    """A name as a folder name on any platform; different names stay different but for the characters replaced.
+
+    A name too long for a file system is cut, and ends in 16 hex digits of its hash.
+    """
+    plain = re.sub(r"[^\w.+=,-]+", "@", name).strip(".") or "_"
+    if len(plain.encode()) <= LONGEST:
+        return plain
+    return plain.encode()[: LONGEST - 17].decode(errors="ignore") + "@" + hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from benchmark.detector import Detector
 from benchmark.registry import Entry, Spec
 from benchmark.runner import answer
 from benchmark.scoring.results_file import write_predictions
-from benchmark.store import Store
+from benchmark.store import Store, writing
 from benchmark.structures import Image, Truth, UserError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
@@ -36,6 +36,11 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, Truth]:
         detector.restore(load_file(path))
     except SafetensorError as error:
         raise UserError(f"{path}: is not a safetensors file ({error}); make the run again with --overwrite") from error
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"{path}: are not the weights of {recipe.detector!r} ({why}); make the run again with --overwrite"
+        ) from error
     return detector, stored.truth
 
 
@@ -50,14 +55,37 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
         from datasets.coco import read_folder
 
         test = read_folder(images).test
-        write_predictions(out, answer(detector, test.truth, test.images), test.truth)
+        if len(test.truth.names) != len(known.names):
+            raise UserError(
+                f"{images}: has {len(test.truth.names)} keypoints, and the detector was fitted for {len(known.names)}"
+            )
+        _write(out, detector, test.truth, test.images)
         return f"{out}: points of {len(test)} images"
     found, names = _images_of(images)
-    truth = _blank(found, names, known)
-    write_predictions(out, answer(detector, truth, found), truth)
     index = out.with_suffix(".images.json")
-    index.write_text(json.dumps([{"id": i, "file_name": n} for i, n in enumerate(names, 1)], indent=1) + "\n")
+    _write(out, detector, _blank(found, names, known), found)
+    listed = json.dumps([{"id": i, "file_name": n} for i, n in enumerate(names, 1)], indent=1, ensure_ascii=False)
+    with writing(index):
+        index.write_text(listed + "\n", encoding="utf-8", errors="backslashreplace")
     return f"{out}: points of {len(names)} images; {index} says which id is which file"
+
+
+def _write(out: Path, detector: Detector, truth: Truth, images: Sequence[Image]) -> None:
+    """Answer the images, and write the answers. UserError where the detector cannot, or the file cannot be written."""
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file")
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found = answer(detector, truth, images)
+    except (ValueError, RuntimeError) as error:
+        shapes = ", ".join(str(shape) for shape in sorted({image.shape for image in images})[:3])
+        raise UserError(
+            f"the detector cannot answer these images, of shape {shapes} ({' '.join(str(error).split())}): give images "
+            "of the size and colours it was fitted on"
+        ) from error
+    with writing(out):
+        write_predictions(out, found, truth)
 
 
 def _images_of(folder: Path) -> tuple[list[Image], list[str]]:
@@ -65,7 +93,9 @@ def _images_of(folder: Path) -> tuple[list[Image], list[str]]:
     from PIL import UnidentifiedImageError
 
     if not folder.is_dir():
-        raise UserError(f"images {folder}: there is no such folder")
+        raise UserError(
+            f"images {folder}: " + ("is a file; name its folder" if folder.exists() else "there is no such folder")
+        )
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise UserError(f"images {folder}: holds no image ({', '.join(sorted(SUFFIXES))})")
@@ -102,4 +132,9 @@ def _root_of(folder: Path) -> Path:
     """The results folder a run's folder lies in: six levels up."""
     if not (folder / "run.json").is_file():
         raise UserError(f"weights {folder}: is not the folder of a run (it holds no run.json)")
-    return folder.resolve().parents[5]
+    above = folder.resolve().parents
+    if len(above) < 7 or not (above[5] / "_truth").is_dir():
+        raise UserError(
+            f"weights {folder}: lies outside its results folder (no _truth six levels up); give it in its place"
+        )
+    return above[5]

@@ -170,6 +170,10 @@ def read_card(path: Path) -> Card:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"] == ("format",) and type(first["input"]) is int and first["input"] > 1:
+            raise UserError(
+                f"{path}: is of format {first['input']}, and this version of keypoint-benchmark reads 1: use a newer one"
+            ) from error
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise UserError(
             f"{path}: {where}: {first['msg']}; export again, or delete the card to read the folder without it"
@@ -192,6 +196,8 @@ def read_folder(path: Path | str, split: int = 0) -> Folder:
 
         return read_foreign(root, split)
     card = read_card(root / "card.json")
+    if split not in (0, card.split):
+        raise UserError(f"{root}: holds split {card.split}, so there is no split {split}; leave --split out")
     parts = {}
     for name in SPLITS:
         origin = root / "annotations" / f"{name}.json"

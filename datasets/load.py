@@ -17,6 +17,7 @@ from datasets.tasks import get_task
 
 DEFAULT_TASK = "topleft"
 ROOT = Path("results") / "_data"
+MOST_SPLITS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +57,7 @@ def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: P
     split: which division of the images; 0 for development. root: where presets are exported to, default results/_data.
     Raises UserError for what cannot be had.
     """
-    if split < 0:
-        raise UserError(f"split {split}: give 0 or more")
+    _check_split(split)
     folder = _folder(data)
     if folder is None:
         found = _cached(task or DEFAULT_TASK, data, split, ROOT if root is None else root)
@@ -69,6 +69,11 @@ def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: P
     return Splits(found.train, found.val, found.test, found.card, found.digest)
 
 
+def _check_split(split: int) -> None:
+    if not 0 <= split <= MOST_SPLITS:
+        raise UserError(f"split {split}: give a whole number from 0 to {MOST_SPLITS}")
+
+
 def _own_points(folder: Path, task: str | None, split: int) -> Folder:
     found = read_folder(folder, split)
     if task is not None and task != found.card.task:
@@ -78,6 +83,7 @@ def _own_points(folder: Path, task: str | None, split: int) -> Folder:
 
 def export(task: str | None, data: str, out: Path, *, split: int = 0) -> str:
     """Write a data set as a COCO keypoint folder at ``out``; returns a line that says what was written."""
+    _check_split(split)
     folder = _folder(data)
     if folder is None:
         written = _write(task or DEFAULT_TASK, data, split, out)
@@ -93,6 +99,8 @@ def _folder(data: str) -> Path | None:
     """The folder that ``data`` means; None where it is a preset. UserError where it is neither."""
     if data in PRESETS:
         return None
+    if not data.strip():
+        raise UserError("data: the name is empty; give a preset or the path of a COCO keypoint folder")
     path = Path(data)
     if path.exists() or "/" in data or "\\" in data or data.startswith("."):
         return path

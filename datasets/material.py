@@ -50,6 +50,14 @@ class Material:
         """The content hash of the folder it was read from."""
         return self.splits.digest
 
+    @cached_property
+    def plural(self) -> str:
+        """The first image without exactly one fully labelled instance, in words; "" where every image has one."""
+        for name, part in (("train", self.splits.train), ("val", self.splits.val), ("test", self.splits.test)):
+            if not part.truth.single:
+                return f"{name} image {_first_plural(part.truth)}"
+        return ""
+
     @property
     def images(self) -> Sequence[Image]:
         """The images that are answered, in the order of the truth."""
@@ -117,3 +125,15 @@ class Material:
     @cached_property
     def _folds(self) -> list[tuple[IntArray, IntArray, IntArray]]:
         return folds(digests(self._pooled.images), self._pooled.truth.labels, self.folds)
+
+
+def _first_plural(truth: Truth) -> str:
+    """Which image of a truth that is not ``single`` breaks it, and how."""
+    count = np.bincount(truth.index, minlength=len(truth))
+    labelled = (truth.visible > 0).all(axis=1) & ~truth.crowd
+    for i, name in enumerate(truth.file_names):
+        if count[i] != 1:
+            return f"{name} has {count[i] or 'no'} instance{'s' if count[i] > 1 else ''}"
+        if not labelled[np.searchsorted(truth.index, i)]:
+            return f"{name} has an instance with a keypoint that is not labelled, or a crowd"
+    raise AssertionError("a truth was called plural and each of its images has one instance")

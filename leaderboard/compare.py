@@ -136,7 +136,11 @@ def compare(store: Store, a: str, b: str, task: str | None = None, data: str | N
     if not found:
         raise UserError(f"{store.root}: holds no run of {asked}")
     if not both:
-        missing = a if not any(one for _, one, _ in found) else b
+        missing = next((name for name, side in ((a, 1), (b, 2)) if not any(row[side] for row in found)), b)
+        for board, _, _ in found:
+            for row in board.failed:
+                if missing in (row.label, row.recipe.detector):
+                    raise UserError(f"{missing!r} has failed on {board.title}: {row.error}")
         raise UserError(
             f"no board ({asked}) has a finished row {missing!r} beside the other"
             + nearest(missing, (row.label for board, _, _ in found for row in (*board.rows, *board.references)))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.scoring import Scores, score
+from benchmark.store import writing
 from benchmark.structures import FloatArray, Image, IntArray, Predictions, Truth
 
 if TYPE_CHECKING:
@@ -61,10 +62,14 @@ def contact_sheet(
             canvas.section(f"{len(chosen)} {heading}")
             for i in chosen.tolist():
                 canvas.tile(images[i], truth, predictions, i, _captions(truth, predictions, scores, i))
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
-    canvas.finish().save(aside, format="PNG", optimize=True)
-    aside.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            canvas.finish().save(aside, format="PNG", optimize=True)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def choose(truth: Truth, scores: Scores, worst: int, random: int) -> tuple[IntArray, IntArray]:

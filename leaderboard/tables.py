@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.scoring import METRICS
 from benchmark.scoring.uncertainty import Interval
+from benchmark.store import writing
 from leaderboard.board import Board
 from leaderboard.columns import Column, columns, share
-from leaderboard.rows import LEGEND, BoardRow, over_seeds
+from leaderboard.rows import LEGEND, TIED, BoardRow, over_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def render(board: Board, console: Console) -> None:
         console.print(board.use, style="bold", highlight=False, markup=False)
     for row in board.failed:
         console.print(f"failed: {row.label}: {row.error}", style="red", highlight=False, markup=False)
-    for line in _footnotes(board):
+    for line in _footnotes(board, chosen):
         console.print(line, style="dim", highlight=False, markup=False)
 
 
@@ -91,12 +92,16 @@ def write(boards: Sequence[Board], folder: Path) -> list[Path]:
         table.to_csv(index=False, lineterminator="\n"),
         json.dumps(rows, indent=1, allow_nan=False),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in NAMES]
     for path, text in zip(paths, texts):
         aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8", newline="\n")
-        aside.replace(path)
+        with writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                aside.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8", newline="\n")
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
     return paths
 
 
@@ -238,8 +243,10 @@ def _size(board: Board) -> str:
     return ", ".join([*parts, f"data {board.digest[:12]}"])
 
 
-def _footnotes(board: Board) -> list[str]:
-    lines = [f"{LEGEND[mark][0]}  {LEGEND[mark][1]}" for mark in board.marks]
+def _footnotes(board: Board, shown: Sequence[Column] | None = None) -> list[str]:
+    """What a reader must know of the ``shown`` columns (default all): AP, where it is left out, needs no caveat."""
+    marks = board.marks if shown is None or any(column.head == "AP" for column in shown) else set(board.marks) - {TIED}
+    lines = [f"{LEGEND[mark][0]}  {LEGEND[mark][1]}" for mark in board.marks if mark in marks]
     lines += board.notes
     if any(row.tier for row in board.rows):
         lines.append(f"Tiers: {board.rule}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
 from benchmark.cli import evidence, runs, tools
 from benchmark.structures import UserError
+
+PROGRAM = "python -m benchmark"
+INTERRUPTED = 130  # what typer answers a Ctrl-C with, and shells expect
+Misuse: Any = typer.BadParameter.__bases__[0]  # UsageError: typer exports those derived from it alone
 
 app = typer.Typer(
     add_completion=False,
@@ -23,13 +27,21 @@ for part in (runs, evidence, tools):
 
 
 def main() -> NoReturn:
-    """Run the command line; a UserError is one line and exit code 2, an interruption one line and 130."""
+    """Run the command line; a user's mistake is one line and exit code 2, an interruption one line and 130."""
     try:
-        app(standalone_mode=True)
+        code = app(args=sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except UserError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        _say(f"error: {error}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted: every finished run is kept, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(0)
+    except Misuse as error:
+        path = error.ctx.command_path if error.ctx else PROGRAM
+        _say(f"error: {error.format_message()} (see: {path} --help)")
+        sys.exit(2)
+    if code == INTERRUPTED:
+        _say("interrupted: every finished run is kept, and the same command goes on from there")
+    sys.exit(code or 0)
+
+
+def _say(text: str) -> None:
+    """One line on stderr, whatever the text holds."""
+    print(" ".join(text.encode(errors="backslashreplace").decode().split()), file=sys.stderr)

@@ -8,18 +8,28 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, BoardTask, Results, console_for, open_store
+from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console_for, open_store, waiting
 
 app = typer.Typer()
 
 
 @app.command(epilog="Example: python -m benchmark score --predictions theirs.json --truth results/_data/topleft@1-tiny")
 def score(
-    predictions: Annotated[Path, typer.Option("--predictions", help="A COCO keypoint results file of any tool.")],
-    truth: Annotated[
-        Path, typer.Option("--truth", help="COCO keypoint annotations: a file, or a folder (its test split).")
+    predictions: Annotated[
+        Path, typer.Option("--predictions", metavar="FILE", help="A COCO keypoint results file of any tool.")
     ],
-    name: Annotated[str | None, typer.Option("--name", help="Put it on the board under this name, marked.")] = None,
+    truth: Annotated[
+        Path,
+        typer.Option(
+            "--truth", metavar="PATH", help="COCO keypoint annotations: a file, or a folder (its test split)."
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="Put it on the board in --results under this name, marked external."
+        ),
+    ] = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -37,19 +47,18 @@ def score(
 
 @app.command(epilog="Example: python -m benchmark compare heatmap extrema --task topleft")
 def compare(
-    a: Annotated[str, typer.Argument(help="A row of the board.")],
-    b: Annotated[str, typer.Argument(help="Another row of the same board.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A row of the board.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another row of the same board.")],
     task: BoardTask = None,
-    data: Annotated[
-        str | None, typer.Option("--data", help="The board's data; needed where there are several.")
-    ] = None,
+    data: BoardData = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Compare two rows on the same images and seeds: difference, interval, p value, the images that decide it."""
     from leaderboard.compare import compare as weigh
 
-    found = weigh(open_store(results), a, b, task, data)
+    with waiting("comparing"):
+        found = weigh(open_store(results), a, b, task, data)
     if as_json:
         print(json.dumps(found.as_dict(), allow_nan=False))
     else:
@@ -61,7 +70,8 @@ def audit(results: Results = Path("results"), as_json: AsJson = False) -> None:
     """Check everything stored: identities between metrics, one truth a board, no test image in train, re-scoring."""
     from leaderboard.audit import audit as inspect
 
-    report = inspect(open_store(results))
+    with waiting("auditing"):
+        report = inspect(open_store(results))
     if as_json:
         print(json.dumps(report.as_dict(), allow_nan=False))
     else:

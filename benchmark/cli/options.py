@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,16 +15,50 @@ from benchmark.structures import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
     from benchmark.store import Store
 
-Results = Annotated[Path, typer.Option("--results", help="Folder of results.", envvar="KEYPOINT_RESULTS")]
+
+def _folder(given: str | Path) -> Path:
+    """A path as given; an empty one, mostly an unset variable of a shell, is not the working directory."""
+    if not str(given).strip():
+        raise UserError("results: the name is empty; name a folder")
+    return Path(given)
+
+
+Results = Annotated[
+    Path,
+    typer.Option("--results", help="Folder of results.", envvar="KEYPOINT_RESULTS", parser=_folder, metavar="FOLDER"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
-TaskName = Annotated[str | None, typer.Option("--task", help="Task card (see: list tasks); default topleft.")]
-DataName = Annotated[str, typer.Option("--data", help="tiny, mnist5k, mnist, or the path of a COCO keypoint folder.")]
-Split = Annotated[int, typer.Option("--split", min=0, help="Which split: 0 for development, others for publishing.")]
-BoardTask = Annotated[str | None, typer.Option("--task", help="Only boards of this task.")]
-BoardData = Annotated[str | None, typer.Option("--data", help="Only boards of this data set.")]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="NAME",
+        help="Task (see: list tasks); default topleft. A COCO folder brings its own points: leave it out.",
+    ),
+]
+DataName = Annotated[
+    str,
+    typer.Option("--data", metavar="NAME", help="Data (see: list data), or the path of a COCO keypoint folder."),
+]
+Split = Annotated[
+    int, typer.Option("--split", metavar="K", min=0, help="Which split: 0 for development, others for publishing.")
+]
+Folds = Annotated[
+    int,
+    typer.Option(
+        "--folds", metavar="COUNT", min=0, help="Above 1: every image answered by a fit without it; 0: no folds."
+    ),
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
+BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
+BoardData = Annotated[
+    str | None,
+    typer.Option("--data", metavar="NAME", help="Only boards of this data, as their titles call it; default all."),
+]
 
 
 def open_store(results: Path) -> Store:
@@ -41,3 +77,27 @@ def console_for(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else 160
     return Console(stderr=stderr, width=width)
+
+
+def waiting(text: str) -> Status:
+    """Words and a spinner on stderr while something takes long; nothing where that is no terminal."""
+    return console_for(stderr=True).status(text)
+
+
+def say(text: str) -> None:
+    """A line on stdout, as it is: no colour, no markup, no line breaks."""
+    console_for().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def stdout_kept() -> Iterator[None]:
+    """Whatever detectors print meanwhile, in this process or one it starts, goes to stderr: stdout carries the answer."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

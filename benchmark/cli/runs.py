@@ -13,11 +13,16 @@ from benchmark.cli.options import (
     BoardData,
     BoardTask,
     DataName,
+    Device,
+    Folds,
     Results,
     Split,
     TaskName,
     console_for,
     open_store,
+    say,
+    stdout_kept,
+    waiting,
 )
 from benchmark.structures import UserError
 
@@ -32,21 +37,42 @@ def run(
     detector: Annotated[
         list[str] | None,
         typer.Option(
-            "--detector", "-d", help="name, name:key=value,..., ./file.py or package.module:Class; repeatable."
+            "--detector",
+            "-d",
+            metavar="SPEC",
+            help="name (see: list), name:key=value,..., ./file.py or package.module:Class; repeatable.",
         ),
     ] = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="A named set of detectors (see: list suites).")] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            metavar="NAME",
+            help="A named set of detectors (see: list suites); default, where no --detector is given: default.",
+        ),
+    ] = None,
     task: TaskName = None,
     data: DataName = "tiny",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, from 0.")] = 1,
-    n: Annotated[list[int] | None, typer.Option("--n", min=1, help="Training images (nested); repeatable.")] = None,
-    split: Split = 0,
-    folds: Annotated[int, typer.Option("--folds", min=0, help="Out-of-fold predictions over all images.")] = 0,
-    budget: Annotated[
-        str | None, typer.Option("--budget", help="20 (epochs), 60s or 500steps; default: recipes.")
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="COUNT", min=1, max=10_000, help="How many seeds, from 0.")
+    ] = 1,
+    n: Annotated[
+        list[int] | None,
+        typer.Option("--n", metavar="COUNT", min=1, help="Training images, nested; repeatable; default all."),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads; part of a run's key.")] = None,
+    split: Split = 0,
+    folds: Folds = 0,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", metavar="BUDGET", help="20 (epochs), 60s or 500steps; default each detector's own recipe."
+        ),
+    ] = None,
+    device: Device = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", metavar="COUNT", min=1, max=1024, help="Part of a run's key; default every core."),
+    ] = None,
     results: Results = Path("results"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again what is stored already.")] = False,
     save_weights: Annotated[
@@ -61,8 +87,8 @@ def run(
 
     chosen = list(detector or ())
     if suite is not None or not chosen:
-        chosen += members(suite or "default")
-    with Bars(console_for(stderr=True)) as bars:
+        chosen += members("default" if suite is None else suite)
+    with stdout_kept(), Bars(console_for(stderr=True)) as bars:
         done = run_plan(
             chosen,
             task=task,
@@ -79,15 +105,15 @@ def run(
             save_weights=save_weights,
             watcher=bars,
         )
-    store, recipe = done[0].store, done[0].record.recipe
-    _publish(store, recipe.task, recipe.data, as_json)
+    recipe = done[0].record.recipe
+    _publish(done[0].store, recipe.task, recipe.data, as_json, digest=recipe.data_digest)
     if all(stored.record.status == "failed" for stored in done):
         raise typer.Exit(1)
 
 
 @app.command("list", epilog="Example: python -m benchmark list detectors")
 def list_names(
-    what: Annotated[str, typer.Argument(help="detectors, tasks, data or suites.")] = "detectors",
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="detectors, tasks, data or suites.")] = "detectors",
     as_json: AsJson = False,
 ) -> None:
     """List what there is to choose from."""
@@ -96,19 +122,23 @@ def list_names(
         print(json.dumps(rows))
         return
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in rows[0] if rows else ("name",):
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(escape(str(value)) for value in row.values()))
     console_for().print(table)
 
 
 @app.command(epilog="Example: python -m benchmark export --task topleft --data tiny --out my-folder")
 def export(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write; must not hold anything else.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FOLDER", help="Folder to write: new, empty, or an earlier export."),
+    ],
     task: TaskName = None,
     data: DataName = "tiny",
     split: Split = 0,
@@ -116,8 +146,9 @@ def export(
     """Write a data set as a COCO keypoint folder: PNG images, three annotation files, and a card."""
     from datasets.load import export as write
 
-    card = write(task, data, out, split=split)
-    console_for().print(f"{out}: {card}", highlight=False, soft_wrap=True)
+    with waiting("writing"):
+        card = write(task, data, out, split=split)
+    say(f"{out}: {card}")
 
 
 @app.command("leaderboard", epilog="Example: python -m benchmark leaderboard --task topleft --json")
@@ -130,13 +161,17 @@ def leaderboard_command(
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
 def show(
-    detector: Annotated[str, typer.Argument(help="A row of a board.")],
+    detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="A row of a board.")],
     task: TaskName = None,
     data: DataName = "tiny",
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Which seed; default the lowest stored.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="K", min=0, help="Which seed; default the lowest stored.")
+    ] = None,
     split: Split = 0,
-    folds: Annotated[int, typer.Option("--folds", min=0, help="Show the out-of-fold run.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="PNG to write; default beside the run.")] = None,
+    folds: Folds = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="PNG to write; default sheet.png in the run's folder.")
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
     """Draw a contact sheet: the worst and some random test images, with truth and prediction."""
@@ -147,28 +182,37 @@ def show(
     store = open_store(results)
     material = open_data(task, data, split=split, folds=folds, results=store.root)
     stored = find_run(store, detector, material.task, material.data, seed)
+    if stored.record.recipe.data_digest != material.digest:
+        raise UserError(
+            f"{stored.folder}: was run on other data called {material.data!r} (digest "
+            f"{stored.record.recipe.data_digest[:12]}, and this one's is {material.digest[:12]}): run it on this"
+        )
     path = out or stored.folder / "sheet.png"
     title = f"{detector} on {material.task}/{material.data}, seed {stored.record.seed}"
     contact_sheet(material.images, stored.truth, stored.predictions, path, title=title)
-    console_for().print(str(path), highlight=False, soft_wrap=True)
+    say(str(path))
 
 
-def _publish(store: Store, task: str | None, data: str | None, as_json: bool) -> None:
-    """Print the boards asked for; the files in the results folder always hold all of them."""
+def _publish(store: Store, task: str | None, data: str | None, as_json: bool, digest: str | None = None) -> None:
+    """Print the boards asked for; the files in the results folder always hold all of them.
+
+    digest: of the data's content; two folders may have one name.
+    """
     from leaderboard.board import boards
     from leaderboard.tables import as_rows, render, write
 
-    every = boards(store)
-    shown = [b for b in every if task in (None, b.task) and data in (None, b.data)]
-    write(every, store.root)
+    with waiting("scoring"):
+        every = boards(store)
+    shown = [b for b in every if task in (None, b.task) and data in (None, b.data) and digest in (None, b.digest)]
+    if not shown:
+        there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""
+        raise UserError(f"{store.root}: holds no run of {task or 'any task'} on {data or 'any data'}{there}")
     if as_json:
         print(json.dumps([row for board in shown for row in as_rows(board)], allow_nan=False))
-        return
-    if not shown:
-        raise UserError(f"{store.root}: holds no run of task {task or 'any'} on data {data or 'any'}")
-    console = console_for()
-    for board in shown:
-        render(board, console)
+    else:
+        for board in shown:
+            render(board, console_for())
+    write(every, store.root)
 
 
 def _listing(what: str) -> list[dict[str, Any]]:

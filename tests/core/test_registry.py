@@ -94,13 +94,19 @@ def test_a_parameter_at_its_default_does_not_change_the_name(tmp_path: Path) -> 
         ("./nowhere.py", "does not exist"),
         ("no.such.module:Blob", "cannot be loaded"),
         ("meen", "did you mean 'mean'"),
-        ("mean:", "unknown detector"),
+        ("mean:", "write parameters as mean:key=value"),
+        ("mean:draws", "write parameters as mean:key=value (at 'draws')"),
+        ("{file}:shift=nan", "parameter shift=nan: cannot be stored with a run"),
+        ("{file}:shift=1,shift=2", "parameter 'shift' is given twice"),
+        ("{folder}", "is a folder; name a .py file in it"),
+        ("pathlib:Path", "derived from benchmark.Detector"),
+        ("benchmark:Detector", "defines no fit and no predict"),
         (":a=1", "has no name"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        resolve(text.format(file=write_plugin(tmp_path)))
+        resolve(text.format(file=write_plugin(tmp_path), folder=tmp_path))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

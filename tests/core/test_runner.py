@@ -72,6 +72,10 @@ class Made:
     def truth(self) -> Truth:
         return self.test.truth
 
+    @property
+    def plural(self) -> str:
+        return "" if self.truth.single else "test image 0001.png has 2 instances"
+
     def parts(self, n: int, seed: int) -> Iterator[Part]:
         if not self.folds:
             yield Part(self.train.take(range(n)), self.val, self.test)
@@ -211,7 +215,7 @@ def test_a_detector_for_one_instance_refuses_data_with_several(counting: str) ->
     data = made()
     truth = data.test.truth
     data.test = KeypointDataset(data.test.images, replace(truth, index=np.array([0, *range(8)])))
-    with pytest.raises(UserError, match="one instance an image"):
+    with pytest.raises(UserError, match=r"one instance an image, and in rectangles test image 0001\.png has 2 inst"):
         plan(data, [counting])
 
 

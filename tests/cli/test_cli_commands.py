@@ -1,0 +1,188 @@
+"""Every other command by its real road, against answers that are not its own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from benchmark import registry
+from datasets.load import load
+from datasets.tasks import tasks
+
+Cli = Any  # the fixtures of conftest.py
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def errors(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return np.hypot(*(answers - truth).T)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_lists_read_well_at_any_width(cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = cli("list", "detectors").out.splitlines()
+    assert max(map(len, lines)) <= width
+    names = [line.split()[0] for line in lines if line.strip() and not line.startswith("  ")]
+    assert [name for name in names if name in registry.entries()] == list(registry.entries())
+    for what in ("tasks", "data", "suites"):
+        assert max(map(len, cli("list", what).out.splitlines())) <= width
+
+
+def test_lists_as_json(cli: Cli) -> None:
+    assert [row["name"] for row in cli("list", "--json").document] == list(registry.entries())
+    assert [row["name"] for row in cli("list", "tasks", "--json").document] == list(tasks())
+    assert {row["name"] for row in cli("list", "data", "--json").document} >= {"tiny", "mnist5k", "mnist"}
+    assert "default" in {row["name"] for row in cli("list", "suites", "--json").document}
+
+
+def test_a_plugin_s_line_is_no_markup(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = registry.Entry("ghost", "nowhere:Ghost", "here", line="[/red] a [bold]line[/bold] of brackets")
+    monkeypatch.setattr(registry, "entries", lambda: {"ghost": [offer]})
+    assert "[/red] a [bold]line[/bold] of brackets" in cli("list").out
+
+
+def test_an_export_repeats_itself_and_comes_back_whole(cli: Cli, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    said = cli("export", "--out", first)
+    assert said.out.startswith(f"{first}: topleft@1 tiny, split 0: 568 train, 141 val, 291 test images, digest ")
+    cli("export", "--task", "topleft", "--data", "tiny", "--out", second)
+    before = hashes(first)
+    assert before == hashes(second)
+    assert cli("export", "--out", first).code == 0
+    assert hashes(first) == before
+    made, read = load("topleft", "tiny", root=tmp_path / "cache"), load(None, str(first))
+    for part, count in (("train", 568), ("val", 141), ("test", 291)):
+        ours, back = getattr(made, part), getattr(read, part)
+        assert np.array_equal(np.asarray(ours.images), np.asarray(back.images))
+        assert ours.truth.digest == back.truth.digest
+        with contextlib.redirect_stdout(io.StringIO()):
+            coco = COCO(str(first / "annotations" / f"{part}.json"))
+        assert (len(coco.getImgIds()), len(coco.getAnnIds())) == (count, count)
+        keypoints = [a["keypoints"][:2] for a in coco.loadAnns(coco.getAnnIds())]
+        assert np.array_equal(np.array(keypoints), back.points[:, 0])
+
+
+def test_boards_are_chosen_by_task_and_data(cli: Cli, results: Path) -> None:
+    assert cli("leaderboard", "--results", results, "--task", "made", "--data", "made").code == 0
+    for words in (["--task", "other"], ["--data", "other"], ["--task", "other", "--json"]):
+        said = cli("leaderboard", "--results", results, *words)
+        assert (said.code, said.out) == (2, "")
+        assert "there are made on made" in said.err
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_a_board_fits_its_terminal(cli: Cli, results: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = cli("leaderboard", "--results", results).out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert {"net3", "linear"} == {line.split()[2] for line in lines if line[:1] in {"1", "2"}}
+    head = next(line for line in lines if line.startswith("#"))
+    assert any(line.startswith("t  tied scores") for line in lines) == ("AP" in head.split())
+
+
+def test_a_sheet_is_a_picture_of_truth_and_answer(cli: Cli, data: Path, results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new folder" / "sheet.png"
+    words = ["show", "linear", "--data", data, "--results", results, "--seed", "1"]
+    assert cli(*words, "--out", out).out == f"{out}\n"
+    with Image.open(out) as sheet:
+        assert sheet.format == "PNG"
+        colours = {colour for _, colour in sheet.convert("RGB").getcolors(2**24)}  # type: ignore[union-attr]
+    assert {(86, 180, 233), (230, 159, 0)} <= colours  # the truth's sky blue, the answer's orange
+    (beside,) = cli(*words).out.splitlines()
+    assert Path(beside).read_bytes() == out.read_bytes()
+    assert Path(beside).parent.parent.name == "seed1"
+
+
+def test_a_score_is_what_numpy_says(cli: Cli, data: Path, results: Path, points: Any, run_of: Any) -> None:
+    file, truth = run_of(results, "linear") / "predictions.json", data / "annotations" / "test.json"
+    distances = errors(points(file), points(truth))
+    for where in (data, truth):
+        found = cli("score", "--predictions", file, "--truth", where, "--json").document
+        assert found["mean"] == pytest.approx(distances.mean(), abs=1e-12)
+        assert found["max"] == pytest.approx(distances.max(), abs=1e-12)
+        assert found["pck@1"] == pytest.approx((distances <= 1).mean())
+    assert f"{distances.mean():.4f}" in cli("score", "--predictions", file, "--truth", data).out
+    named = cli("score", "--predictions", file, "--truth", data, "--name", "their [tool] é", "--results", results)
+    assert named.code == 0
+    rows = {row["row"]: row for row in cli("leaderboard", "--results", results, "--json").document}
+    theirs = rows["their [tool] é"]
+    assert theirs["mean"] == pytest.approx(distances.mean(), abs=1e-12)
+    assert "external" in theirs["marks"]
+    assert "their [tool] é" in cli("leaderboard", "--results", results).out
+
+
+def test_a_comparison_is_what_numpy_says(cli: Cli, data: Path, results: Path, points: Any, run_of: Any) -> None:
+    truth = points(data / "annotations" / "test.json")
+    of = {
+        name: np.mean([errors(points(run_of(results, name, s) / "predictions.json"), truth) for s in (0, 1)], axis=0)
+        for name in ("mean", "linear")
+    }
+    found = cli("compare", "mean", "linear", "--results", results, "--json").document
+    assert found["difference"] == pytest.approx(of["mean"].mean() - of["linear"].mean(), abs=1e-12)
+    assert (found["images"], found["seeds"], found["board"]) == (8, [0, 1], "made@1 on made")
+    assert found["low"] < found["difference"] < found["high"]
+    turned = cli("compare", "linear", "mean", "--results", results, "--json").document
+    assert turned["difference"] == pytest.approx(-found["difference"])
+    assert f"{found['difference']:+.4f} px" in cli("compare", "mean", "linear", "--results", results).out
+
+
+def test_an_audit_passes_and_finds_what_was_changed(cli: Cli, results: Path, run_of: Any) -> None:
+    sound = cli("audit", "--results", results)
+    assert sound.code == 0
+    assert "6 runs (0 of them failed runs)" in sound.out
+    record = run_of(results, "linear") / "run.json"
+    document = json.loads(record.read_text())
+    document["scores"]["mean"] += 0.001
+    record.write_text(json.dumps(document))
+    said = cli("audit", "--results", results, "--json")
+    assert said.code == 1
+    broken = {check["name"]: check["problems"] for check in said.document["checks"] if check["status"] == "failed"}
+    assert "re-scoring" in broken
+    assert all("linear" in problem for problems in broken.values() for problem in problems)
+
+
+def test_a_check_names_what_does_not_conform(cli: Cli, plugin: Path, capfd: Any) -> None:
+    said = cli("check", f"{plugin}:flaw=prints", "--json")
+    problems = {step["name"]: step["problem"] for step in said.document}
+    assert said.code == 1  # it answers one keypoint where two are asked
+    assert [name for name, problem in problems.items() if problem] == ["odd image size, two keypoints"]
+    assert "(5, 1, 2) where (5, 2, 2)" in problems["odd image size, two keypoints"]
+    assert "written by a detector" not in capfd.readouterr().out
+    failing = cli("check", f"{plugin}:flaw=raises")
+    assert failing.code == 1
+    assert "failed fits 20 images, answers 8, changes no input: RuntimeError: out of [/red] luck" in failing.out
+    good = cli("check", "mean")
+    assert (good.code, {line.split()[0] for line in good.out.splitlines()}) == (0, {"ok"})
+
+
+@pytest.mark.parametrize("detector", ["mean", "linear", "net3"])
+def test_saved_weights_answer_as_the_run_did(
+    cli: Cli, data: Path, results: Path, tmp_path: Path, points: Any, run_of: Any, detector: str
+) -> None:
+    run, out = run_of(results, detector, 1), tmp_path / "a folder" / "é.json"
+    said = cli("predict", "--weights", run, "--images", data, "--out", out)
+    assert said.out == f"{out}: points of 8 images\n"
+    assert out.read_bytes() == (run / "predictions.json").read_bytes()
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in (data / "images" / "test").iterdir():
+        path.rename(photos / f"é {path.name}")
+    (photos / "notes.txt").write_text("not an image")
+    plain = tmp_path / "plain.json"
+    assert cli("predict", "--weights", run, "--images", photos, "--out", plain).code == 0
+    assert np.array_equal(points(plain), points(out))
+    names = json.loads((tmp_path / "plain.images.json").read_text(encoding="utf-8"))
+    assert names == [{"id": i, "file_name": f"é {i:04d}.png"} for i in range(1, 9)]
