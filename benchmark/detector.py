@@ -37,7 +37,7 @@ class Budget:
         """``20`` or ``20epochs``, ``60s``, ``500steps``; None or "" is the recipe. UserError otherwise."""
         if not text:
             return cls()
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|epochs?|steps?)?\s*", text)
+        found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|epochs?|steps?)?\s*", text)
         unit = (found.group(2) or "epochs") if found else ""
         if found and float(found.group(1)) > 0:
             if unit == "s":
