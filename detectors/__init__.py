@@ -59,6 +59,12 @@ CATALOG = {
         "line": "Trunk x readout x loss from parts: trunk=, readout=, loss=, pretrained=, frozen=",
         "family": "regression",
     },
+    "probe": {
+        "target": "detectors.regression:Probe",
+        "line": "Backbone or head? Any trunk, frozen or trained, under any readout: suite probe",
+        "family": "regression",
+        "params": {"intensity": "both", "head_lr": 0.03},
+    },
     "resnet18": {
         "target": "detectors.regression:ResNet18",
         "line": "ResNet18, average and maximum pooling, 512, points: the notes' backbone and head",
@@ -218,8 +224,25 @@ CATALOG = {
     },
 }
 
+# The probe: is it the backbone or the head? Projections give the pooled readouts 48 numbers each, and the flattened one as
+# many as the heatmap has cells. A frozen trunk is random, or has learned to name the digits that the task does not use.
+PROBED_TRUNKS = ["trunk=raw"] + [
+    f"padding={padding},{how}"
+    for padding in ("zeros", "circular")
+    for how in ("frozen=true", "pretrained=digits,frozen=true", "frozen=false")
+]
+PROBED_READOUTS = [
+    "readout=avg,project=48",
+    "readout=max,project=48",
+    "readout=flatten,project=1",
+    "readout=spatialsoftmax,project=24",
+    "readout=heatmap",
+    "readout=extrema",
+]
+
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
 SUITES = {
     "default": ["net3", "extrema"],
     "first": ["net3", "resnet18", "heatmap", "extrema", "keypointrcnn"],
+    "probe": [f"probe:{trunk},{readout}" for trunk in PROBED_TRUNKS for readout in PROBED_READOUTS],
 }
