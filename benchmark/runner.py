@@ -173,7 +173,7 @@ def execute(todo: Plan, store: Store, watcher: Watcher | None = None) -> list[St
 def run_job(job: Job, todo: Plan, store: Store, watch: Watcher) -> Stored:
     """Fit, predict, score and store one job. Whatever the detector raises becomes a failed record with its traceback."""
     truth = todo.material.truth
-    card = job.spec.cls.card
+    card = job.spec.build().card  # the object's: a parameter may make a network one whose structure is the rule
     record = Record(
         status="failed",
         key=job.recipe.key(job.seed),

@@ -3,7 +3,7 @@
 CATALOG = {
     "extrema": {
         "target": "detectors.extrema:Extrema",
-        "line": "First and last ink as differentiable laws, selected a keypoint: the head of claim 2",
+        "line": "Differentiable argmin and argmax of ink behind a learned threshold, chosen a keypoint: claim 2",
         "family": "extrema",
     },
     "net3": {
@@ -53,6 +53,24 @@ CATALOG = {
             "scale": "standard",
             "epochs": 60,
         },
+    },
+    "late-extrema": {
+        "target": "detectors.net3:DenseNet",
+        "line": "Net3 with a ReLU; argmax and argmin of every row and column enter after its first layer",
+        "family": "regression",
+        "params": {"late": "max+min", "activation": "relu"},
+    },
+    "dummy-constant": {
+        "target": "detectors.net3:DenseNet",
+        "line": "Net3 with a ReLU and 72 superfluous columns of a constant",
+        "family": "regression",
+        "params": {"features": "pix+const", "activation": "relu"},
+    },
+    "dummy-random": {
+        "target": "detectors.net3:DenseNet",
+        "line": "Net3 with a ReLU and 72 superfluous columns of noise",
+        "family": "regression",
+        "params": {"features": "pix+random", "activation": "relu"},
     },
     "regression": {
         "target": "detectors.regression:Regression",
@@ -112,6 +130,11 @@ CATALOG = {
         "line": "Stride-1 convolutions, average, minimum and maximum, linear",
         "family": "regression",
         "params": {"readout": "avgminmax"},
+    },
+    "stn": {
+        "target": "detectors.stn:SpatialTransformer",
+        "line": "A network that first chooses where to look: an affine crop, and a point within it mapped back",
+        "family": "regression",
     },
     "rle": {
         "target": "detectors.regression:ResidualLikelihood",

@@ -9,6 +9,7 @@ parameters can be changed: ``gap:readout=max``, ``regression:trunk=raw,readout=f
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -138,6 +139,8 @@ class Regression(TorchDetector):
                 raise UserError(
                     f"readout={readout} has a loss and a scale of its own: leave out loss, scale and hidden"
                 )
+        if readout == "extrema":
+            self.card = replace(self.card, rule_structured=True)  # type: ignore[misc]  # this object's only
         self.trunk, self.readout, self.loss_kind, self.scale = trunk, readout, loss, scale
         self.hidden, self.coordinates, self.intensity, self.project = hidden, coordinates, intensity, project
         self.width, self.depth, self.padding = width, depth, padding
