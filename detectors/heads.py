@@ -1,7 +1,8 @@
-"""Heads: from a trunk's features (B, D, h, w) to points. Each has two methods and nothing else is asked of it:
+"""Heads: from a trunk's features (B, D, h, w) to points. Each has three methods and nothing else is asked of it:
 
     loss(features, points)    the scalar to minimise; points: (B, K, 2) px
     decode(features)          (B, K, 2) px
+    groups(lr)                the optimiser's parameter groups, at a peak rate
 
     PointHead      a readout (`detectors.readouts`), [a hidden layer], 2 K numbers, pixels (`detectors.scales`)
     MapHead        1 x 1 convolution to K maps, cross-entropy over the grid, mean of the 3 x 3 about the maximum
@@ -15,7 +16,7 @@ Losses of points are taken in the output scale, where -1 to 1 is the image (squa
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,14 @@ Loss = Literal["mse", "smoothl1", "rle"]
 BEND = 0.1
 
 
-class PointHead(nn.Module):
+class Head(nn.Module):
+    """Everything at one rate, unless a head says otherwise."""
+
+    def groups(self, lr: float) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "lr": lr}]
+
+
+class PointHead(Head):
     """Readout, linear layers, output scale.
 
     size: (h, w) of the features. hidden: units of a layer between readout and output (batch norm, ReLU), 0 for none.
@@ -82,11 +90,17 @@ class PointHead(nn.Module):
         return self.scale.decode(self(features)[0])
 
 
-class MapHead(nn.Conv2d):
+class MapHead(Head):
     """One map a keypoint, and which of its cells is it?"""
 
     def __init__(self, depth: int, geometry: Geometry) -> None:
-        super().__init__(depth, geometry.keypoints, 1)
+        super().__init__()
+        self.maps = nn.Conv2d(depth, geometry.keypoints, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, K, h, w) logits."""
+        out: Tensor = self.maps(features)
+        return out
 
     def loss(self, features: Tensor, points: Tensor) -> Tensor:
         out = self(features).float()
@@ -96,7 +110,7 @@ class MapHead(nn.Conv2d):
         return maps.decode(maps.softmax(self(features).double()), "local").float()
 
 
-class ExtremesHead(ExtremaHead):
+class ExtremesHead(Head, ExtremaHead):
     """The extrema head without its gate, whose convolutions would be a second trunk.
 
     Of unknown features it starts unsharp, and with ink a rarity (p = .05 where they are 0; Lin 2017, section 4.1): if

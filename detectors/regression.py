@@ -189,8 +189,8 @@ class Regression(TorchDetector):
     def groups(self, model: Any) -> Iterable[dict[str, Any]]:
         """The trunk, where it learns; and what is new: the projection and the head, at the head's rate."""
         trunk = [p for p in model.trunk.parameters() if p.requires_grad]
-        new = [*model.project.parameters(), *model.head.parameters()]
-        return [{"params": trunk}, {"params": new, "lr": self.head_lr}]
+        project = {"params": list(model.project.parameters()), "lr": self.head_lr}
+        return [{"params": trunk}, project, *model.head.groups(self.head_lr)]
 
     def _pixels(self, images: Sequence[Image]) -> Pixels:
         """Once the trunk is built and won't learn, its features stand for the images."""
