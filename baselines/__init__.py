@@ -86,6 +86,7 @@ CATALOG = {
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
 SUITES = {
     "default": ["mean", "linear:features=pts", "forest"],
+    "heads": ["mean", "rule", "linear", "linear:features=pts", "ridge", "lasso", "forest", "sift", "cosfire"],
     "classic": [
         "mean",
         "linear",

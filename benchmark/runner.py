@@ -192,7 +192,7 @@ def _reusable(stored: Stored, with_weights: bool) -> bool:
 def run_job(job: Job, todo: Plan, store: Store, watch: Watcher) -> Stored:
     """Fit, predict, score and store one job. Whatever the detector raises becomes a failed record with its traceback."""
     truth = todo.material.truth
-    card = job.spec.cls.card
+    card = job.spec.build().card  # the object's: a parameter may make a network one whose structure is the rule
     record = Record(
         status="failed",
         key=job.recipe.key(job.seed),

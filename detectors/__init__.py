@@ -3,7 +3,7 @@
 CATALOG = {
     "extrema": {
         "target": "detectors.extrema:Extrema",
-        "line": "First and last ink as differentiable laws, selected a keypoint: the head of claim 2",
+        "line": "Differentiable argmin and argmax of ink behind a learned threshold, chosen a keypoint: claim 2",
         "family": "extrema",
     },
     "net3": {
@@ -54,10 +54,34 @@ CATALOG = {
             "epochs": 60,
         },
     },
+    "late-extrema": {
+        "target": "detectors.net3:DenseNet",
+        "line": "Net3 with a ReLU; argmax and argmin of every row and column enter after its first layer",
+        "family": "regression",
+        "params": {"late": "max+min", "inputs": "standard", "activation": "relu"},
+    },
+    "dummy-constant": {
+        "target": "detectors.net3:DenseNet",
+        "line": "Net3 with a ReLU and 72 superfluous columns of a constant",
+        "family": "regression",
+        "params": {"features": "pix+const", "activation": "relu"},
+    },
+    "dummy-random": {
+        "target": "detectors.net3:DenseNet",
+        "line": "Net3 with a ReLU and 72 superfluous columns of noise",
+        "family": "regression",
+        "params": {"features": "pix+random", "activation": "relu"},
+    },
     "regression": {
         "target": "detectors.regression:Regression",
         "line": "Trunk x readout x loss from parts: trunk=, readout=, loss=, pretrained=, frozen=",
         "family": "regression",
+    },
+    "probe": {
+        "target": "detectors.regression:Probe",
+        "line": "Backbone or head? Any trunk, frozen or trained, under any readout: suite probe",
+        "family": "regression",
+        "params": {"intensity": "both", "head_lr": 0.03},
     },
     "resnet18": {
         "target": "detectors.regression:ResNet18",
@@ -106,6 +130,11 @@ CATALOG = {
         "line": "Stride-1 convolutions, average, minimum and maximum, linear",
         "family": "regression",
         "params": {"readout": "avgminmax"},
+    },
+    "stn": {
+        "target": "detectors.stn:SpatialTransformer",
+        "line": "A network that first chooses where to look: an affine crop, and a point within it mapped back",
+        "family": "regression",
     },
     "rle": {
         "target": "detectors.regression:ResidualLikelihood",
@@ -218,8 +247,63 @@ CATALOG = {
     },
 }
 
+# The probe: is it the backbone or the head? Projections give the pooled readouts 48 numbers each, and the flattened one as
+# many as the heatmap has cells. A frozen trunk is random, or has learned to name the digits that the task does not use.
+PROBED_TRUNKS = ["trunk=raw"] + [
+    f"padding={padding},{how}"
+    for padding in ("zeros", "circular")
+    for how in ("frozen=true", "pretrained=digits,frozen=true", "frozen=false")
+]
+PROBED_READOUTS = [
+    "readout=avg,project=48",
+    "readout=max,project=48",
+    "readout=flatten,project=1",
+    "readout=spatialsoftmax,project=24",
+    "readout=heatmap",
+    "readout=extrema",
+]
+
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
 SUITES = {
     "default": ["net3", "extrema"],
     "first": ["net3", "resnet18", "heatmap", "extrema", "keypointrcnn"],
+    "heads": [
+        "net3",
+        "relu4",
+        "basenet",
+        "featsnet1",
+        "featsnet2",
+        "featsnet3",
+        "tabular",
+        "late-extrema",
+        "dummy-constant",
+        "dummy-random",
+        "resnet18",
+        "mobilenet",
+        "vit",
+        "gap",
+        "flatten",
+        "gridpool",
+        "spatial-softmax",
+        "coordconv",
+        "minmax-pool",
+        "avgminmax",
+        "rle",
+        "stn",
+        "heatmap",
+        "heatmap-onehot",
+        "heatmap-conv",
+        "heatmap-dark",
+        "integral",
+        "dsnt",
+        "gumbel",
+        "simcc",
+        "keypointrcnn",
+        "fasterrcnn",
+        "cascadercnn",
+        "retinanet",
+        "ssd",
+        "extrema",
+    ],
+    "probe": [f"probe:{trunk},{readout}" for trunk in PROBED_TRUNKS for readout in PROBED_READOUTS],
 }

@@ -115,7 +115,7 @@ class Heatmap(MapDetector):
         goal = self.goal(points, *out.shape[2:])
         if self.loss_name == "mse":
             return ((out - goal) ** 2).sum((2, 3)).mean()
-        return -(maps.distribution(goal) * maps.log_softmax(out)).sum((2, 3)).mean()
+        return maps.cross_entropy(out, goal)
 
     def read(self, out: Tensor) -> tuple[Tensor, Tensor]:
         found = maps.softmax(out) if self.loss_name == "ce" else out.clamp(min=0) + 1e-9

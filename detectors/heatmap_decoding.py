@@ -58,6 +58,11 @@ def log_softmax(logits: Tensor) -> Tensor:
     return logits.flatten(2).log_softmax(-1).view_as(logits)
 
 
+def cross_entropy(logits: Tensor, goal: Tensor) -> Tensor:
+    """Mean over images and keypoints of the cross-entropy from a goal, as a distribution, to softmax(logits)."""
+    return -(distribution(goal) * log_softmax(logits)).sum((2, 3)).mean()
+
+
 def mean_point(weights: Tensor) -> Tensor:
     """The mean position under maps that sum to 1: soft-argmax, where they are a softmax."""
     columns = torch.arange(weights.shape[3]).to(weights)

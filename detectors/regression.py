@@ -1,39 +1,39 @@
-"""Regression: trunk x readout x loss, put together from `detectors.trunks` and `detectors.readouts`.
+"""Regression: trunk x readout x loss, put together from `detectors.trunks`, `detectors.readouts` and `detectors.heads`.
 
-Image -> trunk -> (B, D, h, w) -> readout -> (B, F) -> [hidden layer] -> 2 K numbers -> pixels (`detectors.scales`).
-The plain names of the catalog are compositions; each class below is one, with its card, and any of their parameters can
-be changed: ``gap:readout=max``, ``regression:trunk=raw,readout=flatten,loss=rle``.
-
-Losses are taken in the output scale, where -1 to 1 is the image (squash, unit) or one deviation (standard): ``mse``;
-``smoothl1`` with its bend at ``BEND``; ``rle`` (`detectors.rle`).
+Image -> trunk -> (B, D, h, w) -> [1 x 1 convolution to ``project`` channels] -> head -> pixels. A head is a readout with
+its linear layer, a heatmap, or first and last ink, so that the notes' question can be asked: is it the backbone or
+the head? The plain names of the catalog are compositions; each class below is one, with its card, and any of their
+parameters can be changed: ``gap:readout=max``, ``regression:trunk=raw,readout=flatten,loss=rle``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.detector import Card
-from benchmark.structures import KeypointDataset, UserError
+from benchmark.structures import Image, IntArray, KeypointDataset, UserError
+from detectors.heads import ExtremesHead, Loss, MapHead, PointHead
 from detectors.intensity import Intensity, channels, show
-from detectors.pixels import Geometry
+from detectors.pixels import Geometry, Pixels
 from detectors.pretraining import calibrate, learn_digits
-from detectors.readouts import READOUTS, Readout, add_coordinates, make_readout
-from detectors.rle import RealNVP, rle_loss
-from detectors.scales import OutputScale, Scale
+from detectors.readouts import READOUTS, Readout, add_coordinates
+from detectors.scales import Scale
 from detectors.training import Batch, Recipe, TorchDetector
 from detectors.trunks import Padding, TimmTrunk, check_trunk, feature_shape, make_trunk
 
-Loss = Literal["mse", "smoothl1", "rle"]
-BEND = 0.1
+AnyReadout = Readout | Literal["heatmap", "extrema"]
+HEAD_LR = {"heatmap": 0.03, "extrema": 0.02}  # heads that learn too little at a trunk's rate
+KEPT = 1 << 30  # bytes of a frozen trunk's features that are kept in memory; more are computed anew at each step
 
 
 class Composed(nn.Module):
-    """Trunk, readout and linear layer. (B, C, H, W) in [0, 1] -> mu, sigma, both (B, K, 2) in the output scale."""
+    """Trunk, projection and head. Images are (B, C, H, W) in [0, 1], features (B, D, h, w)."""
 
     def __init__(self, geometry: Geometry, how: Regression) -> None:
         super().__init__()
@@ -44,17 +44,8 @@ class Composed(nn.Module):
             how.trunk, self.channels, self.size, width=how.width, depth=how.depth, padding=how.padding
         )
         depth, *grid = feature_shape(self.trunk, self.channels, self.size)
-        self.readout = make_readout(how.readout, depth, (grid[0], grid[1]))
-        with torch.no_grad():
-            numbers = self.readout(torch.zeros(1, depth, *grid)).shape[1]
-        layers: list[nn.Module] = []
-        if how.hidden:
-            layers = [nn.Linear(numbers, how.hidden), nn.BatchNorm1d(how.hidden), nn.ReLU()]
-        self.keypoints = geometry.keypoints
-        outputs = 2 if how.loss_kind != "rle" else 4
-        self.head = nn.Sequential(*layers, nn.Linear(how.hidden or numbers, self.keypoints * outputs))
-        self.flow = RealNVP() if how.loss_kind == "rle" else None
-        self.scale = OutputScale(geometry, how.scale)
+        self.project = nn.Conv2d(depth, how.project, 1) if how.project else nn.Identity()
+        self.head = how.make_head(how.project or depth, (grid[0], grid[1]), geometry)
         if how.frozen:
             self.trunk.requires_grad_(False)
 
@@ -69,22 +60,43 @@ class Composed(nn.Module):
         shown = show(images, self.intensity)
         return add_coordinates(shown) if self.coordinates else shown
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        raw: Tensor = self.head(self.readout(self.trunk(self.seen(images))))
-        raw = raw.view(len(images), self.keypoints, -1).float()
-        mu = self.scale.values(raw[..., :2])
-        return mu, raw[..., 2:].sigmoid() + 1e-3
+    def forward(self, images: Tensor) -> Tensor:
+        """The features that the head reads. images: of a frozen trunk, its answers to them (`FrozenFeatures`)."""
+        features: Tensor = self.project(images if self.frozen else self.trunk(self.seen(images)))
+        return features
+
+
+class FrozenFeatures(Pixels):
+    """Images that a frozen trunk has seen: a batch of them is a batch of its features, computed once if they fit."""
+
+    def __init__(self, images: Pixels, model: Composed) -> None:
+        self.__dict__.update(images.__dict__)
+        self._model, self._kept = model, None
+        if len(self) and len(self) * self.floats(np.arange(1)).nbytes <= KEPT:
+            parts = [self.floats(positions) for positions in self.batches(np.arange(len(self)), 256)]
+            self._kept = torch.cat(parts)
+
+    @torch.no_grad()
+    def floats(self, positions: IntArray) -> Tensor:
+        """(B, D, h, w) float32."""
+        if self._kept is not None:
+            return self._kept[torch.from_numpy(positions).to(self._kept.device)]
+        found: Tensor = self._model.trunk(self._model.seen(super().floats(positions)))
+        return found
 
 
 class Regression(TorchDetector):
     """Trunk x readout x loss, from parts.
 
-    trunk: raw, conv or any timm model. readout: see `detectors.readouts`. loss: mse, smoothl1 or rle.
+    trunk: raw, conv or any timm model. readout: see `detectors.readouts`; heatmap and extrema, which need trunk=raw or
+    conv, see `detectors.heads`. project: channels of a 1 x 1 convolution before the readout, 0 for none: it sets how
+    many numbers a readout gives. loss: mse, smoothl1 or rle.
     scale: squash, unit or standard. hidden: units of a layer between readout and output (batch norm, ReLU), 0 for none.
     coordinates: each pixel's x and y as further channels. intensity: raw, log or both. width, depth, padding: of conv.
     pretrained: false; true (ImageNet, timm backbones); digits (trained here to name the digits that the task does not
     use); or a .safetensors file of ImageNet weights. frozen: the trunk does not learn; a random one only learns the
-    training images' means and variances, for its batch norms.
+    training images' means and variances, for its batch norms. lr, head_lr: peak rates of the trunk, and of
+    the projection and head; 0 is the head's own, which for readouts of points is lr.
     """
 
     card = Card(source="composed from parts: see detectors/regression.py", ablation={"frozen": True})
@@ -93,7 +105,7 @@ class Regression(TorchDetector):
     def __init__(
         self,
         trunk: str = "conv",
-        readout: Readout = "avgmax",
+        readout: AnyReadout = "avgmax",
         loss: Loss = "mse",
         scale: Scale = "squash",
         hidden: int = 0,
@@ -102,26 +114,38 @@ class Regression(TorchDetector):
         width: int = 24,
         depth: int = 5,
         padding: Padding = "zeros",
+        project: int = 0,
         pretrained: str = "false",
         frozen: bool = False,
         epochs: int = 20,
         lr: float = 3e-3,
+        head_lr: float = 0.0,
         augment: str = "",
     ) -> None:
         check_trunk(trunk)
         for name, value, allowed in (
-            ("readout", readout, READOUTS),
+            ("readout", readout, (*READOUTS, "heatmap", "extrema")),
             ("loss", loss, get_args(Loss)),
             ("padding", padding, get_args(Padding)),
         ):
             if value not in allowed:
                 raise UserError(f"{name}={value}: use one of {', '.join(allowed)}")
-        if min(width, depth) < 1 or min(hidden, epochs) < 0 or lr <= 0:
-            raise UserError("width and depth from 1, hidden and epochs from 0, lr above 0")
+        if min(width, depth) < 1 or min(hidden, epochs, project) < 0 or lr <= 0 or head_lr < 0:
+            raise UserError("width and depth from 1, hidden, project, epochs and head_lr from 0, lr above 0")
+        if readout in ("heatmap", "extrema"):
+            if trunk not in ("raw", "conv"):
+                raise UserError(f"readout={readout} answers in the image's own pixels: use trunk=raw or trunk=conv")
+            if (loss, scale, hidden) != ("mse", "squash", 0):
+                raise UserError(
+                    f"readout={readout} has a loss and a scale of its own: leave out loss, scale and hidden"
+                )
+        if readout == "extrema":
+            self.card = replace(self.card, rule_structured=True)  # type: ignore[misc]  # this object's only
         self.trunk, self.readout, self.loss_kind, self.scale = trunk, readout, loss, scale
-        self.hidden, self.coordinates, self.intensity = hidden, coordinates, intensity
+        self.hidden, self.coordinates, self.intensity, self.project = hidden, coordinates, intensity, project
         self.width, self.depth, self.padding = width, depth, padding
         self.pretrained, self.frozen, self.augment = str(pretrained), frozen, augment
+        self.head_lr = head_lr or HEAD_LR.get(readout, lr)
         self.learning = Recipe(
             epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
         )
@@ -137,32 +161,55 @@ class Regression(TorchDetector):
     def training_recipe(self) -> Recipe:
         return self.learning
 
+    def make_head(self, depth: int, size: tuple[int, int], geometry: Geometry) -> nn.Module:
+        """The head of features (B, depth, *size)."""
+        if self.readout == "heatmap":
+            return MapHead(depth, geometry)
+        if self.readout == "extrema":
+            return ExtremesHead(depth, geometry)
+        return PointHead(
+            depth, size, geometry, readout=self.readout, loss=self.loss_kind, scale=self.scale, hidden=self.hidden
+        )
+
     def build(self, geometry: Geometry) -> nn.Module:
         return Composed(geometry, self)
 
     def prepare(self, model: Any, train: KeypointDataset, seed: int) -> None:
-        model.scale.learn(train, self.geometry)
+        if isinstance(model.head, PointHead):
+            model.head.scale.learn(train, self.geometry)
         if self.pretrained == "digits":
-            learn_digits(model, train, self._pixels, seed, self.device)
+            learn_digits(model, train, super()._pixels, seed, self.device)
         elif self.pretrained:
             file = "" if self.pretrained == "imagenet" else self.pretrained
             cast(TimmTrunk, model.trunk).load_imagenet(self.trunk, model.channels, model.size, file)
             model.trunk.requires_grad_(not self.frozen)
         elif self.frozen:
-            calibrate(model, self._pixels(train.images), np.arange(len(train)), self.device)
+            calibrate(model, super()._pixels(train.images), np.arange(len(train)), self.device)
+
+    def groups(self, model: Any) -> Iterable[dict[str, Any]]:
+        """The trunk, where it learns; and what is new: the projection and the head, at the head's rate."""
+        trunk = [p for p in model.trunk.parameters() if p.requires_grad]
+        project = {"params": list(model.project.parameters()), "lr": self.head_lr}
+        return [{"params": trunk}, project, *model.head.groups(self.head_lr)]
+
+    def _pixels(self, images: Sequence[Image]) -> Pixels:
+        """Once the trunk is built and won't learn, its features stand for the images."""
+        pixels = super()._pixels(images)
+        return FrozenFeatures(pixels, cast(Composed, self.model).eval()) if self.frozen else pixels
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
-        mu, sigma = model(batch.images)
-        truth = model.scale.encode(batch.targets)
-        if self.loss_kind == "rle":
-            return rle_loss(mu, sigma, truth, model.flow)
-        if self.loss_kind == "smoothl1":
-            return F.smooth_l1_loss(mu, truth, beta=BEND)
-        return F.mse_loss(mu, truth)
+        loss: Tensor = model.head.loss(model(batch.images), batch.targets)
+        return loss
 
     def decode(self, model: Any, images: Tensor) -> Tensor:
-        points: Tensor = model.scale.decode(model(images)[0])
+        points: Tensor = model.head.decode(model(images))
         return points
+
+
+class Probe(Regression):
+    """Backbone or head? Any trunk, frozen or not, under any readout, with readouts of about one size."""
+
+    card = Card(source="the notes' question of 2020-09-18", ablation={"readout": "avg"})
 
 
 class ResNet18(Regression):
