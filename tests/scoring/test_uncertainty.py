@@ -136,6 +136,36 @@ def test_p_values_stay_finite_far_out() -> None:
     assert p_value(np.ones((3, 5)), np.zeros((3, 5))) == 0.0
 
 
+@pytest.mark.parametrize(("seeds", "rows"), [(1, 8), (3, 3), (3, 8), (6, 8)])
+def test_p_against_a_row_picked_as_the_best_is_right_on_average(seeds: int, rows: int) -> None:
+    """Equal rows: of all the others, 5 % have a value below 5 % (standard error .3 points); plain values are too small."""
+    rng = np.random.default_rng(seeds * rows)
+    images = 30 if seeds == 1 else 4
+    plain, corrected = [], []
+    for _ in range(1500):
+        if seeds == 1:
+            errors = 20 + rng.standard_normal((rows, 1, images))
+        else:  # every image alike: the spread of seeds is all there is
+            errors = 20 + np.repeat(rng.standard_normal((rows, seeds, 1)), images, axis=2)
+        best = int(errors.mean(axis=(1, 2)).argmin())
+        for i in set(range(rows)) - {best}:
+            plain.append(p_value(errors[i], errors[best]))
+            corrected.append(p_value(errors[i], errors[best], rows))
+    rate = float(np.mean(np.array(corrected) < 0.05))
+    assert 0.035 < rate < 0.06
+    assert np.mean(np.array(plain) < 0.05) > rate + 0.005
+    assert (np.array(corrected) >= np.array(plain)).all()
+    assert (np.array(corrected) <= np.minimum(1, np.array(plain) * max(rows / 2, 1)) * 1.001).all()
+
+
+def test_p_of_a_pair_named_beforehand_and_far_out() -> None:
+    a, b = draw(3, 40, 1), draw(3, 40, 2) + 0.2
+    assert p_value(a, b, 2) == paired(a, b).p < p_value(a, b, 3) < p_value(a, b, 30)
+    assert p_value(a, a, 30) == 1.0
+    far = p_value(1000 + a[:1], b[:1], 30)
+    assert 0 <= far < 1e-30
+
+
 # Properties.
 
 
