@@ -194,7 +194,7 @@ def truth_notes(document: Any) -> list[str]:
 
 
 def _human(document: Record) -> bool:
-    return any(len(row["keypoints"]) == 3 * len(HUMAN_SIGMAS) for row in document["annotations"][:1])
+    return len(_categories(document, document["annotations"], "")[0]) == len(HUMAN_SIGMAS)
 
 
 def _categories(document: Record, rows: list[Record], origin: str) -> tuple[tuple[str, ...], IntArray]:

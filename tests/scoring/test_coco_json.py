@@ -79,6 +79,7 @@ def test_what_a_foreign_file_lacks_is_filled_in_and_noted() -> None:
     few = truth_from_json(foreign(3), "theirs.json")
     assert few.sigmas.tolist() == [0.05] * 3
     assert "0.05" in truth_notes(foreign(3))[0]
+    assert "human" in truth_notes({**foreign(), "annotations": []})[0]
 
 
 def test_human_sigmas_are_those_of_pycocotools() -> None:

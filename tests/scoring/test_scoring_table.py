@@ -104,6 +104,9 @@ def test_crowds_and_unlabelled_instances_neither_gain_nor_cost() -> None:
         assert scores.counts["instances"] == 1
     crowd = score(replace(truth, crowd=np.array([True, False])), found)
     assert crowd["precision"] == 1
+    nothing = score(replace(truth, crowd=np.array([True, True])), found)
+    assert [nothing[name] for name in ("precision", "recall", "ap")] == [None] * 3
+    assert nothing.reasons["precision"] == "no prediction counts"
 
 
 def test_another_category_is_no_answer() -> None:
