@@ -75,17 +75,22 @@ class Report:
         }
 
     def render(self, console: Console) -> None:
-        """Print it, a line a check, and the first problems of each that failed."""
+        """Print it: a paragraph a check, with the first problems of each that failed, as wide as the console."""
+        from rich.table import Table
+        from rich.text import Text
+
         styles = {"passed": "green", "failed": "bold red", "not applicable": "dim"}
+        table = Table.grid(padding=(0, 1))
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
         for check in self.checks:
-            style = styles[check.status]
-            console.print(f"{check.status:<14} ", style=style, end="", highlight=False)
-            console.print(f"{check.name}: {check.detail}", highlight=False, markup=False, soft_wrap=True)
+            table.add_row(Text(check.status, styles[check.status]), Text(f"{check.name}: {check.detail}"))
             for problem in check.problems[:SHOWN]:
-                console.print(f"{'':15}{problem}", highlight=False, markup=False, soft_wrap=True)
+                table.add_row("", Text(f"- {problem}", "red"))
             if len(check.problems) > SHOWN:
-                console.print(f"{'':15}and {len(check.problems) - SHOWN} more (--json has all)", style="dim")
-        console.print(self.summary, style="bold", highlight=False, markup=False, soft_wrap=True)
+                table.add_row("", Text(f"- and {len(check.problems) - SHOWN} more (--json has all)", "dim"))
+        console.print(table)
+        console.print(self.summary, style="bold", highlight=False, markup=False)
 
     def markdown(self) -> str:
         """The same as a markdown document."""

@@ -245,7 +245,10 @@ def _notes(rows: Sequence[BoardRow], many: bool, older: int, tests: Sequence[str
     if len({(row.recipe.device, row.recipe.threads) for row in rows if not row.record.external}) > 1:
         notes.append("Rows ran on different devices or thread counts: their seconds do not compare.")
     if many:
-        notes.append("Several instances an image: pixel metrics are over matched pairs; see precision, recall, misses.")
+        notes.append(
+            "Several instances an image: pixel metrics are over matched pairs, ± and tests over images, and what was "
+            "missed is in neither: see precision, recall, misses."
+        )
     notes += tests
     if older:
         one = older == 1

@@ -187,8 +187,10 @@ def test_the_report_in_words(filled: Store) -> None:
     edit(next(iter(filled.root.rglob("run.json"))), lambda d: d.__setitem__("key", "0" * 16))
     report = audit(filled)
     out = io.StringIO()
-    report.render(Console(file=out, width=100))
+    report.render(Console(file=out, width=80))
+    assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "failed         keys" in out.getvalue()
+    assert "\n               - made@1/dots" in out.getvalue()
     assert "1 failed" in out.getvalue()
     assert "## keys" in report.markdown()
     document = json.loads(json.dumps(report.as_dict()))
