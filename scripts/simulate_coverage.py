@@ -22,9 +22,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmark.scoring.tiers import Row, tiers  # noqa: E402  (found through the line above)
-from benchmark.scoring.uncertainty import exact_share, interval, p_value, paired, power  # noqa: E402
-from benchmark.structures import FloatArray  # noqa: E402
+from benchmark.scoring.tiers import Row, tiers
+from benchmark.scoring.uncertainty import exact_share, interval, p_value, paired, power
+from benchmark.structures import FloatArray
 
 SEEDS = (1, 2, 3, 5, 10)
 IMAGES = 291
