@@ -163,6 +163,36 @@ def test_a_baseline_that_is_not_the_mean_of_train_is_reported(maker: Any) -> Non
     assert failed(audit(maker.store)) == {"split overlap"}
 
 
+@pytest.mark.parametrize(("dots", "marked"), [("corner", True), ("corner", False), ("noise", True), ("noise", False)])
+def test_a_mark_of_oracle_features_that_a_linear_fit_denies_is_reported(maker: Any, dots: str, marked: bool) -> None:
+    """Features that hold the answer: the ink's corner where the dot is that corner; nothing where it lies anywhere."""
+    from benchmark.registry import resolve
+    from datasets.coco import Card, write_folder
+
+    parts = [dataset(n, seed) for seed, n in enumerate((60, 8, 12))]
+    if dots == "corner":
+        for part in parts:
+            assert isinstance(part.images, np.ndarray)
+            part.images[:] = 0
+            for image, ((x, y),) in zip(part.images, part.points.astype(int).tolist()):
+                image[y : y + 2, x : x + 2] = 255
+    folder = write_folder(maker.store.root / "_data" / "dots", *parts, Card(task="made", data="dots"))
+    source = resolve("linear").source
+    for detector, mark in (("linear:features=pts", marked), ("linear:features=pix", False)):
+        maker.put(
+            detector,
+            folder.test.truth,
+            maker.answers(folder.test.truth, 0.25),
+            recipe={"data_digest": folder.digest, "n_train": 60, "source": source, "parameters": {"of": detector}},
+            oracle=mark,
+        )
+    report = audit(maker.store)
+    assert ("oracle features" in failed(report)) == (marked != (dots == "corner"))
+    (check,) = [c for c in report.checks if c.name == "oracle features"]
+    assert check.detail.endswith("fitted again: 2 of 2 recipes")
+    assert all("linear:features=pts" in problem for problem in check.problems)
+
+
 def test_a_damaged_data_folder_is_reported(maker: Any) -> None:
     exported(maker, leak=False)
     (maker.store.root / "_data" / "dots" / "annotations" / "val.json").write_text("{}")

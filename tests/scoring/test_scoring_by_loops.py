@@ -1,7 +1,7 @@
 """The whole table against a second scorer in plain Python, one image, instance and keypoint at a time, on awkward data.
 
-The rules are written down here once more, from the metrics' definitions and the COCO evaluation server's description: nothing of
-`benchmark.scoring` is used but the function under test.
+The rules are written down here once more, from the definitions of the metrics and the description of COCO's evaluation:
+nothing of `benchmark.scoring` is used but the function under test.
 """
 
 from __future__ import annotations
