@@ -87,10 +87,10 @@ def store_external(scored: Scored, name: str, results: Path) -> Stored:
     """Store the predictions as the row ``name`` of the board whose runs answered the same truth; returns the run.
 
     Where no stored run has that truth it starts a board of its own: that of the folder's card, else one named after the
-    annotation file. UserError where ``name`` is empty, or is a row of the board that was not made elsewhere.
+    annotation file. UserError where ``name`` cannot be printed, or is a row of the board that was not made elsewhere.
     """
-    if not name.strip():
-        raise UserError("name: give the row a name")
+    if not name.strip() or not name.isprintable():
+        raise UserError("name: give the row a name that can be printed")
     store = Store(results_folder(results))
     digest = store.put_truth(scored.truth)
     others = [run.record for run in store.runs() if run.record.truth == digest]

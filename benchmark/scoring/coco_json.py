@@ -212,8 +212,8 @@ def _categories(document: Record, rows: list[Record], origin: str) -> tuple[tupl
         given = category.get("keypoints")
         if given is None:  # a box category of a mixed file; an annotation of it must have the others' keypoints
             continue
-        if type(given) is not list or not given or set(map(type, given)) != {str}:
-            raise UserError(f"{where(i)}: 'keypoints' must be a list of names")
+        if type(given) is not list or not given or not all(type(n) is str and n and n.isprintable() for n in given):
+            raise UserError(f"{where(i)}: 'keypoints' must be a list of names that can be printed")
         if len(set(given)) < len(given):
             raise UserError(f"{where(i)}: a keypoint name is given twice")
         if names is not None and given != names:

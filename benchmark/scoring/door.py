@@ -66,7 +66,11 @@ def _place(document: Any, node: Record) -> str | None:
         if type(here) is list:
             waiting += [(value, f"{way} entry {i}") for i, value in enumerate(here) if type(value) in (dict, list)]
         elif type(here) is dict:
-            waiting += [(value, f"{way} {key}") for key, value in here.items() if type(value) in (dict, list)]
+            waiting += [
+                (value, f"{way} {json.dumps(key)[1:-1][:60]}")
+                for key, value in here.items()
+                if type(value) in (dict, list)
+            ]
     return None
 
 

@@ -113,9 +113,22 @@ def test_new_predictions_under_the_same_name_replace_the_old(maker: Any, truth: 
 def test_a_name_of_ours_is_refused(maker: Any, truth: Truth, tmp_path: Path) -> None:
     maker.put("net", truth, maker.answers(truth, 1.0))
     files = scored(tmp_path / "files", truth, maker.answers(truth))
-    for name, words in (("net", "choose another"), ("  ", "give the row a name")):
+    for name, words in (("net", "choose another"), ("  ", "give the row a name"), ("a\x1b[2J", "can be printed")):
         with pytest.raises(UserError, match=words):
             store_external(files, name, maker.store.root)
+
+
+def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(maker: Any, truth: Truth, tmp_path: Path) -> None:
+    for n, shift in ((10, 3.0), (100, 1.0)):
+        maker.put("net", truth, maker.answers(truth, shift), recipe={"n_train": n})
+    store_external(scored(tmp_path / "files", truth, maker.answers(truth, 0.25)), "net n100", maker.store.root)
+    (board,) = boards(maker.store)
+    assert [(row.label, row.tier) for row in board.rows] == [
+        ("net n100 (external)", 1),
+        ("net n100", 2),
+        ("net n10", 3),
+    ]
+    assert board.use.startswith("Use net n100 (external)")
 
 
 def test_an_unknown_truth_starts_its_own_board(maker: Any, truth: Truth, tmp_path: Path) -> None:
