@@ -86,8 +86,8 @@ def place(rows: Sequence[Row], level: float = 0.95) -> list[Place]:
 
     The leader is picked for being best, which Holm's procedure does not know: with plain p values some row of 30 equal
     ones is split on 10 to 30 % of boards. So each p value allows for the pick (`uncertainty.p_value`), which holds that
-    rate at 5 % a tier (measured by ``scripts/simulate_coverage.py``: 5.5 % at most). Counting all pairs instead would
-    hold it too, but finds 3 tiers where this finds 11 and the plain values 14 (30 rows, 3 seeds).
+    rate at 5 % a tier (measured by ``scripts/simulate_coverage.py``). Counting all pairs instead would hold it too, but
+    finds 3 tiers where this finds 11 and the plain values 14 (30 rows of a ladder, 3 seeds).
     """
     places = [
         Place(None, why="a reference row: not tested" if row.reference else "other seeds or images: not tested")

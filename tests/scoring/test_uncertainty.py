@@ -263,6 +263,7 @@ def test_notes_warn() -> None:
     assert "about 4 of 500 images carry it" in interval(few).note
     assert "about 4 of 500 images carry it" in paired(few, np.zeros_like(few)).note
     assert interval(draw(3, 200)).note == ""
+    assert interval(draw(3, 20)).note == ""  # few images, but each carries its share
     assert "same error on every image" in paired(few, few).note
 
 
@@ -356,7 +357,7 @@ def test_exact_share_widens_with_the_spread_of_seeds() -> None:
     for seed, hits in enumerate((60, 80, 100)):
         differ[seed, :hits] = 1
     assert exact_share(differ).mean == pytest.approx(exact_share(agree).mean)
-    assert exact_share(agree).low == pytest.approx(exact_interval(80, 100).low, abs=0.005)
+    assert exact_share(agree).low == pytest.approx(exact_interval(80, 100).low, rel=1e-9)
     assert exact_share(differ).low < exact_share(agree).low - 0.1
 
 
@@ -382,6 +383,22 @@ def test_power_of_seeds_is_the_textbook_number() -> None:
     assert found.seeds == 10
     assert found.images is None
     assert "about 10 seeds would separate them" in found.text
+
+
+def test_power_of_images_where_seeds_add_nothing_of_their_own() -> None:
+    """Noise alone: more images shrink all of it, though every seed mean varies. n = delta^2 rest / (S difference^2)."""
+    from scipy import optimize, stats
+
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((4, 200))
+    noise -= noise.mean(axis=0)  # nothing of the image's own
+    of_seed = noise.mean(axis=1, keepdims=True)
+    noise += of_seed * (0.5 / math.sqrt(200) / of_seed.std(ddof=1) - 1)  # seed means spread by half of what noise gives
+    left = noise - noise.mean(axis=1, keepdims=True)
+    rest = float((left**2).sum()) / (3 * 199)
+    delta = optimize.brentq(lambda shift: stats.nct.sf(stats.t.ppf(0.975, 3), 3, shift) - 0.8, 1, 20)
+    found = power(20.05 + noise, np.full((4, 200), 20.0))
+    assert found.images == pytest.approx(delta**2 * rest / (4 * 0.05**2), rel=0.02)
 
 
 def test_power_says_when_they_are_separated_already() -> None:
