@@ -10,6 +10,7 @@ rows, intervals, tests, tiers, the row to use, and the power line.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -23,11 +24,12 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 
 import scoring_cases  # noqa: E402  (found through the line above)
 
-from benchmark.scoring import read_predictions, score, write_predictions  # noqa: E402
+from benchmark.scoring import read_predictions, score, truth_to_json, write_predictions  # noqa: E402
 from benchmark.scoring.tiers import Row, tiers  # noqa: E402
 from benchmark.store import Recipe, Record, Store  # noqa: E402
 from benchmark.structures import Predictions  # noqa: E402
 from leaderboard.board import boards  # noqa: E402
+from leaderboard.external import score_files  # noqa: E402
 
 
 def seconds(task: Callable[[], object], times: int = 3) -> float:
@@ -40,21 +42,23 @@ def seconds(task: Callable[[], object], times: int = 3) -> float:
     return min(spent)
 
 
-def one_file(n: int, folder: Path) -> tuple[float, float]:
-    """Seconds to read and score n one-point predictions with the whole table, and the most memory it takes, in MB."""
+def one_file(n: int, folder: Path) -> tuple[float, float, float]:
+    """Seconds to read and score n one-point predictions with the whole table, the same with the truth's file read too, and
+    the most memory the first takes, in MB."""
     truth, found = scoring_cases.single(n)
-    path = folder / f"{n}.json"
+    path, annotations = folder / f"{n}.json", folder / f"truth{n}.json"
     write_predictions(path, found, truth)
+    annotations.write_text(json.dumps(truth_to_json(truth)))
 
     def task() -> None:
         score(truth, read_predictions(path, truth))
 
-    spent = seconds(task)
+    spent, both = seconds(task), seconds(lambda: score_files(path, annotations))
     tracemalloc.start()
     task()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return spent, peak / 1e6
+    return spent, both, peak / 1e6
 
 
 def stored(rows: int, images: int, seeds: int, folder: Path) -> Store:
@@ -89,8 +93,11 @@ def main() -> int:
     shape = options.rows, options.images, options.seeds
     with tempfile.TemporaryDirectory() as folder:
         for n in (10_000, 20_000, 40_000):
-            spent, peak = one_file(n, Path(folder))
-            print(f"{n:,} predictions: {spent:.3f} s to read and score, {peak:.1f} MB, {1e6 * peak / n:.0f} bytes each")
+            spent, both, peak = one_file(n, Path(folder))
+            print(
+                f"{n:,} predictions: {spent:.3f} s to read and score, {both:.3f} s with the truth's file; "
+                f"{peak:.1f} MB, {1e6 * peak / n:.0f} bytes each"
+            )
         store = stored(*shape, Path(folder) / "results")
         spent = seconds(lambda: boards(Store(store.root)), 1)  # once: a second time nothing would be scored
         print("{} rows x {:,} images x {} seeds: {:.2f} s from stored runs to the board".format(*shape, spent))
