@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
@@ -243,6 +244,31 @@ def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None
     recall = {row.label: row.metrics["recall"] for row in board.rows}
     assert recall["every"] == 1
     assert recall["some"] == pytest.approx(0.9)
+
+
+def test_an_image_that_one_seed_matched_nothing_in_is_not_tested(maker: Any) -> None:
+    truth = maker.truth(40, 1, 2)
+    rng = np.random.default_rng(3)
+    for name in ("a", "b"):
+        for seed in range(2):
+            found = maker.answers(truth, rng.normal(0, 0.5, (80, 1, 2)))
+            kept = np.flatnonzero(found.image_ids != (1 if (name, seed) == ("a", 1) else 0))
+            maker.put(name, truth, Predictions(found.image_ids[kept], found.keypoints[kept], found.scores[kept]), seed)
+    (board,) = boards(maker.store)
+    assert "Rows are tested on the 39 images in which each of them matched an instance." in board.notes
+    assert [row.tier for row in board.rows] == [1, 1]
+
+
+def test_a_file_changed_in_place_is_scored_again(maker: Any, truth: Truth) -> None:
+    run = maker.put("net", truth, maker.answers(truth, 2.25))
+    assert boards(maker.store)[0].rows[0].metrics["max"] == pytest.approx(2.25 * np.sqrt(2))
+    path = run.folder / "predictions.json"
+    text, before = path.read_text(), path.stat()
+    points = json.loads(text)[0]["keypoints"]
+    path.write_text(text.replace(str(points[0]), str(points[0] + 3), 1))
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    assert boards(Store(maker.store.root))[0].rows[0].metrics["max"] == pytest.approx(np.hypot(5.25, 2.25))
 
 
 def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:
