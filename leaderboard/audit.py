@@ -75,17 +75,22 @@ class Report:
         }
 
     def render(self, console: Console) -> None:
-        """Print it, a line a check, and the first problems of each that failed."""
+        """Print it: a paragraph a check, with the first problems of each that failed, as wide as the console."""
+        from rich.table import Table
+        from rich.text import Text
+
         styles = {"passed": "green", "failed": "bold red", "not applicable": "dim"}
+        table = Table.grid(padding=(0, 1))
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
         for check in self.checks:
-            style = styles[check.status]
-            console.print(f"{check.status:<14} ", style=style, end="", highlight=False)
-            console.print(f"{check.name}: {check.detail}", highlight=False, markup=False, soft_wrap=True)
+            table.add_row(Text(check.status, styles[check.status]), Text(f"{check.name}: {check.detail}"))
             for problem in check.problems[:SHOWN]:
-                console.print(f"{'':15}{problem}", highlight=False, markup=False, soft_wrap=True)
+                table.add_row("", Text(f"- {problem}", "red"))
             if len(check.problems) > SHOWN:
-                console.print(f"{'':15}and {len(check.problems) - SHOWN} more (--json has all)", style="dim")
-        console.print(self.summary, style="bold", highlight=False, markup=False, soft_wrap=True)
+                table.add_row("", Text(f"- and {len(check.problems) - SHOWN} more (--json has all)", "dim"))
+        console.print(table)
+        console.print(self.summary, style="bold", highlight=False, markup=False)
 
     def markdown(self) -> str:
         """The same as a markdown document."""
@@ -117,7 +122,7 @@ def audit(store: Store, folders: Sequence[Path] = ()) -> Report:
         _baselines(readable),
         _counts(readable),
         _tied(readable),
-        _oracle(finished),
+        _oracle(finished, data),
         _overlap(runs, data, unreadable),
     )
     return Report(store.root, len(runs), len(runs) - len(finished), checks)
@@ -247,8 +252,9 @@ def _tied(runs: Sequence[Stored]) -> Check:
     return _check("tied scores", f"{_number(runs, 'run')}; AP marked as tied: {names or 'none'}", problems, runs)
 
 
-def _oracle(finished: Sequence[Stored]) -> Check:
-    """Seeds of one recipe on all training images see the same features, so they agree on whether these hold the answer."""
+def _oracle(finished: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
+    """Whether the features hold the answer is the same for every seed that trained on all images, and is what a linear
+    fit on them says where the data and the detector's code are at hand."""
     largest: dict[tuple[str, str], int] = {}
     for run in finished:
         recipe = run.record.recipe
@@ -259,11 +265,18 @@ def _oracle(finished: Sequence[Stored]) -> Check:
         recipe = run.record.recipe
         if recipe.n_train == largest[recipe.task, recipe.data_digest]:
             seen.setdefault(recipe.digest, []).append(run)
-    problems = [
-        f"{_name(seeds[0])}: its seeds disagree on oracle features"
-        for seeds in seen.values()
-        if len({run.record.oracle for run in seeds}) > 1
-    ]
+    problems, again = [], 0
+    for seeds in seen.values():
+        marks = {run.record.oracle for run in seeds}
+        if len(marks) > 1:
+            problems.append(f"{_name(seeds[0])}: its seeds disagree on oracle features")
+        elif (holds := _fitted(seeds[0], data)) is not None:
+            again += 1
+            if holds not in marks:
+                problems.append(
+                    f"{_name(seeds[0])}: is {'not ' if holds else ''}marked, and a linear fit says it should "
+                    f"{'' if holds else 'not '}be"
+                )
     marked = [run.record.recipe.detector for run in finished if run.record.oracle]
     names = ", ".join(dict.fromkeys(marked))
     unmarked = dict.fromkeys(
@@ -272,8 +285,27 @@ def _oracle(finished: Sequence[Stored]) -> Check:
         if run.record.scores.get("exact") == 1
         and not (run.record.oracle or run.record.reference or run.record.rule_structured or run.record.external)
     )
-    detail = f"{_number(finished, 'run')}; marked: {names or 'none'}; exact on every image without a mark: {', '.join(unmarked) or 'none'}"
+    detail = (
+        f"{_number(finished, 'run')}; marked: {names or 'none'}; exact on every image without a mark: "
+        f"{', '.join(unmarked) or 'none'}; fitted again: {again} of {_number(seen, 'recipe')}"
+    )
     return _check("oracle features", detail, problems, finished)
+
+
+def _fitted(run: Stored, data: Mapping[str, Folder]) -> bool | None:
+    """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
+    from benchmark.registry import resolve
+    from benchmark.runner import holds_the_answer
+
+    recipe = run.record.recipe
+    folder = data.get(recipe.data_digest)
+    if folder is None or recipe.folds or recipe.n_train != len(folder.train) or run.record.external:
+        return None
+    try:
+        spec = resolve(recipe.detector)
+        return holds_the_answer(spec.build(), folder.train) if spec.source == recipe.source else None
+    except UserError:
+        return None
 
 
 def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Folder], list[str]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark.scoring.oks import BoolArray
 from benchmark.scoring.tiers import RULE, Row, board_order, place, recommend
+from benchmark.scoring.uncertainty import TIE, p_value, power
 from benchmark.store import Store, Stored
 from benchmark.structures import UserError
 from leaderboard.rows import EXTERNAL, LEGEND, ORACLE, STRUCTURED, UNTESTED, BoardRow, labels_of, make_row, newest
@@ -118,7 +119,7 @@ def _board(runs: Sequence[Stored]) -> Board:
     ranked = [row for row in ordered if not row.record.reference]
     references = [row for row in ordered if row.record.reference]
     many = any(table.flags["many"] for row in finished for table in row.scores)
-    ranked, use, note = _placed(ranked)
+    ranked, use, tests = _placed(ranked)
     last = max(runs, key=lambda run: (run.record.created, run.record.recipe.data)).record
     truth = next((row.runs[0].truth for row in finished), None)
     return Board(
@@ -134,7 +135,7 @@ def _board(runs: Sequence[Stored]) -> Board:
         references=tuple(references),
         failed=tuple(failed),
         use=use,
-        notes=_notes(ordered, many, older, note),
+        notes=_notes(ordered, many, older, tests),
     )
 
 
@@ -147,8 +148,8 @@ def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
     return [*(known[i][0] for i in board_order(keys)), *nothing]
 
 
-def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, str]:
-    """The rows with rank and tier, the sentence that says which to use, and on how many images rows were tested.
+def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, list[str]]:
+    """The rows with rank and tier, the sentence that says which to use, and notes on the tests in sentences.
 
     Where images hold several instances a row may have matched none of an image's: rows are then tested on the images in
     which all of them matched some, and a row that matched in less than half of the images is left out.
@@ -182,16 +183,42 @@ def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, str]:
         if row.fit_seconds is not None and row.predict_ms is not None
     }
     by_label = {row.label: row for row in rows}
+    standing = [by_label[row.name].tier for row in tested]
     use = ""
-    if best := recommend(tested, costs):
+    if best := recommend(tested, standing, costs):
         use = f"Use {_described(by_label[best])}: the cheapest row of the top tier."
-        helped = {row.label for row in rows if {ORACLE, STRUCTURED} & set(row.marks)}
-        plain = [row for row in tested if row.name not in helped]
-        if best in helped and (other := recommend(plain, costs)):
-            use += f" Without oracle features or the rule in its structure: use {_described(by_label[other])}."
+        plain = [i for i, row in enumerate(tested) if not {ORACLE, STRUCTURED} & set(by_label[row.name].marks)]
+        other = recommend([tested[i] for i in plain], [standing[i] for i in plain], costs)
+        if other and best not in (tested[i].name for i in plain):
+            tier = by_label[other].tier
+            use += f" Without oracle features or the rule in its structure: use {_described(by_label[other])}"
+            use += "." if tier == 1 else f", of tier {tier}."
     limits = sorted({int(known.sum()) for known in shared.values() if not known.all()})
-    note = f"Rows are tested on the {limits[0]} images in which each of them matched an instance." if limits else ""
-    return rows, use, note
+    notes = [_power(tested, standing)]
+    if limits:
+        notes.append(f"Rows are tested on the {limits[0]} images in which each of them matched an instance.")
+    return rows, use, [note for note in notes if note]
+
+
+def _power(tested: Sequence[Row], standing: Sequence[int | None]) -> str:
+    """What would separate the two best rows that follow each other in one tier and are seen to differ; "" for none.
+
+    They are to pass as the tiers ask it: at 5 % divided by what the correction for many rows costs this pair.
+    """
+    last: dict[int, int] = {}
+    for i in board_order(tested):
+        tier = standing[i]
+        if tier is None:
+            continue
+        before, last[tier] = last.get(tier), i
+        if before is None or tested[i].errors.mean() - tested[before].errors.mean() <= TIE:
+            continue
+        pair = tested[i].errors, tested[before].errors
+        waited = sum(t is not None and t >= tier for t in standing)
+        price = (waited - 1) * p_value(*pair, waited) / max(p_value(*pair), 1e-300)
+        found = power(*pair, level=1 - 0.05 / max(price, 1.0))
+        return f"Power: {tested[before].name} and {tested[i].name} (tier {tier}) as two of {waited} rows: {found.text}."
+    return ""
 
 
 def _described(row: BoardRow) -> str:
@@ -201,7 +228,7 @@ def _described(row: BoardRow) -> str:
     return row.label + (f" ({', '.join(marks + cost)})" if marks or cost else "")
 
 
-def _notes(rows: Sequence[BoardRow], many: bool, older: int, tested: str) -> tuple[str, ...]:
+def _notes(rows: Sequence[BoardRow], many: bool, older: int, tests: Sequence[str]) -> tuple[str, ...]:
     notes = []
     if any(len(row.runs) == 1 for row in rows):
         notes.append("± of a row with one seed covers other images alone: this fitted model.")
@@ -218,9 +245,11 @@ def _notes(rows: Sequence[BoardRow], many: bool, older: int, tested: str) -> tup
     if len({(row.recipe.device, row.recipe.threads) for row in rows if not row.record.external}) > 1:
         notes.append("Rows ran on different devices or thread counts: their seconds do not compare.")
     if many:
-        notes.append("Several instances an image: pixel metrics are over matched pairs; see precision, recall, misses.")
-    if tested:
-        notes.append(tested)
+        notes.append(
+            "Several instances an image: pixel metrics are over matched pairs, ± and tests over images, and what was "
+            "missed is in neither: see precision, recall, misses."
+        )
+    notes += tests
     if older:
         one = older == 1
         notes.append(

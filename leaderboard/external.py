@@ -16,7 +16,8 @@ import numpy as np
 
 from benchmark.runner import results_folder
 from benchmark.scoring import Scores, score
-from benchmark.scoring.coco_json import read_truth
+from benchmark.scoring.coco_json import truth_from_json, truth_notes
+from benchmark.scoring.door import read_json
 from benchmark.scoring.results_file import read_predictions
 from benchmark.scoring.uncertainty import Interval, exact_share, interval
 from benchmark.store import Recipe, Record, Store, Stored
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 class Scored:
     """A results file against its truth: the table, and intervals over the images that have a value (None: none has).
 
-    predictions, truth_file: the files. truth, answers: what they hold.
+    predictions, truth_file: the files. truth, answers: what they hold. notes: what the truth's file lacked and was filled
+    in, in sentences. mean, exact: over images, each weighing the same, which where images hold different numbers of
+    keypoints is not quite the table's mean over keypoints.
     """
 
     predictions: Path
@@ -41,11 +44,18 @@ class Scored:
     scores: Scores
     mean: Interval | None
     exact: Interval | None
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-able dict: the table of `Scores.as_dict`; ``mean_interval`` (px) and ``exact_interval``, [low, high]."""
-        intervals = {"mean_interval": _bounds(self.mean), "exact_interval": _bounds(self.exact)}
-        return {"predictions": str(self.predictions), **self.scores.as_dict(), **intervals}
+        """A JSON-able dict: the table of `Scores.as_dict`; ``mean_interval`` (px) and ``exact_interval``, [low, high] at
+        95 %; ``notes``."""
+        return {
+            "predictions": str(self.predictions),
+            **self.scores.as_dict(),
+            "mean_interval": _bounds(self.mean),
+            "exact_interval": _bounds(self.exact),
+            "notes": list(self.notes),
+        }
 
 
 def score_files(predictions: Path, truth: Path) -> Scored:
@@ -56,7 +66,8 @@ def score_files(predictions: Path, truth: Path) -> Scored:
     path = truth / "annotations" / "test.json" if truth.is_dir() else truth
     if not path.is_file():
         raise UserError(f"truth {path}: there is no such file; name an annotation file or a COCO keypoint folder")
-    known = read_truth(path)
+    document = read_json(path)
+    known = truth_from_json(document, str(path))
     answers = read_predictions(predictions, known)
     scores = score(known, answers)
     errors, exact = (values[np.isfinite(values)][None] for values in (scores.distances, scores.exact))
@@ -68,6 +79,7 @@ def score_files(predictions: Path, truth: Path) -> Scored:
         scores,
         interval(errors) if errors.size else None,
         exact_share(exact) if exact.size else None,
+        tuple(truth_notes(document)),
     )
 
 
@@ -75,10 +87,10 @@ def store_external(scored: Scored, name: str, results: Path) -> Stored:
     """Store the predictions as the row ``name`` of the board whose runs answered the same truth; returns the run.
 
     Where no stored run has that truth it starts a board of its own: that of the folder's card, else one named after the
-    annotation file. UserError where ``name`` is empty, or is a row of the board that was not made elsewhere.
+    annotation file. UserError where ``name`` cannot be printed, or is a row of the board that was not made elsewhere.
     """
-    if not name.strip():
-        raise UserError("name: give the row a name")
+    if not name.strip() or not name.isprintable():
+        raise UserError("name: give the row a name that can be printed")
     store = Store(results_folder(results))
     digest = store.put_truth(scored.truth)
     others = [run.record for run in store.runs() if run.record.truth == digest]
@@ -122,10 +134,10 @@ def report(scored: Scored, console: Console) -> None:
     table.add_column("", overflow="fold")
     for name, value in scores.items():
         note = scores.reasons.get(name, "")
-        if name == "mean" and scored.mean is not None:
-            note = f"{scored.mean.low:.4f} to {scored.mean.high:.4f} px, {_words(scored.mean)}"
-        elif name == "exact" and scored.exact is not None:
-            note = f"{scored.exact.low:.4f} to {scored.exact.high:.4f}, {_words(scored.exact)}"
+        span = {"mean": scored.mean, "exact": scored.exact}.get(name)
+        if span is not None and value is not None:
+            of = "" if math.isclose(span.mean, value, rel_tol=1e-9) else f"mean over images {span.mean:.4f}, "
+            note = f"{of}95 % {span.low:.4f} to {span.high:.4f}: {_words(span)}"
         elif name == "ap" and scores.flags["tied_scores"]:
             note = "tied scores: it changes with the order of the predictions"
         table.add_row(name, "–" if value is None else f"{value:.4f}", escape(note))
@@ -143,8 +155,13 @@ def report(scored: Scored, console: Console) -> None:
         console.print(parts, highlight=False)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in scores.taxonomy.items())
     console.print(f"keypoints by kind of error: {kinds}", highlight=False, soft_wrap=True)
+    lines = [
+        "jitter: near the right point; inversion: at another keypoint of the instance; swap: at another instance's"
+    ]
     if scores.flags["many"]:
-        console.print("several instances an image: pixel metrics are over matched pairs", highlight=False)
+        lines.append("several instances an image: pixel metrics are over matched pairs")
+    for line in (*lines, *scored.notes):
+        console.print(line, style="dim", highlight=False, markup=False)
 
 
 def _board(others: list[Record], scored: Scored) -> dict[str, Any]:

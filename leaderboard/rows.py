@@ -161,10 +161,12 @@ def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
     budget but the recipe's."""
     known = list(identities)
     several = len({n for _, n, _ in known if n}) > 1
-    return {
+    labels = {
         (name, n, budget): name + (f" n{n}" if several and n else "") + ("" if budget == "recipe" else f" {budget}")
         for name, n, budget in known
     }
+    ours = {label for (_, n, _), label in labels.items() if n}
+    return {i: f"{label} (external)" if not i[1] and label in ours else label for i, label in labels.items()}
 
 
 def make_row(label: str, runs: Sequence[Stored]) -> BoardRow:

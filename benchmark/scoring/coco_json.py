@@ -194,7 +194,7 @@ def truth_notes(document: Any) -> list[str]:
 
 
 def _human(document: Record) -> bool:
-    return any(len(row["keypoints"]) == 3 * len(HUMAN_SIGMAS) for row in document["annotations"][:1])
+    return len(_categories(document, document["annotations"], "")[0]) == len(HUMAN_SIGMAS)
 
 
 def _categories(document: Record, rows: list[Record], origin: str) -> tuple[tuple[str, ...], IntArray]:
@@ -212,8 +212,8 @@ def _categories(document: Record, rows: list[Record], origin: str) -> tuple[tupl
         given = category.get("keypoints")
         if given is None:  # a box category of a mixed file; an annotation of it must have the others' keypoints
             continue
-        if type(given) is not list or not given or set(map(type, given)) != {str}:
-            raise UserError(f"{where(i)}: 'keypoints' must be a list of names")
+        if type(given) is not list or not given or not all(type(n) is str and n and n.isprintable() for n in given):
+            raise UserError(f"{where(i)}: 'keypoints' must be a list of names that can be printed")
         if len(set(given)) < len(given):
             raise UserError(f"{where(i)}: a keypoint name is given twice")
         if names is not None and given != names:

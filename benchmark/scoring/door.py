@@ -31,8 +31,17 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start}); give a JSON file") from error
     except ValueError as error:  # a name with a NUL in it
         raise UserError(f"{path!r}: is not a file name ({error})") from error
+    twice: list[tuple[Record, str]] = []
+
+    def whole(pairs: list[tuple[str, Any]]) -> Record:
+        found = dict(pairs)
+        if len(found) < len(pairs):  # Python's reader would keep the last value and drop the others unsaid
+            keys = [key for key, _ in pairs]
+            twice.append((found, next(key for i, key in enumerate(keys) if key in keys[:i])))
+        return found
+
     try:
-        return json.loads(text)
+        document = json.loads(text, object_pairs_hook=whole)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: line {error.lineno} column {error.colno}: is not JSON ({error.msg}); is the file whole?"
@@ -41,6 +50,28 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path}: is not JSON this program reads ({error})") from error
     except RecursionError as error:
         raise UserError(f"{path}: is nested too deeply to be a COCO file") from error
+    for node, key in twice:
+        if (place := _place(document, node)) is not None:
+            raise UserError(f"{path}: {place}{shown(key)} is given twice in one object; keep the one that is meant")
+    return document
+
+
+def _place(document: Any, node: Record) -> str | None:
+    """The way from the document to an object in it, in words that end with a colon; None where it is not in it."""
+    waiting: list[tuple[Any, str]] = [(document, "")]
+    while waiting:
+        here, way = waiting.pop()
+        if here is node:
+            return f"{way[1:]}: " if way else ""
+        if type(here) is list:
+            waiting += [(value, f"{way} entry {i}") for i, value in enumerate(here) if type(value) in (dict, list)]
+        elif type(here) is dict:
+            waiting += [
+                (value, f"{way} {json.dumps(key)[1:-1][:60]}")
+                for key, value in here.items()
+                if type(value) in (dict, list)
+            ]
+    return None
 
 
 def records(value: Any, where: str) -> list[Record]:

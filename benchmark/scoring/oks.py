@@ -163,8 +163,11 @@ def _match_block(
     there = (block.detections >= 0)[:, :, None] & (block.instances >= 0)[:, None, :]
     b, d, g = np.nonzero(there)
     oks: FloatArray = np.full(there.shape, -1.0)
-    which = found.detections[block.detections[b, d]]
-    oks[b, d, g] = similarity(predictions.keypoints[which], truth, block.instances[b, g])
+    step = max(1, BLOCK // truth.keypoints.shape[1])
+    for part in (slice(at, at + step) for at in range(0, len(b), step)):  # one slice, but for images of absurd size
+        pairs = b[part], d[part], g[part]
+        which = found.detections[block.detections[pairs[:2]]]
+        oks[pairs] = similarity(predictions.keypoints[which], truth, block.instances[pairs[0], pairs[2]])
     images, depth, width = there.shape[0], block.detections.shape[1], block.instances.shape[1]
     shape = (images, len(floor), width)
     light = no_matter[block.instances]

@@ -103,7 +103,7 @@ def score(truth: Truth, predictions: Predictions, *, has_scores: bool = True) ->
         values["precision"] = found / (found + spare) if found + spare else None
         values["recall"] = found / int(counted.sum()) if counted.any() else None
         if values["precision"] is None:
-            reasons["precision"] = "there are no predictions"
+            reasons["precision"] = "no prediction counts"
         if values["recall"] is None:
             reasons["recall"] = "no instance counts"
     names = truth.names

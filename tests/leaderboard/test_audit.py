@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.store import Store
-from benchmark.structures import KeypointDataset, Truth
+from benchmark.structures import KeypointDataset, Predictions, Truth
 from leaderboard.audit import Report, audit, overlaps
 from leaderboard.identities import broken, differences
 
@@ -98,6 +99,33 @@ def test_changed_predictions_and_truths_are_found(filled: Store, maker: Any) -> 
     assert any("not what its name promises" in p for c in audit(Store(filled.root)).checks for p in c.problems)
 
 
+def test_images_of_other_shapes_and_tied_answers_are_sound(maker: Any, truth: Truth) -> None:
+    """R2 is no ratio of scaled errors where images are not squares of one size; of tied answers the first counts."""
+    rng = np.random.default_rng(1)
+    wide = replace(truth, sizes=rng.integers(20, 40, (len(truth), 2)))
+    twice = maker.answers(wide, rng.normal(0, 2, (len(wide), 1, 2)))
+    twice = Predictions(np.tile(twice.image_ids, 2), np.vstack([twice.keypoints, wide.keypoints]), np.ones(100))
+    maker.put("net", wide, twice)
+    assert failed(audit(maker.store)) == set()
+
+
+def test_a_run_that_was_moved_is_found(filled: Store) -> None:
+    folder = next(p for p in filled.root.rglob("seed1") if "/twin/" in p.as_posix())
+    folder.rename(folder.with_name("seed7"))
+    report = audit(Store(filled.root))
+    assert failed(report) == {"keys"}
+    assert "lies in" in next(c for c in report.checks if c.status == "failed").problems[0]
+
+
+def test_seeds_may_disagree_on_oracle_features_of_few_training_images_alone(maker: Any, truth: Truth) -> None:
+    for n, problem in ((10, False), (100, True)):
+        for seed in range(2):
+            maker.put("linear", truth, maker.answers(truth, 1.0), seed, oracle=seed == 0, recipe={"n_train": n})
+        if not problem:
+            maker.put("mean", truth, maker.answers(truth, 2.0), recipe={"n_train": 100})
+        assert failed(audit(maker.store)) == ({"oracle features"} if problem else set())
+
+
 def test_two_truths_on_a_board_are_found(filled: Store, maker: Any) -> None:
     other = maker.truth(seed=9)
     maker.put("odd", other, maker.answers(other, 1.0))
@@ -151,6 +179,18 @@ def test_a_sound_data_set_passes(maker: Any) -> None:
     assert outcome(report)["split overlap"] == "passed"
 
 
+def test_a_truth_that_is_not_the_test_split_of_the_data_is_reported(maker: Any) -> None:
+    exported(maker, leak=False)
+    (run,) = maker.store.runs()
+    digest = run.record.recipe.data_digest
+    shutil.rmtree(run.folder)
+    other = dataset(12, 9).truth
+    maker.put("net", other, maker.answers(other, 0.25), recipe={"data_digest": digest})
+    report = audit(maker.store)
+    assert failed(report) == {"one truth a board"}
+    assert "is not that of the data's test split" in str(report.checks)
+
+
 def test_a_test_image_in_train_is_reported(maker: Any) -> None:
     exported(maker, leak=True)
     report = audit(maker.store)
@@ -161,6 +201,36 @@ def test_a_test_image_in_train_is_reported(maker: Any) -> None:
 def test_a_baseline_that_is_not_the_mean_of_train_is_reported(maker: Any) -> None:
     exported(maker, leak=False, wrong_mean=True)
     assert failed(audit(maker.store)) == {"split overlap"}
+
+
+@pytest.mark.parametrize(("dots", "marked"), [("corner", True), ("corner", False), ("noise", True), ("noise", False)])
+def test_a_mark_of_oracle_features_that_a_linear_fit_denies_is_reported(maker: Any, dots: str, marked: bool) -> None:
+    """Features that hold the answer: the ink's corner where the dot is that corner; nothing where it lies anywhere."""
+    from benchmark.registry import resolve
+    from datasets.coco import Card, write_folder
+
+    parts = [dataset(n, seed) for seed, n in enumerate((60, 8, 12))]
+    if dots == "corner":
+        for part in parts:
+            assert isinstance(part.images, np.ndarray)
+            part.images[:] = 0
+            for image, ((x, y),) in zip(part.images, part.points.astype(int).tolist()):
+                image[y : y + 2, x : x + 2] = 255
+    folder = write_folder(maker.store.root / "_data" / "dots", *parts, Card(task="made", data="dots"))
+    source = resolve("linear").source
+    for detector, mark in (("linear:features=pts", marked), ("linear:features=pix", False)):
+        maker.put(
+            detector,
+            folder.test.truth,
+            maker.answers(folder.test.truth, 0.25),
+            recipe={"data_digest": folder.digest, "n_train": 60, "source": source, "parameters": {"of": detector}},
+            oracle=mark,
+        )
+    report = audit(maker.store)
+    assert ("oracle features" in failed(report)) == (marked != (dots == "corner"))
+    (check,) = [c for c in report.checks if c.name == "oracle features"]
+    assert check.detail.endswith("fitted again: 2 of 2 recipes")
+    assert all("linear:features=pts" in problem for problem in check.problems)
 
 
 def test_a_damaged_data_folder_is_reported(maker: Any) -> None:
@@ -187,8 +257,10 @@ def test_the_report_in_words(filled: Store) -> None:
     edit(next(iter(filled.root.rglob("run.json"))), lambda d: d.__setitem__("key", "0" * 16))
     report = audit(filled)
     out = io.StringIO()
-    report.render(Console(file=out, width=100))
+    report.render(Console(file=out, width=80))
+    assert max(map(len, out.getvalue().splitlines())) <= 80
     assert "failed         keys" in out.getvalue()
+    assert "\n               - made@1/dots" in out.getvalue()
     assert "1 failed" in out.getvalue()
     assert "## keys" in report.markdown()
     document = json.loads(json.dumps(report.as_dict()))

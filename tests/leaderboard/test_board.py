@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from benchmark.store import Store
 from benchmark.structures import Predictions, Truth, UserError
 from leaderboard import rows
 from leaderboard.board import boards, find_run
+from leaderboard.compare import compare
 
 
 def stored_scores(store: Store) -> pd.DataFrame:
@@ -73,8 +76,58 @@ def test_a_helped_row_to_use_names_the_best_without_help(maker: Any, truth: Trut
     (board,) = boards(maker.store)
     assert board.use == (
         "Use linear:features=pts (oracle features, 0.1 s to fit, 0.5 ms an image): the cheapest row of the top tier. "
-        "Without oracle features or the rule in its structure: use net (9 s to fit, 0.5 ms an image)."
+        "Without oracle features or the rule in its structure: use net (9 s to fit, 0.5 ms an image), of tier 2."
     )
+
+
+def test_the_row_without_help_stands_in_the_best_tier_that_such_a_row_has_on_the_board(
+    maker: Any, truth: Truth
+) -> None:
+    """Without the helped row, 'steady' could not be told from 'rare'; on this board it is a tier lower, and dearer wins."""
+    rare = np.zeros((len(truth), 1, 2))
+    rare[7] = 5.0
+    steady = np.random.default_rng(0).normal(0, 0.2, (len(truth), 1, 2))
+    maker.put("linear:features=pts", truth, maker.answers(truth), oracle=True, fit_seconds=0.1)
+    maker.put("rare", truth, maker.answers(truth, rare), fit_seconds=200.0)
+    maker.put("steady", truth, maker.answers(truth, steady), fit_seconds=80.0)
+    (board,) = boards(maker.store)
+    assert {row.label: row.tier for row in board.rows} == {"linear:features=pts": 1, "rare": 1, "steady": 2}
+    assert board.use.endswith("rule in its structure: use rare (200 s to fit, 0.5 ms an image).")
+
+
+def test_a_plain_row_to_use_needs_no_second_choice(maker: Any, truth: Truth) -> None:
+    maker.put("net", truth, maker.answers(truth), fit_seconds=0.1)
+    maker.put("extrema", truth, maker.answers(truth), rule_structured=True, fit_seconds=9.0)
+    (board,) = boards(maker.store)
+    assert board.use == "Use net (0.1 s to fit, 0.5 ms an image): the cheapest row of the top tier."
+
+
+def test_where_every_row_is_helped_there_is_no_second_choice(maker: Any, truth: Truth) -> None:
+    maker.put("extrema", truth, maker.answers(truth), rule_structured=True, fit_seconds=9.0)
+    assert "Without" not in boards(maker.store)[0].use
+
+
+def test_the_power_line_is_that_of_the_two_best_neighbours_seen_to_differ(maker: Any, truth: Truth) -> None:
+    noise = np.random.default_rng(5).normal(0, 1, (4, len(truth), 1, 2))
+    maker.put("a", truth, maker.answers(truth, noise[0]))
+    maker.put("a2", truth, maker.answers(truth, noise[0]))
+    maker.put("b", truth, maker.answers(truth, noise[1] * 1.1))
+    maker.put("far", truth, maker.answers(truth, noise[2] * 20))
+    (board,) = boards(maker.store)
+    assert [(row.label, row.tier) for row in board.rows] == [("a", 1), ("a2", 1), ("b", 1), ("far", 2)]
+    (line,) = [note for note in board.notes if note.startswith("Power: ")]
+    found = re.fullmatch(r"Power: a2 and b \(tier 1\) as two of 4 rows: about ([\d,]+) images would separate .*", line)
+    assert found is not None
+    alone = compare(maker.store, "a2", "b").power.images
+    assert alone is not None
+    # ((z(1 - .05 / 12) + z(.8)) / (z(.975) + z(.8)))^2: three comparisons, each at most twice, against one
+    assert alone * 1.2 < int(found[1].replace(",", "")) < alone * ((2.638 + 0.842) / 2.802) ** 2 * 1.05
+
+
+def test_where_no_two_rows_share_a_tier_there_is_no_power_line(maker: Any, truth: Truth) -> None:
+    maker.put("near", truth, maker.answers(truth, 0.25))
+    maker.put("far", truth, maker.answers(truth, 5.0))
+    assert not any("Power" in note for note in boards(maker.store)[0].notes)
 
 
 def test_ties_go_by_exact_then_name(maker: Any, truth: Truth) -> None:
@@ -191,6 +244,31 @@ def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None
     recall = {row.label: row.metrics["recall"] for row in board.rows}
     assert recall["every"] == 1
     assert recall["some"] == pytest.approx(0.9)
+
+
+def test_an_image_that_one_seed_matched_nothing_in_is_not_tested(maker: Any) -> None:
+    truth = maker.truth(40, 1, 2)
+    rng = np.random.default_rng(3)
+    for name in ("a", "b"):
+        for seed in range(2):
+            found = maker.answers(truth, rng.normal(0, 0.5, (80, 1, 2)))
+            kept = np.flatnonzero(found.image_ids != (1 if (name, seed) == ("a", 1) else 0))
+            maker.put(name, truth, Predictions(found.image_ids[kept], found.keypoints[kept], found.scores[kept]), seed)
+    (board,) = boards(maker.store)
+    assert "Rows are tested on the 39 images in which each of them matched an instance." in board.notes
+    assert [row.tier for row in board.rows] == [1, 1]
+
+
+def test_a_file_changed_in_place_is_scored_again(maker: Any, truth: Truth) -> None:
+    run = maker.put("net", truth, maker.answers(truth, 2.25))
+    assert boards(maker.store)[0].rows[0].metrics["max"] == pytest.approx(2.25 * np.sqrt(2))
+    path = run.folder / "predictions.json"
+    text, before = path.read_text(), path.stat()
+    points = json.loads(text)[0]["keypoints"]
+    path.write_text(text.replace(str(points[0]), str(points[0] + 3), 1))
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    assert boards(Store(maker.store.root))[0].rows[0].metrics["max"] == pytest.approx(np.hypot(5.25, 2.25))
 
 
 def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:

@@ -114,6 +114,11 @@ def test_another_truth_is_refused(maker: Any, truth: Truth) -> None:
     maker.put("b", other, maker.answers(other))
     with pytest.raises(UserError, match="different truths"):
         compare(maker.store, "a", "b")
+    for name in ("c", "d"):  # the same two truths each, a seed on either
+        maker.put(name, truth, maker.answers(truth), 0)
+        maker.put(name, other, maker.answers(other), 1)
+    with pytest.raises(UserError, match="different truths"):
+        compare(maker.store, "c", "d")
 
 
 def test_several_instances_are_compared_where_both_matched(maker: Any) -> None:

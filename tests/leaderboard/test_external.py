@@ -32,6 +32,12 @@ def scored(folder: Path, truth: Truth, predictions: Predictions) -> Scored:
     return score_files(*on_disk(folder, truth, predictions))
 
 
+def printed(found: Scored) -> str:
+    out = io.StringIO()
+    report(found, Console(file=out, width=200))
+    return out.getvalue()
+
+
 def test_the_table_is_the_harness_s_own(maker: Any, tmp_path: Path) -> None:
     for k, instances in ((1, 1), (3, 1), (2, 3)):
         truth = maker.truth(20, k, instances)
@@ -54,6 +60,30 @@ def test_what_is_printed(maker: Any, tmp_path: Path) -> None:
     assert max(len(line) for line in text.splitlines()[1:]) <= 80
     for name in ("mean", "dist_r2", "ap_constant", "p0", "p1"):
         assert f"\n{name} " in text
+
+
+def test_what_a_foreign_truth_lacks_is_said(maker: Any, tmp_path: Path) -> None:
+    truth = maker.truth(20, 1, 2)
+    theirs, points = on_disk(tmp_path, truth, maker.answers(truth, 0.25))
+    document = json.loads(points.read_text())
+    del document["info"], document["annotations"][0]["area"]
+    points.write_text(json.dumps(document))
+    found = score_files(theirs, points)
+    assert [note.split(":")[0] for note in found.as_dict()["notes"]] == [
+        "no sigmas in 'info'",
+        "1 annotations without an area",
+    ]
+    assert all(note in printed(found) for note in found.notes)
+
+
+def test_the_interval_of_images_that_weigh_otherwise_names_its_own_mean(maker: Any, tmp_path: Path) -> None:
+    """Of two instances in one image and two in another, one is missed: keypoints and images weigh differently."""
+    truth = maker.truth(2, 1, 2)
+    offsets = np.array([[[0.0, 0.0]], [[0.0, 0.0]], [[3.0, 0.0]], [[900.0, 0.0]]])
+    found = scored(tmp_path, truth, maker.answers(truth, offsets, np.arange(4) / 4))
+    assert found.scores["mean"] == 1.0
+    assert "mean over images 1.5000, 95 % 0.0000 to" in printed(found)
+    assert "mean over images" not in printed(scored(tmp_path, truth, maker.answers(truth, 0.5)))
 
 
 def test_an_external_row_joins_the_board_of_its_truth(maker: Any, truth: Truth, tmp_path: Path) -> None:
@@ -83,9 +113,22 @@ def test_new_predictions_under_the_same_name_replace_the_old(maker: Any, truth: 
 def test_a_name_of_ours_is_refused(maker: Any, truth: Truth, tmp_path: Path) -> None:
     maker.put("net", truth, maker.answers(truth, 1.0))
     files = scored(tmp_path / "files", truth, maker.answers(truth))
-    for name, words in (("net", "choose another"), ("  ", "give the row a name")):
+    for name, words in (("net", "choose another"), ("  ", "give the row a name"), ("a\x1b[2J", "can be printed")):
         with pytest.raises(UserError, match=words):
             store_external(files, name, maker.store.root)
+
+
+def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(maker: Any, truth: Truth, tmp_path: Path) -> None:
+    for n, shift in ((10, 3.0), (100, 1.0)):
+        maker.put("net", truth, maker.answers(truth, shift), recipe={"n_train": n})
+    store_external(scored(tmp_path / "files", truth, maker.answers(truth, 0.25)), "net n100", maker.store.root)
+    (board,) = boards(maker.store)
+    assert [(row.label, row.tier) for row in board.rows] == [
+        ("net n100 (external)", 1),
+        ("net n100", 2),
+        ("net n10", 3),
+    ]
+    assert board.use.startswith("Use net n100 (external)")
 
 
 def test_an_unknown_truth_starts_its_own_board(maker: Any, truth: Truth, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_what_a_foreign_file_lacks_is_filled_in_and_noted() -> None:
     few = truth_from_json(foreign(3), "theirs.json")
     assert few.sigmas.tolist() == [0.05] * 3
     assert "0.05" in truth_notes(foreign(3))[0]
+    assert "human" in truth_notes({**foreign(), "annotations": []})[0]
 
 
 def test_human_sigmas_are_those_of_pycocotools() -> None:
@@ -146,6 +147,9 @@ REMOVED = object()
         (("categories", 1, "keypoints"), ["a"], "categories entry 1: its keypoints differ"),
         (("categories", 0, "keypoints"), ["a", "a", "b"], "categories entry 0: a keypoint name is given twice"),
         (("categories", 0, "keypoints"), "abc", "categories entry 0: 'keypoints' must be a list of names"),
+        (("categories", 0, "keypoints"), ["a", "b", "\x1b[31m"], "a list of names that can be printed"),
+        (("categories", 0, "keypoints"), ["a", "b", "\ud800"], "a list of names that can be printed"),
+        (("categories", 0, "keypoints"), ["a", "b", ""], "a list of names that can be printed"),
         (("info",), {"sigmas": [0.1, 0.1]}, "info: 'sigmas' must be a list of 3"),
         (("info",), {"sigmas": [0.1, 0.1, 0]}, "info: entry 2: 'sigmas' is 0, out of range: expected above 0"),
         (("info",), {"spacing": [1, None]}, "info: 'spacing' must be a list of 3"),

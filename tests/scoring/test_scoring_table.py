@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,9 @@ def test_crowds_and_unlabelled_instances_neither_gain_nor_cost() -> None:
         assert scores.counts["instances"] == 1
     crowd = score(replace(truth, crowd=np.array([True, False])), found)
     assert crowd["precision"] == 1
+    nothing = score(replace(truth, crowd=np.array([True, True])), found)
+    assert [nothing[name] for name in ("precision", "recall", "ap")] == [None] * 3
+    assert nothing.reasons["precision"] == "no prediction counts"
 
 
 def test_another_category_is_no_answer() -> None:
@@ -198,3 +202,16 @@ def test_reading_and_scoring_ten_thousand_takes_less_than_a_fifth_of_a_second(tm
         score(truth, read_predictions(tmp_path / "p.json", truth))
         spent.append(time.process_time() - start)
     assert min(spent) < 0.2
+
+
+def test_memory_is_linear_in_the_number_of_predictions(tmp_path: Path) -> None:
+    peaks = []
+    for n in (4_000, 16_000):
+        truth, found = single(n)
+        write_predictions(tmp_path / "p.json", found, truth)
+        tracemalloc.start()
+        score(truth, read_predictions(tmp_path / "p.json", truth))
+        peaks.append(tracemalloc.get_traced_memory()[1] / n)
+        tracemalloc.stop()
+    assert peaks[1] < 1.15 * peaks[0]
+    assert peaks[1] < 1500  # bytes a prediction, the JSON included

@@ -136,6 +136,36 @@ def test_p_values_stay_finite_far_out() -> None:
     assert p_value(np.ones((3, 5)), np.zeros((3, 5))) == 0.0
 
 
+@pytest.mark.parametrize(("seeds", "rows"), [(1, 8), (3, 3), (3, 8), (6, 8)])
+def test_p_against_a_row_picked_as_the_best_is_right_on_average(seeds: int, rows: int) -> None:
+    """Equal rows: of all the others, 5 % have a value below 5 % (standard error .3 points); plain values are too small."""
+    rng = np.random.default_rng(seeds * rows)
+    images = 30 if seeds == 1 else 4
+    plain, corrected = [], []
+    for _ in range(1500):
+        if seeds == 1:
+            errors = 20 + rng.standard_normal((rows, 1, images))
+        else:  # every image alike: the spread of seeds is all there is
+            errors = 20 + np.repeat(rng.standard_normal((rows, seeds, 1)), images, axis=2)
+        best = int(errors.mean(axis=(1, 2)).argmin())
+        for i in set(range(rows)) - {best}:
+            plain.append(p_value(errors[i], errors[best]))
+            corrected.append(p_value(errors[i], errors[best], rows))
+    rate = float(np.mean(np.array(corrected) < 0.05))
+    assert 0.035 < rate < 0.06
+    assert np.mean(np.array(plain) < 0.05) > rate + 0.005
+    assert (np.array(corrected) >= np.array(plain)).all()
+    assert (np.array(corrected) <= np.minimum(1, np.array(plain) * max(rows / 2, 1)) * 1.001).all()
+
+
+def test_p_of_a_pair_named_beforehand_and_far_out() -> None:
+    a, b = draw(3, 40, 1), draw(3, 40, 2) + 0.2
+    assert p_value(a, b, 2) == paired(a, b).p < p_value(a, b, 3) < p_value(a, b, 30)
+    assert p_value(a, a, 30) == 1.0
+    far = p_value(1000 + a[:1], b[:1], 30)
+    assert 0 <= far < 1e-30
+
+
 # Properties.
 
 
@@ -233,6 +263,7 @@ def test_notes_warn() -> None:
     assert "about 4 of 500 images carry it" in interval(few).note
     assert "about 4 of 500 images carry it" in paired(few, np.zeros_like(few)).note
     assert interval(draw(3, 200)).note == ""
+    assert interval(draw(3, 20)).note == ""  # few images, but each carries its share
     assert "same error on every image" in paired(few, few).note
 
 
@@ -326,7 +357,7 @@ def test_exact_share_widens_with_the_spread_of_seeds() -> None:
     for seed, hits in enumerate((60, 80, 100)):
         differ[seed, :hits] = 1
     assert exact_share(differ).mean == pytest.approx(exact_share(agree).mean)
-    assert exact_share(agree).low == pytest.approx(exact_interval(80, 100).low, abs=0.005)
+    assert exact_share(agree).low == pytest.approx(exact_interval(80, 100).low, rel=1e-9)
     assert exact_share(differ).low < exact_share(agree).low - 0.1
 
 
@@ -352,6 +383,22 @@ def test_power_of_seeds_is_the_textbook_number() -> None:
     assert found.seeds == 10
     assert found.images is None
     assert "about 10 seeds would separate them" in found.text
+
+
+def test_power_of_images_where_seeds_add_nothing_of_their_own() -> None:
+    """Noise alone: more images shrink all of it, though every seed mean varies. n = delta^2 rest / (S difference^2)."""
+    from scipy import optimize, stats
+
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((4, 200))
+    noise -= noise.mean(axis=0)  # nothing of the image's own
+    of_seed = noise.mean(axis=1, keepdims=True)
+    noise += of_seed * (0.5 / math.sqrt(200) / of_seed.std(ddof=1) - 1)  # seed means spread by half of what noise gives
+    left = noise - noise.mean(axis=1, keepdims=True)
+    rest = float((left**2).sum()) / (3 * 199)
+    delta = optimize.brentq(lambda shift: stats.nct.sf(stats.t.ppf(0.975, 3), 3, shift) - 0.8, 1, 20)
+    found = power(20.05 + noise, np.full((4, 200), 20.0))
+    assert found.images == pytest.approx(delta**2 * rest / (4 * 0.05**2), rel=0.02)
 
 
 def test_power_says_when_they_are_separated_already() -> None:

@@ -36,15 +36,15 @@ def fresh() -> np.random.Generator:
 @pytest.mark.parametrize("seeds", [5, 10])
 @pytest.mark.parametrize("world", simulate.SCENARIOS, ids=lambda world: world.name)
 def test_intervals_cover_from_five_seeds_up(world: object, seeds: int) -> None:
-    assert 0.93 <= simulate.coverage(world, seeds, REPEATS, fresh(), images=150) <= 0.985
-    assert 0.93 <= simulate.paired_coverage(world, seeds, REPEATS, fresh(), images=150) <= 0.985
+    assert 0.93 <= simulate.coverage(world, seeds, REPEATS, fresh(), images=150) <= 0.98
+    assert 0.93 <= simulate.paired_coverage(world, seeds, REPEATS, fresh(), images=150) <= 0.98
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_intervals_cover_at_one_seed_and_at_three(seeds: int) -> None:
     world = simulate.SCENARIOS[0]
-    assert 0.93 <= simulate.coverage(world, seeds, REPEATS, fresh()) <= 0.985
-    assert 0.93 <= simulate.paired_coverage(world, seeds, REPEATS, fresh()) <= 0.985
+    assert 0.93 <= simulate.coverage(world, seeds, REPEATS, fresh()) <= 0.98
+    assert 0.93 <= simulate.paired_coverage(world, seeds, REPEATS, fresh()) <= 0.98
 
 
 def test_few_wrong_images_cover_less_and_the_simulation_shows_it() -> None:
@@ -58,12 +58,17 @@ def test_exact_covers(share: float, seeds: int) -> None:
     assert simulate.exact_coverage(share, seeds, REPEATS, fresh()) >= 0.935
 
 
-@pytest.mark.parametrize("seeds", [1, 5])
-def test_tiers_of_equal_rows(seeds: int) -> None:
-    """A given row is split in less than 5 % of boards; with ``strict``, any row is."""
-    world = simulate.EQUAL[0]
-    assert simulate.false_splits(world, 10, seeds, 250, fresh(), strict=False)[1] <= 0.05
-    assert simulate.false_splits(world, 10, seeds, 250, fresh(), strict=True)[0] <= 0.09
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("world", simulate.EQUAL[:2], ids=lambda world: world.name)
+def test_of_equal_rows_any_is_split_from_the_first_tier_in_five_per_cent(world: object, seeds: int) -> None:
+    """12 rows, 300 boards: a rate of 5 % has a standard error of 1.3 points; plain p values split 7 to 16 %."""
+    assert simulate.false_splits(world, 12, seeds, 300, fresh())[0] <= 0.085
+
+
+def test_rows_that_differ_are_split_though_seeds_are_few() -> None:
+    """30 rows, each 14 % worse than the one before, with seeds that spread by 5 % of a row's mean."""
+    assert simulate.ladder(0.05, 3, 5, fresh()) > 7
+    assert simulate.ladder(0.05, 1, 5, fresh()) > 14
 
 
 @pytest.mark.parametrize("seeds_asked", [True, False])

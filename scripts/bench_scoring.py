@@ -1,0 +1,111 @@
+"""What the harness costs: reading and scoring one file, its memory, and a whole board.
+
+    python scripts/bench_scoring.py
+
+Seconds are of the processor, all threads, the best of three, so that other work on the machine does not count; imports
+are left out. The board is made from stored runs as the command line makes it: every predictions file read and scored,
+rows, intervals, tests, tiers, the row to use, and the power line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "scoring")]
+
+import scoring_cases  # noqa: E402  (found through the line above)
+
+from benchmark.scoring import read_predictions, score, truth_to_json, write_predictions  # noqa: E402
+from benchmark.scoring.tiers import Row, tiers  # noqa: E402
+from benchmark.store import Recipe, Record, Store  # noqa: E402
+from benchmark.structures import Predictions  # noqa: E402
+from leaderboard.board import boards  # noqa: E402
+from leaderboard.external import score_files  # noqa: E402
+
+
+def seconds(task: Callable[[], object], times: int = 3) -> float:
+    """The least processor seconds of ``times`` runs."""
+    spent = []
+    for _ in range(times):
+        start = time.process_time()
+        task()
+        spent.append(time.process_time() - start)
+    return min(spent)
+
+
+def one_file(n: int, folder: Path) -> tuple[float, float, float]:
+    """Seconds to read and score n one-point predictions with the whole table, the same with the truth's file read too, and
+    the most memory the first takes, in MB."""
+    truth, found = scoring_cases.single(n)
+    path, annotations = folder / f"{n}.json", folder / f"truth{n}.json"
+    write_predictions(path, found, truth)
+    annotations.write_text(json.dumps(truth_to_json(truth)))
+
+    def task() -> None:
+        score(truth, read_predictions(path, truth))
+
+    spent, both = seconds(task), seconds(lambda: score_files(path, annotations))
+    tracemalloc.start()
+    task()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return spent, both, peak / 1e6
+
+
+def stored(rows: int, images: int, seeds: int, folder: Path) -> Store:
+    """A store of ``rows`` detectors, each 5 % worse than the one before, on the same images and seeds."""
+    store = Store(folder)
+    truth = scoring_cases.single(images)[0]
+    digest = store.put_truth(truth)
+    rng = np.random.default_rng(0)
+    for i in range(rows):
+        name = f"row{i:02}"
+        made = Recipe(
+            task="made", version=1, data="dots", data_digest="0", n_train=1, detector=name, target=name, source=""
+        )
+        for seed in range(seeds):
+            points = truth.keypoints + rng.normal(0, 1.05**i, truth.keypoints.shape)
+            answers = Predictions(truth.image_ids, points, rng.permutation(images) / images)
+            record = Record(
+                status="finished", key=made.key(seed), recipe=made, seed=seed, truth=digest, scored=True,
+                fit_seconds=1.0, predict_ms=1.0, scores=score(truth, answers).as_dict(),
+            )  # fmt: skip
+            store.write(record, predictions=answers)
+    return store
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=30)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    shape = options.rows, options.images, options.seeds
+    with tempfile.TemporaryDirectory() as folder:
+        for n in (10_000, 20_000, 40_000):
+            spent, both, peak = one_file(n, Path(folder))
+            print(
+                f"{n:,} predictions: {spent:.3f} s to read and score, {both:.3f} s with the truth's file; "
+                f"{peak:.1f} MB, {1e6 * peak / n:.0f} bytes each"
+            )
+        store = stored(*shape, Path(folder) / "results")
+        spent = seconds(lambda: boards(Store(store.root)), 1)  # once: a second time nothing would be scored
+        print("{} rows x {:,} images x {} seeds: {:.2f} s from stored runs to the board".format(*shape, spent))
+        (board,) = boards(store)
+        made = [Row(row.label, row.errors, row.seeds, row.truths) for row in board.rows]
+        print(f"of which the tests and tiers of the rows: {seconds(lambda: tiers(made)):.2f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

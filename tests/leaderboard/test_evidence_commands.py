@@ -1,0 +1,95 @@
+"""The commands that weigh results, as typed: what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cli import main
+from benchmark.scoring import truth_to_json, write_predictions
+from benchmark.store import Store
+from benchmark.structures import Truth
+
+Typed = tuple[int, str, str]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command line; returns exit code, stdout and stderr."""
+
+    def run(*words: object) -> Typed:
+        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path: Path, maker: Any, truth: Truth) -> tuple[Path, Path]:
+    (tmp_path / "truth.json").write_text(json.dumps(truth_to_json(truth)))
+    write_predictions(tmp_path / "theirs.json", maker.answers(truth, 0.25), truth)
+    return tmp_path / "theirs.json", tmp_path / "truth.json"
+
+
+def test_score_prints_one_json_document(typed: Any, files: tuple[Path, Path]) -> None:
+    code, out, err = typed("score", "--predictions", files[0], "--truth", files[1], "--json")
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert document["mean"] == pytest.approx(0.25 * 2**0.5)
+    assert document["taxonomy"]["exact"] == 50
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('[{"image_id": 1, "category_id": 1, "keypoints": [NaN, 1, 2], "score": 1}]', "entry 0: keypoints[0] is NaN"),
+        ('[{"image_id": 1, "category_id": 1, "keypoints": [1, 1, 2], "score": 1}, 7]', "entry 1 is a number"),
+        ('[{"image_id": 99, "category_id": 1, "keypoints": [1, 1, 2], "score": 1}]', "entry 0: image_id 99"),
+        ('[{"image_id": 1', "is not JSON"),
+        ("[]", "is an empty list"),
+    ],
+)
+def test_a_broken_file_is_one_line_and_exit_code_2(
+    typed: Any, files: tuple[Path, Path], content: str, words: str
+) -> None:
+    files[0].write_text(content)
+    code, out, err = typed("score", "--predictions", files[0], "--truth", files[1])
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_named_file_is_on_the_board_marked(typed: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
+    results = tmp_path / "new"
+    assert (
+        typed("score", "--predictions", files[0], "--truth", files[1], "--name", "yolo", "--results", results)[0] == 0
+    )
+    code, out, _ = typed("leaderboard", "--results", results, "--json")
+    (row,) = json.loads(out)
+    assert (code, row["detector"], row["marks"]) == (0, "yolo", ["external", "tied scores"])
+
+
+def test_compare_as_json_holds_the_power(typed: Any, filled: Store) -> None:
+    code, out, _ = typed("compare", "blunt", "twin", "--results", filled.root, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["low"] < document["difference"] < document["high"]
+    assert document["power"]["seeds"] > 3 or document["power"]["images"] > 50
+    assert document["deciding"]
+
+
+def test_audit_leaves_with_1_where_something_fails(typed: Any, filled: Store) -> None:
+    assert typed("audit", "--results", filled.root)[0] == 0
+    path = next(p for p in filled.root.rglob("run.json") if "/sharp/" in p.as_posix())
+    path.write_text(path.read_text().replace('"mean": ', '"mean": 1'))
+    code, out, _ = typed("audit", "--results", filled.root, "--json")
+    assert code == 1
+    assert json.loads(out)["failed"] is True
