@@ -23,7 +23,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detectors import heatmap_decoding as maps
-from detectors.extrema import negative_log_likelihood
 from detectors.extrema_layer import ExtremaHead
 from detectors.pixels import Geometry
 from detectors.readouts import Readout, make_readout
@@ -110,7 +109,7 @@ class MapHead(Head):
         return maps.decode(maps.softmax(self(features).double()), "local").float()
 
 
-class ExtremesHead(Head, ExtremaHead):
+class ExtremesHead(ExtremaHead):
     """The extrema head without its gate, whose convolutions would be a second trunk.
 
     Of unknown features it starts unsharp, and with ink a rarity (p = .05 where they are 0; Lin 2017, section 4.1): if
@@ -120,12 +119,3 @@ class ExtremesHead(Head, ExtremaHead):
     def __init__(self, depth: int, geometry: Geometry) -> None:
         super().__init__(depth, geometry.keypoints, gate=0, sharpness=1.0)
         nn.init.constant_(self.ink.bias, -3.0)  # type: ignore[arg-type]
-
-    def loss(self, features: Tensor, points: Tensor) -> Tensor:
-        x, y = self(features)
-        return (negative_log_likelihood(x, points[..., 0]) + negative_log_likelihood(y, points[..., 1])).mean()
-
-    def decode(self, features: Tensor) -> Tensor:
-        laws = self(features)
-        medians = [law.cumsum(-1).ge(0.5 * law.sum(-1, keepdim=True)).float().argmax(-1) / 2 for law in laws]
-        return torch.stack(medians, -1)
