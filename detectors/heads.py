@@ -118,7 +118,7 @@ class ExtremesHead(Head, ExtremaHead):
     """
 
     def __init__(self, depth: int, geometry: Geometry) -> None:
-        super().__init__(depth, geometry.keypoints, gate=0, sharpness=1.0)
+        super().__init__(depth, geometry.keypoints, inks=4, gate=0, sharpness=1.0)
         nn.init.constant_(self.ink.bias, -3.0)  # type: ignore[arg-type]
 
     def loss(self, features: Tensor, points: Tensor) -> Tensor:
