@@ -13,7 +13,7 @@ CATALOG = {
     },
     "linear": {
         "target": "baselines.scikit:Linear",
-        "line": "linear least squares on feature sets (features=pix, pts, hog, ...)",
+        "line": "linear least squares on features=pix, extrema of ink (pts11, pts12, pts22, pts), hog, ...",
         "family": "classic",
     },
     "ridge": {
@@ -38,7 +38,7 @@ CATALOG = {
     },
     "forest": {
         "target": "baselines.scikit:Forest",
-        "line": "random forest",
+        "line": "random forest on features=pix, pts, ...",
         "family": "classic",
     },
     "boosting": {

@@ -109,13 +109,13 @@ class MapHead(Head):
         return maps.decode(maps.softmax(self(features).double()), "local").float()
 
 
-class ExtremesHead(ExtremaHead):
-    """The extrema head without its gate, whose convolutions would be a second trunk.
+class ExtremesHead(Head, ExtremaHead):
+    """The extrema head without its gate, whose convolutions would be a second trunk, and at one rate throughout.
 
     Of unknown features it starts unsharp, and with ink a rarity (p = .05 where they are 0; Lin 2017, section 4.1): if
     every pixel might be ink, the first row always is the first inked one, and no gradient tells otherwise.
     """
 
     def __init__(self, depth: int, geometry: Geometry) -> None:
-        super().__init__(depth, geometry.keypoints, gate=0, sharpness=1.0)
+        super().__init__(depth, geometry.keypoints, inks=4, gate=0, sharpness=1.0)
         nn.init.constant_(self.ink.bias, -3.0)  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ class Pixels:
         tensor = self._tensors[self._group[positions[0]]]
         rows = torch.from_numpy(self._row[positions]).to(self._device)
         chosen: Tensor = tensor.index_select(0, rows).float()
-        return chosen / 255
+        return chosen.div_(255)
 
     def from_original(self, points: FloatArray) -> FloatArray:
         """(N, K, 2) px of the images as they came, as px of these tensors."""

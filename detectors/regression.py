@@ -28,7 +28,7 @@ from detectors.training import Batch, Recipe, TorchDetector
 from detectors.trunks import Padding, TimmTrunk, check_trunk, feature_shape, make_trunk
 
 AnyReadout = Readout | Literal["heatmap", "extrema"]
-HEAD_LR = {"heatmap": 0.03, "extrema": 0.05}  # heads that learn too little at a trunk's rate
+HEAD_LR = {"heatmap": 0.03, "extrema": 0.03}  # heads that learn too little at a trunk's rate
 KEPT = 1 << 30  # bytes of a frozen trunk's features that are kept in memory; more are computed anew at each step
 
 
