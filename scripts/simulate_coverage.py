@@ -248,7 +248,7 @@ def main() -> None:
     )
     cases = [(rows, classes, world) for rows, classes in ((2, 1), (10, 1), (30, 1), (30, 3)) for world in EQUAL]
     _table(
-        "tiers of equally good rows, 100 images: % of boards with any row split from its equals (5 at most meant)",
+        "tiers of equally good rows, 100 images: % of boards with any row split from its equals (5 at most meant a tier)",
         [f"{rows} rows{f' of {classes} kinds' if classes > 1 else ''}, {world.name}" for rows, classes, world in cases],
         (1, 3, 5, 10),
         lambda row, seeds: (

@@ -131,8 +131,8 @@ def mean(values: list[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def plain(truth: Truth, found: Predictions) -> tuple[dict[str, Any], dict[str, int]]:
-    """Every pixel metric, misses, precision and recall, and the taxonomy."""
+def plain(truth: Truth, found: Predictions) -> tuple[dict[str, Any], dict[str, int], list[tuple[Any, Any]]]:
+    """Every pixel metric, misses, precision and recall; the taxonomy; mean distance and share exact of each image."""
     instances, answers, sigmas = instances_of(truth), answers_of(found), truth.sigmas.tolist()
     by_image = [[m for m, i in enumerate(instances) if i.image == n] for n in range(len(truth))]
     one = all(len(own) == 1 and not instances[own[0]].ignored for own in by_image)
@@ -153,6 +153,7 @@ def plain(truth: Truth, found: Predictions) -> tuple[dict[str, Any], dict[str, i
             pairs += [(ms[m], ps[p]) for p, m in links.items() if not instances[ms[m]].ignored]
 
     d, dx, dy, sx, sy, hits, whole = [], [], [], [], [], [], []
+    of_image: list[tuple[list[float], list[float]]] = [([], []) for _ in range(len(truth))]
     squares: dict[tuple[int, int], list[float]] = {}
     spreads: dict[tuple[int, int], list[float]] = {}
     b, kinds = [], dict.fromkeys(("exact", "jitter", "inversion", "swap", "miss"), 0)
@@ -166,6 +167,7 @@ def plain(truth: Truth, found: Predictions) -> tuple[dict[str, Any], dict[str, i
                 continue
             ex, ey = (width, height) if p is None else (answers[p].points[j][0] - x, answers[p].points[j][1] - y)
             d.append(math.sqrt(ex * ex + ey * ey))
+            of_image[instance.image][0].append(d[-1])
             dx.append(abs(ex))
             dy.append(abs(ey))
             sx.append(abs(ex) * 2 / width)
@@ -184,6 +186,7 @@ def plain(truth: Truth, found: Predictions) -> tuple[dict[str, Any], dict[str, i
                     squares.setdefault((j, axis), []).append(e * e)
                     spreads.setdefault((j, axis), []).append(s * s)
         hits += own_hits
+        of_image[instance.image][1].extend(own_hits)
         whole += [all(own_hits)] if own_hits else []
     counted = [i for i in instances if not i.ignored]
     answered = sum(p is not None for _, p in pairs)
@@ -204,18 +207,21 @@ def plain(truth: Truth, found: Predictions) -> tuple[dict[str, Any], dict[str, i
     if not one:
         table["precision"] = answered / (answered + spare) if answered + spare else None
         table["recall"] = answered / len(counted) if counted else None
-    return table, kinds
+    return table, kinds, [(mean(distances), mean(shares)) for distances, shares in of_image]
 
 
 def agree(truth: Truth, found: Predictions) -> dict[str, int]:
     scores = score(truth, found)
-    table, kinds = plain(truth, found)
+    table, kinds, of_image = plain(truth, found)
     assert set(table) == {name for name in scores if name not in ("ap", "ap50", "ap75", "ar", "ap_constant")}
     for name, value in table.items():
         assert (scores[name] is None) == (value is None), name
         assert value is None or scores[name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
         assert (name in scores.reasons) == (value is None), name
     assert scores.taxonomy == kinds
+    for n, wanted in enumerate(of_image):
+        for have, want in zip((scores.distances[n], scores.exact[n]), wanted):
+            assert have == pytest.approx(math.nan if want is None else want, rel=1e-9, abs=1e-12, nan_ok=True)
     return kinds
 
 

@@ -178,6 +178,9 @@ def test_without_a_lattice_exact_in_the_taxonomy_is_the_same_pixel() -> None:
     truth = truth_of(np.full((2, 1, 2), 10.3), spacing=None)
     said = Predictions(np.array([1, 2]), truth.keypoints + np.array([[[0.4, 0]], [[0.6, 0]]]), np.array([0.1, 0.2]))
     assert score(truth, said).taxonomy == {"exact": 1, "jitter": 1, "inversion": 0, "swap": 0, "miss": 0}
+    whole = truth_of(np.full((1, 1, 2), 10.0), spacing=None)
+    edge = Predictions(np.array([1]), whole.keypoints + np.array([[[0.5, 0]]]), np.ones(1))
+    assert score(whole, edge).taxonomy["jitter"] == 1
 
 
 def test_truth_that_cannot_be_scored_is_refused() -> None:
