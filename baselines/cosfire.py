@@ -248,8 +248,6 @@ class Cosfire(Detector):
         source="Azzopardi and Petkov 2013",
         scores=True,
         ablation={"inhibition": 0.0},
-        expected={"mean": 1.999, "exact": 0.14},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:

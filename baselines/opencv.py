@@ -172,8 +172,6 @@ class Sift(Candidates):
         source="Lowe 2004; OpenCV SIFT",
         scores=True,
         ablation={"ranked": False},
-        expected={"mean": 2.127, "exact": 0.144},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def find(self, enlarged: Image) -> FloatArray:
@@ -198,8 +196,6 @@ class Orb(Candidates):
         source="Rublee et al. 2011; OpenCV ORB",
         scores=True,
         ablation={"ranked": False},
-        expected={"mean": 0.981, "exact": 0.423},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def find(self, enlarged: Image) -> FloatArray:
@@ -224,8 +220,6 @@ class Fast(Candidates):
         source="Rosten and Drummond 2006; OpenCV FAST",
         scores=True,
         ablation={"ranked": False},
-        expected={"mean": 1.174, "exact": 0.34},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def find(self, enlarged: Image) -> FloatArray:
@@ -249,8 +243,6 @@ class Corners(Candidates):
         source="Shi and Tomasi 1994; OpenCV goodFeaturesToTrack",
         scores=True,
         ablation={"ranked": False},
-        expected={"mean": 0.928, "exact": 0.457},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def find(self, enlarged: Image) -> FloatArray:

@@ -64,8 +64,6 @@ class Rule(Detector):
         source="the definition of the task",
         reference=True,
         ablation={"target": "corner"},
-        expected={"mean": 0.0, "exact": 1.0},
-        run="python -m benchmark run -d rule --seeds 3",
     )
 
     _chosen: IntArray

@@ -105,8 +105,6 @@ class Linear(ScikitRegressor):
     card = Card(
         source="scikit-learn LinearRegression",
         ablation={"features": "const"},
-        expected={"mean": 26.514, "exact": 0.01},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def estimator(self, count: int, seed: int) -> Any:
@@ -128,8 +126,6 @@ class Ridge(ScikitRegressor):
     card = Card(
         source="scikit-learn Ridge; Hoerl and Kennard 1970",
         ablation={"alpha": 1e9},
-        expected={"mean": 2.26, "exact": 0.137},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:
@@ -155,8 +151,6 @@ class Lasso(ScikitRegressor):
     card = Card(
         source="scikit-learn Lasso; Tibshirani 1996",
         ablation={"alpha": 1.0},
-        expected={"mean": 2.166, "exact": 0.134},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:
@@ -183,8 +177,6 @@ class ElasticNet(ScikitRegressor):
     card = Card(
         source="scikit-learn ElasticNet; Zou and Hastie 2005",
         ablation={"alpha": 100.0},
-        expected={"mean": 2.096, "exact": 0.131},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:
@@ -212,8 +204,6 @@ class Neighbours(ScikitRegressor):
     card = Card(
         source="scikit-learn KNeighborsRegressor",
         ablation={"neighbours": 200},
-        expected={"mean": 1.979, "exact": 0.168},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:
@@ -240,8 +230,6 @@ class Forest(ScikitRegressor):
     card = Card(
         source="scikit-learn RandomForestRegressor; Breiman 2001",
         ablation={"depth": 1},
-        expected={"mean": 1.373, "exact": 0.356},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:
@@ -268,8 +256,6 @@ class Boosting(ScikitRegressor):
     card = Card(
         source="scikit-learn HistGradientBoostingRegressor; Ke et al. 2017",
         ablation={"rounds": 1},
-        expected={"mean": 1.516, "exact": 0.268},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:
@@ -300,8 +286,6 @@ class SupportVectors(ScikitRegressor):
     card = Card(
         source="scikit-learn SVR (LIBSVM); Drucker et al. 1997",
         ablation={"c": 1e-6},
-        expected={"mean": 1.878, "exact": 0.203},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:
@@ -329,8 +313,6 @@ class Perceptron(ScikitRegressor):
     card = Card(
         source="scikit-learn MLPRegressor",
         ablation={"iterations": 1},
-        expected={"mean": 2.306, "exact": 0.097},
-        run="python -m benchmark run --suite classic --seeds 3",
     )
 
     def __post_init__(self) -> None:

@@ -65,8 +65,10 @@ class Card:
     reference: an unranked reference row. rule_structured: the network's structure is the rule of a task itself.
     untrained: whether its score before any training (a budget of 0 epochs) is reported beside the trained one.
     needs: extras it cannot do without, in words ("gpu", "weights").
-    expected: metric -> figure on topleft/tiny, seed 0..2, reproduced by the stored run ``run``.
     ablation: parameters that remove its essential part, and so must change its score.
+
+    What it is expected to score stands in no card, where it would go stale: ``leaderboard.expected`` reads it off the
+    published runs.
     """
 
     source: str = ""
@@ -76,8 +78,6 @@ class Card:
     rule_structured: bool = False
     untrained: bool = False
     needs: tuple[str, ...] = ()
-    expected: Mapping[str, float] = field(default_factory=dict)
-    run: str = ""
     ablation: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ the group ``keypoint_benchmark.detectors``, and files or ``package.module:Class`
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import importlib
@@ -343,16 +344,15 @@ def _why(error: BaseException) -> str:
 
 
 def source_digest(module: ModuleType) -> str:
-    """sha256 over the files of ``module`` and of the project modules it imports, found in their text.
+    """sha256 over the code of ``module`` and of the project modules it imports, found in their text.
 
     The project's rooms for detectors are followed (``baselines``, ``detectors``, ``datasets``, and a plugin's own
-    package); the harness is not: a change to a progress bar does not change what a detector answers.
+    package); the harness is not: a change to a progress bar does not change what a detector answers. Nor does one to
+    comments, docstrings or the way lines are broken, so the code counts as Python writes it without them.
     """
-    import ast
-
     top = module.__name__.partition(".")[0]
     rooms = {top, *CATALOGS, "datasets"}
-    files: dict[str, bytes] = {}
+    files: dict[str, str] = {}
     waiting = [module.__name__]
     while waiting:
         name = waiting.pop()
@@ -364,9 +364,9 @@ def source_digest(module: ModuleType) -> str:
             spec = None
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue
-        text = Path(spec.origin).read_bytes()
-        files[name] = text
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(Path(spec.origin).read_bytes())
+        files[name] = _bare(tree)
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 wanted = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -378,5 +378,15 @@ def source_digest(module: ModuleType) -> str:
     h = hashlib.sha256()
     for name in sorted(files):
         plain = name if not name.startswith("_plugin_") else "plugin"
-        h.update(plain.encode() + b"\0" + hashlib.sha256(files[name].replace(b"\r\n", b"\n")).digest())
+        h.update(plain.encode() + b"\0" + hashlib.sha256(files[name].encode()).digest())
     return h.hexdigest()
+
+
+def _bare(tree: ast.Module) -> str:
+    """The code without comments and docstrings; changes ``tree``."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

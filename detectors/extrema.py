@@ -48,15 +48,12 @@ class Extrema(TorchDetector):
         frozen: Literal["", "ink", "choice"] = "",
         epochs: int = 24,
     ) -> None:
-        if inks < 1 or gate < 0 or sharpness <= 0 or epochs < 0:
-            raise ValueError("inks must be at least 1, gate and epochs at least 0, and sharpness positive")
+        if inks < 1 or gate < 0 or sharpness <= 0:
+            raise ValueError("inks must be at least 1, gate at least 0, and sharpness positive")
         if frozen not in ("", "ink", "choice"):
             raise ValueError(f"frozen={frozen}: use ink or choice")
-        self.inks, self.gate, self.sharpness, self.frozen, self.epochs = inks, gate, sharpness, frozen, epochs
-
-    def training_recipe(self) -> Recipe:
-        """The recipe with this detector's number of epochs."""
-        return replace(self.recipe, epochs=self.epochs)
+        self.inks, self.gate, self.sharpness, self.frozen = inks, gate, sharpness, frozen
+        self.learning = replace(self.recipe, epochs=epochs)
 
     def build(self, geometry: Geometry) -> nn.Module:
         """A head on the pixels themselves, its thresholds drawn where they know nothing of the answer."""

@@ -100,10 +100,8 @@ class Heatmap(MapDetector):
         super().__init__(trunk, width, intensity)
         if sigma <= 0:
             raise ValueError(f"sigma={sigma}: a width in px is above 0")
-        self.target, self.loss_name, self.decoding, self.sigma, self.epochs = target, loss, decode, sigma, epochs
-
-    def training_recipe(self) -> Recipe:
-        return replace(self.recipe, epochs=self.epochs)
+        self.target, self.loss_name, self.decoding, self.sigma = target, loss, decode, sigma
+        self.learning = replace(self.recipe, epochs=epochs)
 
     def goal(self, points: Tensor, height: int, width: int) -> Tensor:
         """(B, K, H, W): the map that is asked for."""

@@ -146,9 +146,6 @@ class DenseNet(TorchDetector):
         self.norm, self.inputs, self.scale, self.augment = norm, inputs, scale, augment
         self.learning = Recipe(epochs=epochs, batch=64, lr=lr)
 
-    def training_recipe(self) -> Recipe:
-        return self.learning
-
     def build(self, geometry: Geometry) -> nn.Module:
         first = Inputs(self.features, geometry, self.inputs == "standard")
         late = Inputs(self.late, geometry, self.inputs == "standard") if self.late else None

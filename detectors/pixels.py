@@ -1,4 +1,5 @@
-"""Images in memory: uint8 tensors on the training device, one for each image size, made float a batch at a time.
+"""Images in memory: tensors on the training device, one for each image size; as floats where that takes little memory
+(a small network's step is quicker than making them float), else as bytes that are made float a batch at a time.
 
 Resizing follows the pixel-centre convention: a scale s takes x to (x + .5) * s - .5.
 """
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset
+
+FLOATS = 1 << 26  # bytes of float images that are kept
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Geometry:
 
 
 class Pixels:
-    """N images as uint8 tensors (n, C, H, W), grouped by size.
+    """N images as tensors (n, C, H, W), grouped by size: float32 in [0, 1], or uint8 where those would be too large.
 
     channels: 1 (colour becomes luma) or 3 (grey is repeated). size: (H, W) to resize all of them to, or None.
     """
@@ -68,6 +71,8 @@ class Pixels:
             found = np.concatenate(found_list)
             self._group[found], self._row[found] = g, np.arange(len(found))
             tensors.append(torch.cat(tensor_list).contiguous().to(device))
+        if sum(tensor.numel() for tensor in tensors) * 4 <= FLOATS:
+            tensors = [tensor.float().div_(255) for tensor in tensors]
         self._tensors, self._scale, self._device = tensors, scale, device
 
     def __len__(self) -> int:
@@ -90,8 +95,8 @@ class Pixels:
         """(B, C, H, W) float32 in [0, 1]: the images at ``positions``, which must be of one size."""
         tensor = self._tensors[self._group[positions[0]]]
         rows = torch.from_numpy(self._row[positions]).to(self._device)
-        chosen: Tensor = tensor.index_select(0, rows).float()
-        return chosen.div_(255)
+        chosen: Tensor = tensor.index_select(0, rows)
+        return chosen if chosen.is_floating_point() else chosen.float().div_(255)
 
     def from_original(self, points: FloatArray) -> FloatArray:
         """(N, K, 2) px of the images as they came, as px of these tensors."""

@@ -130,8 +130,8 @@ class Regression(TorchDetector):
         ):
             if value not in allowed:
                 raise UserError(f"{name}={value}: use one of {', '.join(allowed)}")
-        if min(width, depth) < 1 or min(hidden, epochs, project) < 0 or lr <= 0 or head_lr < 0:
-            raise UserError("width and depth from 1, hidden, project, epochs and head_lr from 0, lr above 0")
+        if min(width, depth) < 1 or min(hidden, project, head_lr) < 0:
+            raise UserError("width and depth from 1, hidden, project and head_lr from 0")
         if readout in ("heatmap", "extrema"):
             if trunk not in ("raw", "conv"):
                 raise UserError(f"readout={readout} answers in the image's own pixels: use trunk=raw or trunk=conv")
@@ -157,9 +157,6 @@ class Regression(TorchDetector):
             raise UserError(
                 "pretrained weights of ImageNet exist for timm backbones: use pretrained=digits with trunk=conv"
             )
-
-    def training_recipe(self) -> Recipe:
-        return self.learning
 
     def make_head(self, depth: int, size: tuple[int, int], geometry: Geometry) -> nn.Module:
         """The head of features (B, depth, *size)."""

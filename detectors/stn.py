@@ -110,15 +110,13 @@ class SpatialTransformer(TorchDetector):
         epochs: int = 20,
         lr: float = 3e-3,
     ) -> None:
-        if min(width, depth) < 1 or epochs < 0 or lr <= 0:
-            raise UserError("width and depth from 1, epochs from 0, lr above 0")
+        if min(width, depth) < 1:
+            raise UserError("width and depth from 1")
         self.transformer, self.width, self.depth, self.intensity = transformer, width, depth, intensity
+        self.lr = lr
         self.learning = Recipe(
             epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
         )
-
-    def training_recipe(self) -> Recipe:
-        return self.learning
 
     def build(self, geometry: Geometry) -> nn.Module:
         return Attentive(geometry, self.intensity, self.width, self.depth, self.transformer)
@@ -126,7 +124,7 @@ class SpatialTransformer(TorchDetector):
     def groups(self, model: Any) -> list[dict[str, Any]]:
         chooser = [] if model.localisation is None else list(model.localisation.parameters())
         rest = [p for name, p in model.named_parameters() if not name.startswith("localisation.")]
-        return [{"params": rest}, {"params": chooser, "lr": 0.1 * self.learning.lr}]
+        return [{"params": rest}, {"params": chooser, "lr": 0.1 * self.lr}]
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
         return F.mse_loss(model(batch.images), model.scale.encode(batch.targets))

@@ -54,6 +54,10 @@ class Recipe:
     schedule: Literal["constant", "onecycle", "cosine"] = "constant"
     clip: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or not 0 < self.lr < math.inf:
+            raise ValueError("epochs and batch are whole numbers from 1, and lr is above 0")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -159,6 +163,7 @@ class TorchDetector(Detector):
     eval_batch: ClassVar[int] = 256
     amp: ClassVar[bool] = True
 
+    learning: Recipe | None = None  # the recipe, where a detector's parameters change it
     augment: str = ""
     model: nn.Module
     geometry: Geometry
@@ -184,10 +189,6 @@ class TorchDetector(Detector):
         """The optimiser's parameter groups; one may set its own ``lr`` (peak) and ``weight_decay``."""
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
-    def training_recipe(self) -> Recipe:
-        """The recipe, where parameters of the detector change it."""
-        return self.recipe
-
     # -- what it gets
 
     def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> list[HistoryRow]:
@@ -198,7 +199,7 @@ class TorchDetector(Detector):
             return self._fit(train, val, seed, budget)
 
     def _fit(self, train: KeypointDataset, val: KeypointDataset, seed: int, budget: Budget) -> list[HistoryRow]:
-        recipe, start = self.training_recipe(), time.perf_counter()
+        recipe, start = self.learning or self.recipe, time.perf_counter()
         self.geometry = Geometry.of(train)
         model = self.build(self.geometry)
         self.prepare(model, train, seed)
@@ -212,7 +213,7 @@ class TorchDetector(Detector):
             for data in (shown, val)
         ]
         order = np.random.default_rng(seed)
-        per_epoch = len(pixels.batches(np.arange(len(train)), recipe.batch))
+        per_epoch = len(_shuffled(pixels, recipe.batch, np.random.default_rng(seed)))
         spending = Spending(budget, recipe.epochs, per_epoch, start=start)
         parameters = [g for g in self.groups(model) if g["params"]]
         optimizer = _optimizer(recipe, parameters) if parameters else None
@@ -258,7 +259,8 @@ class TorchDetector(Detector):
         return rows
 
     def _step(self, optimizer: torch.optim.Optimizer, recipe: Recipe, batch: Batch, step: int) -> None:
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.amp and self.device.startswith("cuda")):
+        on_gpu = self.amp and self.device.startswith("cuda")
+        with torch.autocast("cuda", torch.bfloat16) if on_gpu else contextlib.nullcontext():
             loss = self.loss(self.model, batch)
         if not math.isfinite(value := float(loss.detach())):
             raise RuntimeError(f"diverged at step {step}: the loss is {value}")
@@ -363,7 +365,7 @@ def pixel_error(found: FloatArray | Sequence[Prediction], truth: Truth) -> float
 
 
 def _batch(pixels: Pixels, points: Tensor | None, truth: Truth, positions: IntArray) -> Batch:
-    chosen = None if points is None else points[torch.as_tensor(positions, device=points.device)]
+    chosen = None if points is None else points.index_select(0, torch.from_numpy(positions).to(points.device))
     return Batch(pixels.floats(positions), chosen, positions, truth)
 
 

@@ -129,8 +129,10 @@ def list_names(
     for column in rows[0] if rows else ("name",):
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
-        table.add_row(*(escape(str(value)) for value in row.values()))
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     console_for().print(table)
+    if what == "detectors":
+        console_for().print("px, exact %: of topleft on tiny, as published in leaderboard/published", style="dim")
 
 
 @app.command(epilog="Example: python -m benchmark export --task topleft --data tiny --out my-folder")
@@ -218,9 +220,11 @@ def _publish(store: Store, task: str | None, data: str | None, as_json: bool, di
 def _listing(what: str) -> list[dict[str, Any]]:
     if what == "detectors":
         from benchmark.registry import entries
+        from leaderboard.expected import expected
 
+        known = expected()
         return [
-            {"name": name, "family": offers[0].family, "what it is": _offer(offers)}
+            {"name": name, "family": offers[0].family, **_figures(known.get(name)), "what it is": _offer(offers)}
             for name, offers in entries().items()
         ]
     if what == "tasks":
@@ -236,6 +240,13 @@ def _listing(what: str) -> list[dict[str, Any]]:
 
         return [{"name": name, "detectors": ", ".join(names)} for name, names in suites().items()]
     raise UserError(f"list {what}: there are detectors, tasks, data and suites")
+
+
+def _figures(known: dict[str, float] | None) -> dict[str, float | None]:
+    """What the published board of topleft on tiny says of a detector."""
+    if known is None:
+        return {"px": None, "exact %": None}
+    return {"px": round(known["mean"], 3), "exact %": round(100 * known["exact"], 1)}
 
 
 def _offer(offers: list[Any]) -> str:

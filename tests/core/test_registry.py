@@ -152,6 +152,8 @@ def test_the_source_digest_follows_what_a_plugin_imports(tmp_path: Path, monkeyp
     whole = importlib.import_module("digestplugin.whole")
     before = source_digest(whole)
     assert source_digest(whole) == before
+    (package / "part.py").write_text('"""What it is."""\n\nWIDTH = (  # why\n    3\n)\n')
+    assert source_digest(whole) == before
     (package / "part.py").write_text("WIDTH = 4\n")
     assert source_digest(whole) != before
 

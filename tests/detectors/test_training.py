@@ -40,13 +40,10 @@ class Toy(TorchDetector):
     fixed_size = True
 
     def __init__(self, recipe: Recipe | None = None, scale: float = 1.0, augment: str = "") -> None:
-        self.given, self.scale, self.augment = recipe or self.recipe, scale, augment
+        self.learning, self.scale, self.augment = recipe or self.recipe, scale, augment
         self.modes: list[bool] = []
         self.batches: list[torch.Tensor] = []
         self.points: list[torch.Tensor] = []
-
-    def training_recipe(self) -> Recipe:
-        return self.given
 
     def build(self, geometry: Geometry) -> nn.Module:
         return Net(geometry)
