@@ -83,9 +83,10 @@ CATALOG = {
     },
 }
 
-# Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
+# Suites: sets of specifications by name; `default` is what `run` takes when nothing is named, `floor` what it adds.
 SUITES = {
     "default": ["mean", "linear:features=pts", "forest"],
+    "floor": ["mean"],
     "heads": ["mean", "rule", "linear", "linear:features=pts", "ridge", "lasso", "forest", "sift", "cosfire"],
     "classic": [
         "mean",

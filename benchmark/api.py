@@ -85,24 +85,20 @@ def run_plan(
     save_weights: bool,
     watcher: Watcher | None = None,
 ) -> list[Stored]:
-    """The stored runs of a plan, those made earlier included; see `run` for the arguments."""
+    """The stored runs of a plan, those made earlier included; see `run` for the arguments.
+
+    The suite ``floor`` is run beside whatever is asked for, where it can be: a board without it says little.
+    """
     store = Store(results_folder(results))
     with writing(store.root):  # now, not after the first fit
         store.root.mkdir(parents=True, exist_ok=True)
     if not os.access(store.root, os.W_OK):
         raise UserError(f"{store.root}: cannot be written (it is read-only); give another --results folder")
     material = open_data(task, data, split=split, folds=folds, results=store.root)
-    todo = plan(
-        material,
-        detectors,
-        seeds=seeds,
-        sizes=n,
-        budget=budget,
-        device=device,
-        threads=threads,
-        overwrite=overwrite,
-        save_weights=save_weights,
-    )
+    how: dict[str, Any] = {"seeds": seeds, "sizes": n, "device": device, "threads": threads}
+    todo = plan(material, detectors, budget=budget, overwrite=overwrite, save_weights=save_weights, **how)
+    if not material.plural and (floor := [name for name in suite("floor") if name not in detectors]):
+        execute(plan(material, floor, **how), store)
     return execute(todo, store, watcher)
 
 

@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_finished_runs_and_the_same_command_goes_on(
 def test_json_and_mistakes_go_to_their_streams(data: Path, tmp_path: Path, plugin: Path) -> None:
     words = ["--data", data, "--results", tmp_path / "r é", "--json", "-d"]
     done = shell("run", *words, f"{plugin}:flaw=prints")
-    assert (done.returncode, [row["detector"] for row in json.loads(done.stdout)]) == (0, ["plug:flaw=prints"])
+    assert (done.returncode, [row["detector"] for row in json.loads(done.stdout)]) == (0, ["plug:flaw=prints", "mean"])
     assert "printed by a detector" in done.stderr
     assert "written by a detector" in done.stderr
     assert "\x1b" not in done.stderr + done.stdout

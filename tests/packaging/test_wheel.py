@@ -27,6 +27,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wheel.extractall(target)
     tops = {name.partition("/")[0] for name in names if not name.partition("/")[0].endswith(".dist-info")}
     assert tops == {"benchmark"}
+    assert "benchmark/_bundled/leaderboard/published/LEADERBOARD.json" in names
+    assert not [name for name in names if name.endswith(("predictions.json", "run.json"))]
     return target
 
 
