@@ -244,6 +244,7 @@ class Cosfire(Detector):
     orientations: int = 8
     inhibition: float = 2.0
 
+    budgets = ()
     card = Card(
         source="Azzopardi and Petkov 2013",
         scores=True,

@@ -46,6 +46,8 @@ class Candidates(Refit):
     around a candidate that the ranking sees, px, odd. ranked: false takes the strongest candidate instead.
     """
 
+    budgets = ("epochs",)  # rounds of boosting
+
     scale: int = 4
     most: int = 150
     patch: int = 11

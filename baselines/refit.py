@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,9 +41,10 @@ class Refit(Detector):
     """Base of detectors that learn in one deterministic step from images of one size.
 
     A subclass gives `learn` and `answer`, and may give `notes`. Of a budget it gets the number of passes over the
-    training split, ``epochs``, None where none is set; what has no passes ignores it.
+    training split, ``epochs``, None where none is set; what has no passes heeds no budget.
     """
 
+    budgets: ClassVar[tuple[str, ...]] = ()
     epochs: int | None = None
 
     _images: Image

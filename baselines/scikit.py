@@ -237,10 +237,10 @@ class Forest(ScikitRegressor):
         _positive(trees=self.trees)
 
     def estimator(self, count: int, seed: int) -> Any:
-        """Trees grow on all cores; each has a random stream of its own, so that their number changes nothing."""
+        """Trees grow side by side; each has a random stream of its own, so that the threads change nothing."""
         from sklearn.ensemble import RandomForestRegressor
 
-        return RandomForestRegressor(self.trees, max_depth=self.depth or None, random_state=seed, n_jobs=-1)
+        return RandomForestRegressor(self.trees, max_depth=self.depth or None, random_state=seed, n_jobs=self.threads)
 
 
 @dataclass(eq=False)
@@ -253,6 +253,7 @@ class Boosting(ScikitRegressor):
     rounds: int = 100
     rate: float = 0.1
 
+    budgets = ("epochs",)
     card = Card(
         source="scikit-learn HistGradientBoostingRegressor; Ke et al. 2017",
         ablation={"rounds": 1},
@@ -310,6 +311,7 @@ class Perceptron(ScikitRegressor):
     hidden: int = 100
     iterations: int = 500
 
+    budgets = ("epochs",)
     card = Card(
         source="scikit-learn MLPRegressor",
         ablation={"iterations": 1},

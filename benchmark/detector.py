@@ -47,6 +47,11 @@ class Budget:
                 return cls(steps=number) if unit.startswith("step") else cls(epochs=number)
         raise UserError(f"budget {text!r} is not a budget: write 20 (epochs), 60s (seconds) or 500steps")
 
+    @property
+    def kind(self) -> str:
+        """``epochs``, ``steps`` or ``seconds``; "" for the recipe."""
+        return next((name for name in ("epochs", "steps", "seconds") if getattr(self, name) is not None), "")
+
     def __str__(self) -> str:
         if self.seconds is not None:
             return f"{self.seconds:g}s"
@@ -87,13 +92,17 @@ class Detector:
     Parameters of a detector are the keyword arguments of its ``__init__``, annotated and with defaults; a command
     line's ``name:key=value`` sets them. ``fit`` and ``predict`` are all a plugin writes.
 
-    The runner sets ``device`` ("cpu" or "cuda") and ``progress`` before it calls ``fit``; ``fit`` may set ``weights``, the
-    number of learned parameters.
+    The runner sets ``device`` ("cpu" or "cuda"), ``threads`` and ``progress`` before it calls ``fit``; ``fit`` may set
+    ``weights``, the number of learned parameters, and ``borrowed``, images from elsewhere that it learned from: a run
+    whose test split holds one of them fails. ``budgets`` are the kinds of budget it heeds; others leave its recipe as it is.
     """
 
     card: ClassVar[Card] = Card()
+    budgets: ClassVar[tuple[str, ...]] = ("epochs", "steps", "seconds")
     device: str = "cpu"
+    threads: int = 1
     weights: int | None = None
+    borrowed: Sequence[Image] = ()
     progress: Progress = staticmethod(no_progress)
 
     def fit(

@@ -37,10 +37,12 @@ class _Required(TypedDict):
 
 
 class CatalogRow(_Required, total=False):
-    """A built-in's row in a catalog: ``target`` "module:Class", ``line`` for the list, fixed ``params``, ``family``."""
+    """A built-in's row in a catalog: ``target`` "module:Class", ``line`` for the list, fixed ``params``, ``family``, and
+    ``ablation``, where what is essential to the row is another thing than to its class."""
 
     params: dict[str, Any]
     family: str
+    ablation: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Entry:
     line: str = ""
     family: str = "plugin"
     params: Mapping[str, Any] = field(default_factory=dict)
+    ablation: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
 
     def load(self) -> type[Detector]:
@@ -90,6 +93,13 @@ class Spec:
     def _defaults(self) -> dict[str, Any]:
         own = {n: p.default for n, p in parameters(self.cls).items() if p.default is not p.empty}
         return {**own, **self.entry.params}
+
+    @property
+    def ablated(self) -> str:
+        """The specification of this detector without what it calls essential; "" where it names nothing."""
+        without = {**self.given, **(self.entry.ablation or self.cls.card.ablation)}
+        named = ",".join(f"{key}={_text(value)}" for key, value in without.items())
+        return f"{self.entry.name}:{named}" if without != self.given else ""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -149,6 +159,7 @@ def entries() -> dict[str, list[Entry]]:
                 row["line"],
                 row.get("family", room),
                 row.get("params", {}),
+                row.get("ablation", {}),
             )
             found.setdefault(name, []).append(entry)
     for point in entry_points(group=GROUP):

@@ -23,7 +23,17 @@ from benchmark.detector import Budget, Detector, HistoryRow, Progress
 from benchmark.registry import Spec, resolve
 from benchmark.scoring import score
 from benchmark.store import Recipe, Record, Store, Stored
-from benchmark.structures import FloatArray, Image, KeypointDataset, Part, Prediction, Predictions, Truth, UserError
+from benchmark.structures import (
+    FloatArray,
+    Image,
+    KeypointDataset,
+    Part,
+    Picked,
+    Prediction,
+    Predictions,
+    Truth,
+    UserError,
+)
 
 ORACLE_EXACT = 0.999
 MAX_SEED = 2**32 - 1  # the largest that every library takes
@@ -121,6 +131,8 @@ def plan(
         raise UserError("seeds: there is none; give at least one")
     if not detectors:
         raise UserError("detectors: there is none; name at least one")
+    if save_weights and material.folds:
+        raise UserError("save-weights: a run over folds has as many fits as folds; leave one of the two out")
     for seed in seeds:
         whole("seed", seed, 0, MAX_SEED)
     for n in sizes:
@@ -150,7 +162,7 @@ def plan(
                 target=f"{spec.cls.__module__}:{spec.cls.__qualname__}",
                 parameters=dict(spec.values),
                 source=spec.source,
-                budget=str(spent),
+                budget=str(spent if spent.kind in spec.cls.budgets else Budget()),
                 device=where,
                 threads=workers,
             )
@@ -245,7 +257,9 @@ def _run_parts(job: Job, todo: Plan, watch: Watcher) -> _Outcome:
     oracle = True
     count = 0
     folds = max(1, todo.material.folds)
-    for i, part in enumerate(todo.material.parts(job.recipe.n_train, job.seed)):
+    budget = Budget.parse("" if job.recipe.budget == str(Budget()) else job.recipe.budget)
+    every = todo.material.parts(todo.material.n_train, job.seed)
+    for i, (part, all_of_it) in enumerate(zip(todo.material.parts(job.recipe.n_train, job.seed), every)):
         train, val = _frozen(part.train), _frozen(part.val)
         images = _frozen(part.test).images
         detector = _fresh(job, todo)
@@ -255,8 +269,9 @@ def _run_parts(job: Job, todo: Plan, watch: Watcher) -> _Outcome:
             ignorant.fit(train, val, seed=job.seed, budget=Budget(epochs=0))
             before.append(answer(ignorant, part.test.truth, images))
         started = time.perf_counter()
-        rows = detector.fit(train, val, seed=job.seed, budget=todo.budget) or []
+        rows = detector.fit(train, val, seed=job.seed, budget=budget) or []
         fit_seconds += time.perf_counter() - started
+        _refuse_test_images(detector.borrowed, images)
         watch.progress((i + 1) / folds, "predicting")
         started = time.perf_counter()
         answers.append(answer(detector, part.test.truth, images))
@@ -264,9 +279,9 @@ def _run_parts(job: Job, todo: Plan, watch: Watcher) -> _Outcome:
         if not all(isinstance(row, Mapping) for row in rows):
             raise TypeError("fit returned a history that is not a list of rows, each a dict of numbers")
         history += [{"fold": float(i), **row} for row in rows] if todo.material.folds else list(rows)
-        oracle = oracle and holds_the_answer(detector, train)
+        oracle = oracle and holds_the_answer(detector, all_of_it.train)
         count = int(detector.weights or 0)
-        if todo.save_weights and not todo.material.folds:
+        if todo.save_weights:
             weights = {str(name): np.asarray(array) for name, array in detector.state().items()}
             if odd := [name for name, array in weights.items() if array.dtype.kind not in "biuf"]:
                 raise TypeError(f"state() holds {odd[0]!r} of type {weights[odd[0]].dtype}, not an array of numbers")
@@ -286,8 +301,15 @@ def _share_of(watch: Watcher, part: int, parts: int) -> Progress:
 
 def _fresh(job: Job, todo: Plan) -> Detector:
     detector = job.spec.build()
-    detector.device = todo.device
+    detector.device, detector.threads = todo.device, todo.threads
     return detector
+
+
+def _refuse_test_images(borrowed: Sequence[Image], test: Sequence[Image]) -> None:
+    """UserError where a detector has learned from an image that it is asked about."""
+    known = {(image.shape, image.tobytes()) for image in borrowed}
+    if known and (count := sum((image.shape, image.tobytes()) in known for image in test)):
+        raise UserError(f"it learned from other images, and {count} of them are in the test split: choose other data")
 
 
 def answer(detector: Detector, truth: Truth, images: Sequence[Image]) -> Predictions:
@@ -320,12 +342,18 @@ def answer(detector: Detector, truth: Truth, images: Sequence[Image]) -> Predict
 
 
 def holds_the_answer(detector: Detector, train: KeypointDataset) -> bool:
-    """Whether a linear fit on the detector's hand-made inputs is at least 99.9 % exact on train: *oracle features*."""
+    """Whether a linear fit on the detector's hand-made inputs is at least 99.9 % exact on train: *oracle features*.
+
+    ``train``: the full training split, whatever subset was learned from. With as many inputs as images any fit is exact and
+    says nothing, so nothing is marked then.
+    """
     features = detector.handmade_features(train.images)
     spacing = train.truth.spacing
     if features is None or spacing is None or not train.truth.single or np.isnan(spacing).all():
         return False
     inputs = np.column_stack([features, np.ones(len(features))])
+    if np.linalg.matrix_rank(inputs) >= len(inputs):
+        return False
     target = train.points.reshape(len(train), -1)
     fitted, *_ = np.linalg.lstsq(inputs, target, rcond=None)
     error = np.abs(inputs @ fitted - target).reshape(train.points.shape)
@@ -347,15 +375,28 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
 
 def _frozen(data: KeypointDataset) -> KeypointDataset:
     """The same data with images that cannot be written to: no detector changes what the next one sees."""
-    images = data.images
-    if not isinstance(images, np.ndarray):
-        images = [image.view() for image in images]
-        for image in images:
-            image.flags.writeable = False
-        return KeypointDataset(images, data.truth)
-    images = images.view()
+    if not isinstance(data.images, np.ndarray):
+        return KeypointDataset(_ReadOnly(data.images, range(len(data))), data.truth)
+    images = data.images.view()
     images.flags.writeable = False
     return KeypointDataset(images, data.truth)
+
+
+class _ReadOnly(Picked):
+    """Images that cannot be written to, each decoded when it is asked for."""
+
+    def __getitem__(self, i: Any) -> Any:
+        found = super().__getitem__(i)
+        return _ReadOnly(found, range(len(found))) if isinstance(i, slice) else _locked(found)
+
+    def __iter__(self) -> Iterator[Image]:
+        return map(_locked, super().__iter__())
+
+
+def _locked(image: Image) -> Image:
+    view = image.view()
+    view.flags.writeable = False
+    return view
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 Convention, everywhere outside a network: points are ``(x, y)`` in pixels, the origin is the top-left pixel, and an
 integer is the **centre** of that pixel (the index convention of COCO annotations, pycocotools, OpenCV and
-albumentations). Coordinates are float64 and never rounded. Boxes are ``(x, y, width, height)``.
+albumentations). Coordinates are float64 and never rounded. Boxes are ``(x, y, width, height)`` and go from edge to edge, as COCO's do:
+``x`` is a column's number where the box begins with that column, half a pixel left of its centre, and an image of W x H
+px is the box (0, 0, W, H).
 """
 
 from __future__ import annotations

@@ -19,15 +19,19 @@ from benchmark.structures import Image, Truth, UserError
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
-def restored(folder: Path, device: str = "auto") -> tuple[Detector, Truth]:
-    """The fitted detector of a run's folder, and the truth it was scored on. UserError where weights are missing."""
+def restored(folder: Path, device: str = "auto") -> tuple[Detector, Truth, str]:
+    """The fitted detector of a run's folder, the truth it was scored on, and a warning where its code has changed since.
+
+    UserError where weights are missing or not its own.
+    """
     stored = Store(_root_of(folder)).read(folder)
     path = folder / "weights.safetensors"
     if not path.is_file():
         raise UserError(f"{path}: there are no weights; make the run with --save-weights")
     recipe = stored.record.recipe
     entry = Entry(recipe.detector, recipe.target, str(folder))
-    detector = Spec(entry, entry.load(), recipe.parameters).build()
+    spec = Spec(entry, entry.load(), recipe.parameters)
+    detector = spec.build()
     detector.device = env.device(device)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -41,7 +45,10 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, Truth]:
         raise UserError(
             f"{path}: are not the weights of {recipe.detector!r} ({why}); make the run again with --overwrite"
         ) from error
-    return detector, stored.truth
+    changed = (
+        "" if spec.source == recipe.source else "; its code has changed since it was fitted, so answers may differ"
+    )
+    return detector, stored.truth, changed
 
 
 def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto") -> str:
@@ -50,7 +57,7 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
     Writes ``out``, a COCO results file, and beside a plain folder's ``<out>.images.json`` which file each id is.
     Returns a sentence on what was written.
     """
-    detector, known = restored(weights, device)
+    detector, known, changed = restored(weights, device)
     if (images / "annotations").is_dir():
         from datasets.coco import read_folder
 
@@ -60,14 +67,14 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
                 f"{images}: has {len(test.truth.names)} keypoints, and the detector was fitted for {len(known.names)}"
             )
         _write(out, detector, test.truth, test.images)
-        return f"{out}: points of {len(test)} images"
+        return f"{out}: points of {len(test)} images{changed}"
     found, names = _images_of(images)
     index = out.with_suffix(".images.json")
     _write(out, detector, _blank(found, names, known), found)
     listed = json.dumps([{"id": i, "file_name": n} for i, n in enumerate(names, 1)], indent=1, ensure_ascii=False)
     with writing(index):
         index.write_text(listed + "\n", encoding="utf-8", errors="backslashreplace")
-    return f"{out}: points of {len(names)} images; {index} says which id is which file"
+    return f"{out}: points of {len(names)} images; {index} says which id is which file{changed}"
 
 
 def _write(out: Path, detector: Detector, truth: Truth, images: Sequence[Image]) -> None:

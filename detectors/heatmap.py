@@ -29,7 +29,7 @@ class MapDetector(TorchDetector):
     """Template: a trunk at stride 1 gives K maps; a subclass gives `map_loss` and `read`.
 
     trunk: unet or conv. width: channels at full resolution. intensity: what the network is shown, see
-    `detectors.intensity`.
+    `detectors.intensity`. augment: see `TorchDetector`.
     """
 
     recipe: ClassVar[Recipe] = Recipe(
@@ -37,10 +37,10 @@ class MapDetector(TorchDetector):
     )
     history_images: ClassVar[int] = 128
 
-    def __init__(self, trunk: Trunk, width: int, intensity: Intensity) -> None:
+    def __init__(self, trunk: Trunk, width: int, intensity: Intensity, augment: str = "") -> None:
         if width < 1:
             raise ValueError(f"width={width}: a trunk needs at least one channel")
-        self.trunk, self.width, self.intensity = trunk, width, intensity
+        self.trunk, self.width, self.intensity, self.augment = trunk, width, intensity, augment
 
     def build(self, geometry: Geometry) -> nn.Module:
         inputs = channels(geometry.channels, self.intensity)
@@ -96,8 +96,9 @@ class Heatmap(MapDetector):
         width: int = 16,
         intensity: Intensity = "both",
         epochs: int = 20,
+        augment: str = "",
     ) -> None:
-        super().__init__(trunk, width, intensity)
+        super().__init__(trunk, width, intensity, augment)
         if sigma <= 0:
             raise ValueError(f"sigma={sigma}: a width in px is above 0")
         self.target, self.loss_name, self.decoding, self.sigma = target, loss, decode, sigma

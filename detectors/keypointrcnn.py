@@ -86,7 +86,8 @@ class KeypointRCNNDetector(DetectionDetector):
         found = []
         for row in rows(batch):
             points, boxes, seen = row["keypoints"], row["boxes"], row["visible"]
-            far = torch.where(seen[..., None], points, torch.inf), torch.where(seen[..., None], points, -torch.inf)
+            at = points + 0.5  # counted from the image's edge, as boxes are
+            far = torch.where(seen[..., None], at, torch.inf), torch.where(seen[..., None], at, -torch.inf)
             first = torch.minimum(boxes[:, :2], far[0].amin(dim=1)) - self.pad
             last = torch.maximum(boxes[:, :2] + boxes[:, 2:], far[1].amax(dim=1)) + self.pad
             limit = frame.points(boxes.new_tensor(batch.images.shape[:1:-1]) - 0.5)

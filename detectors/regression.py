@@ -93,8 +93,8 @@ class Regression(TorchDetector):
     many numbers a readout gives. loss: mse, smoothl1 or rle.
     scale: squash, unit or standard. hidden: units of a layer between readout and output (batch norm, ReLU), 0 for none.
     coordinates: each pixel's x and y as further channels. intensity: raw, log or both. width, depth, padding: of conv.
-    pretrained: false; true (ImageNet, timm backbones); digits (trained here to name the digits that the task does not
-    use); or a .safetensors file of ImageNet weights. frozen: the trunk does not learn; a random one only learns the
+    pretrained: false; true (ImageNet, timm backbones); digits (trained here to name the digits that the train split does
+    not hold); or a .safetensors file of ImageNet weights. frozen: the trunk does not learn; a random one only learns the
     training images' means and variances, for its batch norms. lr, head_lr: peak rates of the trunk, and of
     the projection and head; 0 is the head's own, which for readouts of points is lr.
     """
@@ -110,7 +110,7 @@ class Regression(TorchDetector):
         scale: Scale = "squash",
         hidden: int = 0,
         coordinates: bool = False,
-        intensity: Intensity = "raw",
+        intensity: Intensity = "both",
         width: int = 24,
         depth: int = 5,
         padding: Padding = "zeros",
@@ -175,7 +175,7 @@ class Regression(TorchDetector):
         if isinstance(model.head, PointHead):
             model.head.scale.learn(train, self.geometry)
         if self.pretrained == "digits":
-            learn_digits(model, train, super()._pixels, seed, self.device)
+            self.borrowed = learn_digits(model, train, super()._pixels, seed, self.device)
         elif self.pretrained:
             file = "" if self.pretrained == "imagenet" else self.pretrained
             cast(TimmTrunk, model.trunk).load_imagenet(self.trunk, model.channels, model.size, file)

@@ -1,11 +1,13 @@
 """Residual log-likelihood (Li 2021, "Human pose regression with residual log-likelihood estimation").
 
 The network says a point mu and a width sigma. The error, in units of sigma, is held to follow the product of a Laplace
-density and a correction that a normalising flow (RealNVP, Dinh 2017) learns with it:
+density Q and a correction G that a normalising flow (RealNVP, Dinh 2017) learns with it (eq. 7-9, their normalising
+constant s taken as 1, as in the paper's code):
 
-    e = (mu - truth) / sigma        loss = 2 log sigma + |e| - log flow(e)        (summed over x and y)
+    e = (mu - truth) / sigma        loss = sum over x, y of (log sigma + |e| + log 2) - log G(e)
 
-The flow is of use in training only: mu is the answer.
+log sigma, from changing variables, is counted once; the paper's code adds it in both terms. The flow is of use in
+training only: mu is the answer.
 """
 
 from __future__ import annotations
@@ -49,4 +51,4 @@ def rle_loss(found: Tensor, sigma: Tensor, truth: Tensor, flow: RealNVP) -> Tens
     """Scalar. found, sigma, truth: (B, K, 2) in one scale, sigma > 0."""
     error = (found - truth) / sigma
     learned = flow.log_prob(error.reshape(-1, 2)).mean()
-    return (2 * torch.log(sigma) + error.abs()).sum(2).mean() + 2 * math.log(2) - learned
+    return (torch.log(sigma) + error.abs() + math.log(2)).sum(2).mean() - learned

@@ -68,11 +68,12 @@ class SimCC(TorchDetector):
         trunk: Trunk = "unet",
         width: int = 16,
         intensity: Intensity = "both",
+        augment: str = "",
     ) -> None:
         if split < 1 or sigma <= 0 or each < 1 or width < 1:
             raise ValueError("split, each and width are whole numbers from 1, and sigma is above 0")
         self.split, self.sigma, self.each = split, sigma, each
-        self.trunk, self.width, self.intensity = trunk, width, intensity
+        self.trunk, self.width, self.intensity, self.augment = trunk, width, intensity, augment
 
     def build(self, geometry: Geometry) -> nn.Module:
         inputs = channels(geometry.channels, self.intensity)

@@ -47,8 +47,10 @@ class Integral(MapDetector):
         source="Sun 2018, Integral Human Pose Regression, eq. 2-4", scores=True, ablation={"intensity": "raw"}
     )
 
-    def __init__(self, trunk: Trunk = "unet", width: int = 16, intensity: Intensity = "both") -> None:
-        super().__init__(trunk, width, intensity)
+    def __init__(
+        self, trunk: Trunk = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
+    ) -> None:
+        super().__init__(trunk, width, intensity, augment)
 
     def map_loss(self, out: Tensor, points: Tensor, training: bool) -> Tensor:
         size = size_of(out)
@@ -79,8 +81,9 @@ class DSNT(MapDetector):
         trunk: Trunk = "unet",
         width: int = 16,
         intensity: Intensity = "both",
+        augment: str = "",
     ) -> None:
-        super().__init__(trunk, width, intensity)
+        super().__init__(trunk, width, intensity, augment)
         if sigma <= 0 or regularisation < 0:
             raise ValueError(f"sigma={sigma} must be above 0 and regularisation={regularisation} not below it")
         self.regularisation, self.sigma = regularisation, sigma
@@ -107,8 +110,10 @@ class Gumbel(MapDetector):
         source="Jang 2017, Categorical Reparameterization with Gumbel-Softmax", scores=True, ablation={"tau": 30.0}
     )
 
-    def __init__(self, tau: float = 1.0, trunk: Trunk = "unet", width: int = 16, intensity: Intensity = "both") -> None:
-        super().__init__(trunk, width, intensity)
+    def __init__(
+        self, tau: float = 1.0, trunk: Trunk = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
+    ) -> None:
+        super().__init__(trunk, width, intensity, augment)
         if tau <= 0:
             raise ValueError(f"tau={tau}: a temperature is above 0")
         self.tau = tau

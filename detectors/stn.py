@@ -109,11 +109,12 @@ class SpatialTransformer(TorchDetector):
         intensity: Intensity = "both",
         epochs: int = 20,
         lr: float = 3e-3,
+        augment: str = "",
     ) -> None:
         if min(width, depth) < 1:
             raise UserError("width and depth from 1")
         self.transformer, self.width, self.depth, self.intensity = transformer, width, depth, intensity
-        self.lr = lr
+        self.lr, self.augment = lr, augment
         self.learning = Recipe(
             epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
         )

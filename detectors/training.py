@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from benchmark.detector import Budget, Detector, HistoryRow
 from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, Prediction, Truth, UserError
+from datasets.augment import augment, kinds
 from detectors.pixels import Geometry, Pixels
 
 Decoded = Tensor | Sequence[Prediction]
@@ -153,7 +154,8 @@ class TorchDetector(Detector):
     fixed_size: the network takes one size only; images of others are resized to the commonest of the train split
     (bilinear, antialiased) and the points carried along. Otherwise batches are grouped by size.
     history_images: how many train images (evenly spaced) ``loss`` and ``train_px`` are measured on.
-    augment: kinds of ``datasets.augment`` to apply anew each epoch, for one-instance data; "" is none.
+    augment: kinds of ``datasets.augment`` to apply anew each epoch, for one-instance data; "" is none. UserError for an
+        unknown kind when it is set.
     amp: whether bfloat16 may be used for training on a GPU (decoding is float32 always).
     """
 
@@ -164,9 +166,19 @@ class TorchDetector(Detector):
     amp: ClassVar[bool] = True
 
     learning: Recipe | None = None  # the recipe, where a detector's parameters change it
-    augment: str = ""
+    _augment: str = ""
     model: nn.Module
     geometry: Geometry
+
+    @property
+    def augment(self) -> str:
+        return self._augment
+
+    @augment.setter
+    def augment(self, kind: str) -> None:
+        if kind:
+            kinds(kind)
+        self._augment = kind
 
     # -- what a subclass gives
 
@@ -272,8 +284,6 @@ class TorchDetector(Detector):
 
     def _augmented(self, train: KeypointDataset, seed: int, epoch: int) -> tuple[Pixels, Tensor]:
         """This epoch's version of the training images."""
-        from datasets.augment import augment
-
         mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
         images, moved = augment(train.images, train.points, seed=mixed, kind=self.augment)
         pixels = self._pixels(images)

@@ -3,8 +3,7 @@
     python scripts/publish.py board        every detector on topleft, the board of the README
     python scripts/publish.py ablations    every detector without what its card calls essential
     python scripts/publish.py probe        backbone or head? trunks x readouts, and the table of it
-    python scripts/publish.py tasks        the extrema head on every task, on all of MNIST that is at hand
-    python scripts/publish.py moved        what was fitted on 28 px, asked on a larger canvas
+    python scripts/publish.py tasks        the extrema head on every task, on all digits at hand, in place and moved
 
 Each part is a list of commands that anyone may type; they are printed as they run.
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -56,11 +54,8 @@ def board(seeds: int = 1) -> None:
 @app.command()
 def ablations(threads: Threads = 1) -> None:
     """Each detector and its ablation, one seed; references and the row of parts have none."""
-    specs = []
-    for name, offers in entries().items():
-        ablation = resolve(name).cls.card.ablation
-        if ablation and offers[0].family != "plugin":
-            specs += [name, name + ":" + ",".join(f"{key}={value!s}" for key, value in ablation.items())]
+    named = [name for name, offers in entries().items() if offers[0].family != "plugin"]
+    specs = [text for name in named if (ablated := resolve(name).ablated) for text in (name, ablated)]
     bench("run", *chosen(specs), "--threads", threads, "--results", ABLATIONS)
 
 
@@ -103,35 +98,12 @@ def tasks(threads: Threads = 1, seeds: int = 3) -> None:
     """The extrema head, one configuration, on every task; beside a heatmap where it is not made for the point."""
     how = ("--seeds", seeds, "--threads", threads, "--results", PUBLISHED)
     for task in EXACT:
-        bench("run", *chosen(["mean", "rule", "extrema"]), "--task", task, "--data", "tiny-wide", *how)
+        for data in ("tiny-wide", "tiny-moved"):
+            bench("run", *chosen(["mean", "rule", "extrema"]), "--task", task, "--data", data, *how)
     for task in (*EXACT[1:], *OTHER):
-        rows = ["mean", "extrema", *(["heatmap"] if task in OTHER[:2] else [])]
+        rows = ["extrema", *(["heatmap"] if task in OTHER[:2] else [])]
         bench("run", *chosen(rows), "--task", task, *how)
-
-
-@app.command()
-def moved(threads: Threads = 1) -> None:
-    """Fitted on digits of 28 px, asked for them on canvases of 40 px at three places each: 3 x 4,291 images."""
-    from datasets.build import build, label
-    from datasets.coco import Card, write_folder
-    from datasets.tasks import get_task
-
-    canvas = get_task("topleft-canvas")
-    train, val, test = build(get_task("topleft"), "tiny-wide")
-    with tempfile.TemporaryDirectory() as name:
-        fitted, labels = Path(name), test.truth.labels
-        bench(
-            "run", "-d", "extrema", "--data", "tiny-wide", "--threads", threads, "--save-weights", "--results", fitted
-        )
-        weights = next(fitted.glob("topleft@1/*/extrema/*/*/*/weights.safetensors")).parent
-        for number in (0, 1, 2):
-            placed = label(canvas, test.images, labels, number)  # type: ignore[arg-type]
-            card = Card(task=canvas.name, line=canvas.line, data=f"moved{number}", split=number, rule=canvas.rule)
-            write_folder(fitted / f"moved{number}", train, val, placed, card)
-            answers = fitted / f"moved{number}.json"
-            bench("predict", "--weights", weights, "--images", fitted / f"moved{number}", "--out", answers)
-            words = ("--predictions", answers, "--truth", fitted / f"moved{number}", "--results", PUBLISHED)
-            bench("score", *words, "--name", "extrema fitted on 28 px")
+    bench("run", *chosen(["extrema"]), "--task", "all-digits", "--data", "mnist5k", *how)
 
 
 if __name__ == "__main__":

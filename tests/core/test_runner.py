@@ -141,7 +141,7 @@ def test_whatever_decides_the_outcome_changes_the_key(tmp_path: Path, counting: 
         from benchmark import registry
 
         registry._registered.clear()
-        Path(counting).write_text(Path(counting).read_text() + "\n# another version\n")
+        Path(counting).write_text(Path(counting).read_text() + "\nVERSION = 2\n")
     if change == "data":
         data.digest = "1" * 16
     settings |= {

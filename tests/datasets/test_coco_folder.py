@@ -164,7 +164,7 @@ def test_what_load_says_of_itself(tmp_path: Path) -> None:
     assert (len(found.train), len(found.val), len(found.test)) == (568, 141, 291)
     expected = build(get_task("topleft"), "tiny", 1)[2]
     assert found.test.truth.digest == expected.truth.digest
-    assert set(presets()) == {"tiny", "tiny-wide", "mnist5k", "mnist"}
+    assert set(presets()) == {"tiny", "tiny-wide", "tiny-moved", "mnist5k", "mnist"}
 
 
 def test_an_exported_folder_is_the_preset_it_was_made_from(tmp_path: Path) -> None:
