@@ -69,7 +69,7 @@ class Card:
     scores: whether its scores carry confidence (else AP is marked as tied).
     reference: an unranked reference row. rule_structured: the network's structure is the rule of a task itself.
     untrained: whether its score before any training (a budget of 0 epochs) is reported beside the trained one.
-    needs: extras it cannot do without, in words ("gpu", "weights").
+    needs: what it cannot do without: "gpu".
     ablation: parameters that remove its essential part, and so must change its score.
 
     What it is expected to score stands in no card, where it would go stale: ``leaderboard.expected`` reads it off the

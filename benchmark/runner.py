@@ -143,6 +143,8 @@ def plan(
     specs = [resolve(text) for text in detectors]
     for spec in specs:
         spec.build()  # a refused parameter shows now, not after an hour
+        if "gpu" in spec.cls.card.needs and where == "cpu":
+            raise UserError(f"detector {spec.name!r} needs a GPU, and runs would be made on {where}: leave it out")
         if spec.cls.card.instances == "one" and (where_not := material.plural):
             raise UserError(
                 f"detector {spec.name!r} answers one instance an image, and in {material.data} {where_not}: correct "

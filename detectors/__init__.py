@@ -90,7 +90,7 @@ CATALOG = {
         "target": "detectors.regression:Probe",
         "line": "Backbone or head? Any trunk, frozen or trained, under any readout: suite probe",
         "family": "regression",
-        "params": {"intensity": "both", "head_lr": 0.03},
+        "params": {"width": 16, "head_lr": 0.03},
     },
     "resnet18": {
         "target": "detectors.regression:ResNet18",

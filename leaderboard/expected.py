@@ -10,12 +10,13 @@ PUBLISHED = Path(__file__).parent / "published"
 
 
 @cache
-def expected() -> dict[str, dict[str, float]]:
-    """Row of the published board of ``topleft`` on ``tiny`` -> its ``mean`` (px) and ``exact`` (share), over its seeds.
+def expected(folder: Path = PUBLISHED) -> dict[str, dict[str, float]]:
+    """Row of a published board of ``topleft`` on ``tiny`` -> its ``mean`` (px) and ``exact`` (share), over its seeds.
 
-    Read from ``published/LEADERBOARD.json``, which a test holds against the runs it is made of. Empty where that is missing.
+    Read from the folder's ``LEADERBOARD.json``, which a test holds against the runs it is made of. Empty where that is
+    missing.
     """
-    path = PUBLISHED / "LEADERBOARD.json"
+    path = folder / "LEADERBOARD.json"
     if not path.is_file():
         return {}
     rows = json.loads(path.read_text(encoding="utf-8"))

@@ -252,7 +252,10 @@ def test_two_folders_of_one_name_are_two_boards(cli: Cli, data: Path, results: P
     second = data.rename(tmp_path / "other" / "made")
     (second / "card.json").unlink()
     annotations = second / "annotations" / "test.json"
-    annotations.write_text(annotations.read_text().replace('"iscrowd": 0', '"iscrowd": 0, "area": 100.0'))
+    document = json.loads(annotations.read_text())
+    for entry in document["annotations"]:
+        entry["area"] = 100.0
+    annotations.write_text(json.dumps(document))
     words = ["--data", second, "--results", results]
     said = cli("run", *words, "-d", "rule", "--json")
     assert {(row["detector"], row["task"], row["data"]) for row in said.document} == {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import UserError
+from benchmark import UserError, registry
 from benchmark.check import rectangles
 from benchmark.detector import Budget, Detector
 from benchmark.runner import Watcher, execute, holds_the_answer, plan
@@ -138,8 +138,6 @@ def test_whatever_decides_the_outcome_changes_the_key(tmp_path: Path, counting: 
     settings: dict[str, object] = {"threads": 1}
     before = plan(data, [counting], **settings).jobs[0]  # type: ignore[arg-type]
     if change == "source":
-        from benchmark import registry
-
         registry._registered.clear()
         Path(counting).write_text(Path(counting).read_text() + "\nVERSION = 2\n")
     if change == "data":
@@ -152,6 +150,49 @@ def test_whatever_decides_the_outcome_changes_the_key(tmp_path: Path, counting: 
     }.get(change, {})
     after = plan(data, [counting], **settings).jobs[0]  # type: ignore[arg-type]
     assert after.recipe.key(after.seed) != before.recipe.key(before.seed)
+
+
+def test_what_needs_a_gpu_is_not_planned_without_one(counting: str) -> None:
+    text = Path(counting).read_text()
+    assert plan(made(), [counting], device="cpu").jobs
+    registry._registered.clear()
+    needs = "class Counting(Detector):\n    from benchmark import Card\n    card = Card(needs=('gpu',))\n"
+    Path(counting).write_text(text.replace("class Counting(Detector):\n", needs))
+    with pytest.raises(UserError, match="needs a GPU"):
+        plan(made(), [counting], device="cpu")
+
+
+def test_a_subset_is_marked_by_the_whole_training_split_and_too_many_inputs_by_nothing() -> None:
+    class Knows(Detector):
+        def __init__(self, columns: int, right: bool) -> None:
+            self.columns, self.right = columns, right
+
+        def handmade_features(self, images):  # type: ignore[no-untyped-def]
+            noise = np.random.default_rng(0).normal(size=(len(images), self.columns))
+            return np.column_stack([noise, data.points[: len(images), 0]]) if self.right else noise
+
+    data = rectangles(40, seed=7)
+    assert holds_the_answer(Knows(3, True), data)
+    assert not holds_the_answer(Knows(3, False), data)
+    assert not holds_the_answer(Knows(60, False), data)  # any target is fitted exactly
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_run_fails_that_learned_from_a_test_image_elsewhere(tmp_path: Path, counting: str, same: bool) -> None:
+    registry._registered.clear()
+    text = (
+        Path(counting)
+        .read_text()
+        .replace("        if self.where:", "        self.borrowed = list(BORROWED)\n        if self.where:", 1)
+    )
+    number = 3 if same else 11
+    Path(counting).write_text(
+        f"from benchmark.check import rectangles\nBORROWED = rectangles(9, seed={number}).images\n{text}"
+    )
+    (stored,) = execute(plan(made(), [counting]), Store(tmp_path / "results"))
+    assert stored.record.status == ("failed" if same else "finished")
+    if same:
+        assert "are in the test split" in stored.record.error
 
 
 @pytest.mark.parametrize(
