@@ -87,7 +87,7 @@ def run_plan(
 ) -> list[Stored]:
     """The stored runs of a plan, those made earlier included; see `run` for the arguments.
 
-    The suite ``floor`` is run beside whatever is asked for, where it can be: a board without it says little.
+    The suite ``floor`` is run beside whatever is asked for, where it can be, with one seed: a board without it says little.
     """
     store = Store(results_folder(results))
     with writing(store.root):  # now, not after the first fit
@@ -98,7 +98,7 @@ def run_plan(
     how: dict[str, Any] = {"seeds": seeds, "sizes": n, "device": device, "threads": threads}
     todo = plan(material, detectors, budget=budget, overwrite=overwrite, save_weights=save_weights, **how)
     if not material.plural and (floor := [name for name in suite("floor") if name not in detectors]):
-        execute(plan(material, floor, **how), store)
+        execute(plan(material, floor, **{**how, "seeds": seeds[:1]}), store)
     return execute(todo, store, watcher)
 
 
