@@ -3,7 +3,9 @@
 The head and what it owes to others stand in `detectors.extrema_layer`. What it calls ink is a threshold it learns on
 half the pixel plus half its log intensity (`detectors.intensity`), a fixed monotone map that knows no threshold: 0 and
 1/255 lie .06 apart on it, 127/255 and 128/255 lie .003 apart. It starts ignorant: the thresholds are drawn between .3
-and .8 of that scale (18 to 170 of 255), each ink's from its own share of it, and the choice among extrema is random.
+and .8 of that scale (18 to 170 of 255), each ink's from its own share of it, and the choice among extrema is random. What
+is ink is known only as far as training images tell: where none of them has a point that hangs on a grey level, nothing
+says on which side of the threshold that level lies.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class Extrema(TorchDetector):
         self,
         inks: int = 2,
         gate: int = 16,
-        sharpness: float = 20.0,
+        sharpness: float = 10.0,
         frozen: Literal["", "ink", "choice"] = "",
         epochs: int = 24,
         augment: str = "",
@@ -64,9 +66,9 @@ class Extrema(TorchDetector):
         head = ExtremaHead(channels, geometry.keypoints, self.inks, self.gate, self.sharpness)
         nn.init.constant_(head.ink.weight, 1 / channels)
         drawn = (torch.arange(self.inks) + torch.rand(self.inks)) / self.inks
-        head.ink.bias = nn.Parameter(-(LOWEST + (HIGHEST - LOWEST) * drawn))
+        head.threshold.data.copy_(torch.log(LOWEST + (HIGHEST - LOWEST) * drawn)[:, None, None])
         for name, parameter in head.named_parameters():
-            learned_as = "ink" if name.startswith(("ink.", "gain")) else "choice"
+            learned_as = "ink" if name.startswith(("ink.", "sharpness", "threshold")) else "choice"
             parameter.requires_grad_(learned_as != self.frozen)
         return head
 

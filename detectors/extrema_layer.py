@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 PER_AXIS = 6  # extrema that give a coordinate of one axis
 PAIRS = tuple((i, j) for i in range(PER_AXIS) for j in range(i, PER_AXIS))  # (i, i) is the extremum itself
+BETAS = (0.9, 0.95)  # of Adam: the last image that is wrong must not be weighed by the gradients of the first epochs
 FLOOR = 1e-6  # of a law, so that one that excludes the truth still has a finite loss
 
 
@@ -122,18 +123,31 @@ def negative_log_likelihood(laws: Tensor, weights: Tensor, target: Tensor) -> Te
 class ExtremaHead(nn.Module):
     """From (B, C, H, W) features of stride 1 to K points, through what it holds for ink.
 
+    A pixel's logit is sharpness * (w . features / threshold - 1): -sharpness where the features are 0, and 0 where they
+    reach the threshold. The two are learned apart, in logarithms, so that a threshold may come down to the faintest ink
+    without making ink of the black beside it, of which there is so much more.
+
     inks: how many kinds of ink it may tell apart. gate: width of the convolutions that see the features and move the
-    choice; 0: none. sharpness: what the ink's logit is multiplied with at first; it is learned, too.
+    choice; 0: none. sharpness, threshold: where they start.
     """
 
     first: Tensor
     second: Tensor
 
-    def __init__(self, channels: int, keypoints: int, inks: int = 2, gate: int = 16, sharpness: float = 20.0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        keypoints: int,
+        inks: int = 2,
+        gate: int = 16,
+        sharpness: float = 10.0,
+        threshold: float = 1.0,
+    ) -> None:
         super().__init__()
         self.keypoints, self.inks = keypoints, inks
-        self.ink = nn.Conv2d(channels, inks, 1)
-        self.gain = nn.Parameter(torch.tensor(math.log(sharpness)))
+        self.ink = nn.Conv2d(channels, inks, 1, bias=False)
+        self.sharpness = nn.Parameter(torch.tensor(math.log(sharpness)))
+        self.threshold = nn.Parameter(torch.full((inks, 1, 1), math.log(threshold)))
         self.which_ink = nn.Parameter(torch.zeros(keypoints, inks))
         self.which_pair = nn.Parameter(torch.randn(keypoints, 2, len(PAIRS)))
         self.register_buffer("first", torch.tensor([i for i, _ in PAIRS]), persistent=False)
@@ -141,18 +155,19 @@ class ExtremaHead(nn.Module):
         self.gate = _gate(channels, gate, self.which_pair.numel()) if gate else None
 
     def groups(self, lr: float) -> list[dict[str, Any]]:
-        """Parameter groups at shares of a peak rate: the choice fast, ink slower, and a gate whose steps shrink with its
+        """Parameter groups at shares of a peak rate: sharpness and choice fast, ink slower, and a gate whose steps shrink with its
         gradient (Adam's epsilon), so that it stays silent where nothing is left to explain."""
         gate = [] if self.gate is None else list(self.gate.parameters())
         return [
-            {"params": [self.which_pair, self.which_ink, self.gain], "lr": lr},
-            {"params": list(self.ink.parameters()), "lr": 0.4 * lr},
+            {"params": [self.which_pair, self.which_ink], "lr": lr, "betas": BETAS},
+            {"params": [self.sharpness], "lr": 2 * lr, "betas": BETAS},
+            {"params": [self.ink.weight, self.threshold], "lr": 0.4 * lr, "betas": BETAS},
             {"params": gate, "lr": lr / 15, "eps": 1e-4},
         ]
 
     def logits(self, features: Tensor) -> Tensor:
         """(B, S, H, W): how surely each pixel is ink of each kind."""
-        found: Tensor = self.gain.exp() * self.ink(features)
+        found: Tensor = self.sharpness.exp() * (self.ink(features) * torch.exp(-self.threshold) - 1)
         return found
 
     def weights(self, features: Tensor) -> Tensor:

@@ -127,5 +127,4 @@ class ExtremesHead(Head, ExtremaHead):
     """
 
     def __init__(self, depth: int, geometry: Geometry) -> None:
-        super().__init__(depth, geometry.keypoints, inks=4, gate=0, sharpness=1.0)
-        nn.init.constant_(self.ink.bias, -3.0)  # type: ignore[arg-type]
+        super().__init__(depth, geometry.keypoints, inks=4, gate=0, sharpness=3.0, threshold=3.0)

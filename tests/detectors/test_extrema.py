@@ -136,7 +136,8 @@ def test_answers_are_weighted_medians(seed: int) -> None:
     head = ExtremaHead(1, 2, inks=2, gate=0)
     features = torch.from_numpy(random.random((1, 1, 6, 7))).float()
     with torch.no_grad():
-        head.ink.bias.copy_(-head.ink.weight.flatten() * 0.7)  # type: ignore[union-attr]
+        head.ink.weight.fill_(1.0)
+        head.threshold.copy_(torch.tensor([0.6, 0.8]).log()[:, None, None])
         head.which_ink.normal_()
         ink, weights = head.logits(features)[0].numpy() > 0, head.weights(features)[0].double().numpy()
         found = head.decode(features)[0].numpy()
@@ -155,7 +156,7 @@ def test_gradients_reach_the_threshold_and_the_choice() -> None:
     head = ExtremaHead(1, 2, inks=2, gate=4)
     features = torch.rand(3, 1, 9, 11)
     head.loss(features, torch.full((3, 2, 2), 4.0)).backward()  # type: ignore[no-untyped-call]
-    for name in ("ink.weight", "ink.bias", "gain", "which_pair", "which_ink", "gate.8.weight"):
+    for name in ("ink.weight", "threshold", "sharpness", "which_pair", "which_ink", "gate.8.weight"):
         gradient = head.get_parameter(name).grad
         assert gradient is not None, name
         assert bool(gradient.isfinite().all()), name
