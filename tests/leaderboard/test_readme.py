@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +13,15 @@ from leaderboard.expected import expected
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| \*?([\w:=,+.-]+)\*?(?: \[\w\])? \| ([\d.]+) \| ([\d.]+) \|", TEXT, flags=re.MULTILINE)
+ROWS = re.findall(r"^\| ([\w:=,+.-]+) \| (\d+\.\d{3}) \| (\d+\.\d) \|", TEXT, flags=re.MULTILINE)
+TASKS = re.findall(
+    r"^\| ([a-z-]+) \| ([\d.]*) \| ([\d.]+(?: px)?) \| ([\d.]*) \| ([\d.]*) \|$", TEXT, flags=re.MULTILINE
+)
 
 
-def test_the_readme_has_a_board() -> None:
+def test_the_readme_has_both_tables() -> None:
     assert len(ROWS) >= 9
+    assert len(TASKS) >= 9
 
 
 @pytest.mark.parametrize(("name", "px", "exact"), ROWS, ids=[row[0] for row in ROWS])
@@ -23,6 +29,28 @@ def test_a_row_of_the_readme_is_a_published_one(name: str, px: str, exact: str) 
     known = expected()[name]
     assert px == f"{known['mean']:.3f}"
     assert exact == f"{100 * known['exact']:.1f}"
+
+
+@pytest.mark.parametrize("row", TASKS, ids=[row[0] for row in TASKS])
+def test_a_task_of_the_readme_is_published_with_three_seeds(row: tuple[str, ...]) -> None:
+    name, untrained, *cells = row
+    boards = [
+        json.loads((ROOT / "leaderboard" / n / "LEADERBOARD.json").read_text()) for n in ("confirmed", "published")
+    ]
+    rows = [r for r in (*boards[0], *boards[1]) if r["detector"] == "extrema" and r["task"] == name]
+
+    def cell(data: str) -> str:
+        found: dict[str, Any] | None = next((r for r in rows if r["data"] == data), None)
+        if found is None:
+            return ""
+        assert found["seeds"] == [0, 1, 2]
+        exact = found.get("exact_all") if name == "both" else found["exact"]
+        return f"{found['mean']:.2f} px" if exact is None else "100" if exact == 1 else f"{100 * exact:.2f}"
+
+    assert cells == [cell("tiny"), cell("tiny-wide"), cell("tiny-moved")]
+    if untrained:
+        shown = next(r for r in rows if r["data"] == "tiny")
+        assert untrained == f"{100 * shown['untrained_exact']:.1f}"
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", TEXT))))
