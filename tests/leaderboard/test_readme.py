@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| ([\w:=,+.-]+) \| (\d+\.\d{3}) \| (\d+\.\d) \|", TEXT, flags=re.MULTILINE)
 TASKS = re.findall(
-    r"^\| ([a-z-]+) \| ([\d.]*) \| ([\d.]+(?: px)?) \| ([\d.]*) \| ([\d.]*) \|$", TEXT, flags=re.MULTILINE
+    r"^\| ([a-z-]+) \| ([\d.]*) \| ([\d.]+(?: px)?) \| ([\d.]*) \| ([\d.]*) \|$",
+    TEXT.partition("\n| task |")[2],
+    flags=re.MULTILINE,
 )
 
 
