@@ -21,7 +21,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmark.registry import entries, resolve
-from leaderboard.expected import expected
+from leaderboard.expected import by_recipe, expected, recipe_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED, CONFIRMED, ABLATIONS, PROBE = (
@@ -70,10 +70,10 @@ def ablated() -> dict[str, str]:
 
 def ablation_table() -> str:
     """A row a detector: its error with and without, both from stored runs."""
-    without = expected(ABLATIONS)
+    without = by_recipe(ABLATIONS)
     lines = ["| detector | px | exact % | without | px | exact % |", "| :-- | --: | --: | :-- | --: | --: |"]
     for name, text in ablated().items():
-        if (found := without.get(resolve(text).name)) is not None:
+        if (found := without.get(recipe_of(resolve(text)))) is not None:
             whole = expected()[name]
             cells = [f"{row['mean']:.3f} | {100 * row['exact']:.1f}" for row in (whole, found)]
             lines.append(f"| {name} | {cells[0]} | {text.partition(':')[2]} | {cells[1]} |")
