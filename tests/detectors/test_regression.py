@@ -270,7 +270,7 @@ def test_projections_match_the_probes_readouts_in_size():
             continue
         model = detector.build(Geometry(1, 28, 28, 1)).eval()
         with torch.no_grad():
-            shown = model(torch.zeros(1, 24, 28, 28) if detector.frozen else torch.zeros(1, 1, 28, 28))
+            shown = model(torch.zeros(1, detector.width, 28, 28) if detector.frozen else torch.zeros(1, 1, 28, 28))
             if isinstance(model.head, PointHead):
                 found.setdefault(detector.readout, set()).add(model.head.readout(shown).shape[1])
             elif isinstance(model.head, MapHead):
