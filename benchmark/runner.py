@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,12 +103,10 @@ class Plan:
 
     material: Material
     jobs: tuple[Job, ...]
-    budget: Budget
     device: str
     threads: int
     save_weights: bool = False
     overwrite: bool = False
-    detectors: tuple[str, ...] = field(default=())
 
 
 def plan(
@@ -170,7 +168,7 @@ def plan(
             )
             for seed in seeds:
                 jobs.setdefault(recipe.key(seed), Job(spec, recipe, seed))
-    return Plan(material, tuple(jobs.values()), spent, where, workers, save_weights, overwrite, tuple(detectors))
+    return Plan(material, tuple(jobs.values()), where, workers, save_weights, overwrite)
 
 
 def execute(todo: Plan, store: Store, watcher: Watcher | None = None) -> list[Stored]:
