@@ -3,82 +3,82 @@
 CATALOG = {
     "mean": {
         "target": "baselines.mean:Mean",
-        "line": "the mean of the training points: the floor, in every board",
+        "summary": "the mean of the training points: the floor, in every board",
         "family": "reference",
     },
     "rule": {
         "target": "baselines.rule:Rule",
-        "line": "the rule on the ink that is exact on the training images, where there is one",
+        "summary": "the rule on the ink that is exact on the training images, where there is one",
         "family": "reference",
     },
     "linear": {
         "target": "baselines.scikit:Linear",
-        "line": "linear least squares on features=pix, extrema of ink (pts11, pts12, pts22, pts), hog, ...",
+        "summary": "linear least squares on features=pix, extrema of ink (pts11, pts12, pts22, pts), hog, ...",
         "family": "classic",
     },
     "ridge": {
         "target": "baselines.scikit:Ridge",
-        "line": "linear, with a squared penalty on the weights",
+        "summary": "linear, with a squared penalty on the weights",
         "family": "classic",
     },
     "lasso": {
         "target": "baselines.scikit:Lasso",
-        "line": "linear, with an absolute penalty on the weights",
+        "summary": "linear, with an absolute penalty on the weights",
         "family": "classic",
     },
     "elasticnet": {
         "target": "baselines.scikit:ElasticNet",
-        "line": "linear, with half of either penalty",
+        "summary": "linear, with half of either penalty",
         "family": "classic",
     },
     "knn": {
         "target": "baselines.scikit:Neighbours",
-        "line": "the mean point of the nearest training images",
+        "summary": "the mean point of the nearest training images",
         "family": "classic",
     },
     "forest": {
         "target": "baselines.scikit:Forest",
-        "line": "random forest on features=pix, pts, ...",
+        "summary": "random forest on features=pix, pts, ...",
         "family": "classic",
     },
     "boosting": {
         "target": "baselines.scikit:Boosting",
-        "line": "gradient-boosted trees on binned features",
+        "summary": "gradient-boosted trees on binned features",
         "family": "classic",
     },
     "svr": {
         "target": "baselines.scikit:SupportVectors",
-        "line": "support vector regression with a Gaussian kernel",
+        "summary": "support vector regression with a Gaussian kernel",
         "family": "classic",
     },
     "mlp": {
         "target": "baselines.scikit:Perceptron",
-        "line": "scikit-learn's network with one hidden layer",
+        "summary": "scikit-learn's network with one hidden layer",
         "family": "classic",
     },
     "sift": {
         "target": "baselines.opencv:Sift",
-        "line": "SIFT keypoints as candidates, ranked by boosted trees",
+        "summary": "SIFT keypoints as candidates, ranked by boosted trees",
         "family": "classic",
     },
     "orb": {
         "target": "baselines.opencv:Orb",
-        "line": "ORB keypoints as candidates, ranked by boosted trees",
+        "summary": "ORB keypoints as candidates, ranked by boosted trees",
         "family": "classic",
     },
     "fast": {
         "target": "baselines.opencv:Fast",
-        "line": "FAST corners as candidates, ranked by boosted trees",
+        "summary": "FAST corners as candidates, ranked by boosted trees",
         "family": "classic",
     },
     "corners": {
         "target": "baselines.opencv:Corners",
-        "line": "Shi-Tomasi corners as candidates, ranked by boosted trees",
+        "summary": "Shi-Tomasi corners as candidates, ranked by boosted trees",
         "family": "classic",
     },
     "cosfire": {
         "target": "baselines.cosfire:Cosfire",
-        "line": "COSFIRE: Gabor responses in the arrangement of an example",
+        "summary": "COSFIRE: Gabor responses in the arrangement of an example",
         "family": "classic",
     },
 }

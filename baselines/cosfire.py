@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from baselines.refit import one_size, pixel_error
 from benchmark.detector import Budget, Card, Detector, HistoryRow
-from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, Prediction
+from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Prediction
 from datasets.features import grey
 
 Maps = NDArray[np.float32]
@@ -246,8 +246,8 @@ class Cosfire(Detector):
 
     budgets = ()
     card = Card(
-        source="Azzopardi and Petkov 2013",
-        scores=True,
+        reference="Azzopardi and Petkov 2013",
+        has_confidence=True,
         ablation={"inhibition": 0.0},
     )
 
@@ -255,7 +255,7 @@ class Cosfire(Detector):
         if min(self.prototypes, self.orientations) < 1:
             raise ValueError("prototypes and orientations must be at least 1")
 
-    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> list[HistoryRow]:
+    def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
         """Configure filters on ``train``, order them there, and keep as many as are best on ``val``.
 
         One history row for each number of filters, errors averaged over keypoints; a budget means nothing here.
@@ -284,7 +284,7 @@ class Cosfire(Detector):
             self._filters.append([made[i] for i in order[: int(np.argmin(on_val)) + 1]] if order else [])
             curves.append((on_train, on_val))
             self.progress((k + 1) / points.shape[1], "filters")
-        self.weights = sum(one.parts.size + one.quiet.size + 3 for filters in self._filters for one in filters)
+        self.n_parameters = sum(one.parts.size + one.quiet.size + 3 for filters in self._filters for one in filters)
         seconds = time.perf_counter() - started
         return [
             {

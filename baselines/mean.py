@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.detector import Budget, Card, Detector
-from benchmark.structures import FloatArray, Image, KeypointDataset
+from benchmark.structures import FloatArray, Image, LabeledImages
 
 
 class Mean(Detector):
@@ -19,16 +19,16 @@ class Mean(Detector):
 
     budgets = ()
     card = Card(
-        source="the constant that minimises the squared error",
-        reference=True,
+        reference="the constant that minimises the squared error",
+        ranked=False,
     )
 
     _point: FloatArray
 
-    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> None:
+    def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> None:
         """Take the mean over ``train``."""
         self._point = train.points.mean(axis=0)
-        self.weights = self._point.size
+        self.n_parameters = self._point.size
 
     def predict(self, images: Sequence[Image]) -> FloatArray:
         """(N, K, 2) px, every row the same."""

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.refit import Refit
+from baselines.refit import RefitOnLoad
 from benchmark.detector import Card, HistoryRow
-from benchmark.structures import FloatArray, Image, KeypointDataset
+from benchmark.structures import FloatArray, Image, LabeledImages
 from datasets.features import grey
 
 PAD = 4  # px of continued border, so that points at the edge have surroundings
@@ -39,7 +39,7 @@ def _to_pixels(enlarged: FloatArray, scale: int) -> FloatArray:
 
 
 @dataclass(eq=False)
-class Candidates(Refit):
+class Candidates(RefitOnLoad):
     """Base: candidates of one OpenCV detector, ranked.
 
     scale: how many times images are enlarged. most: candidates an image, the strongest. patch: side of the square
@@ -122,7 +122,7 @@ class Candidates(Refit):
                 scores[i] = np.exp(-own.min(axis=0).mean())
         return points, scores
 
-    def notes(self, train: KeypointDataset, val: KeypointDataset) -> HistoryRow:
+    def notes(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
         """Candidate recall, and the mean number of candidates an image, on at most 1,000 images a split."""
         row: HistoryRow = {}
         for name, data in (("train", train), ("val", val)):
@@ -171,8 +171,8 @@ class Sift(Candidates):
     """SIFT's scale-space extrema as candidates, ranked by boosted trees."""
 
     card = Card(
-        source="Lowe 2004; OpenCV SIFT",
-        scores=True,
+        reference="Lowe 2004; OpenCV SIFT",
+        has_confidence=True,
         ablation={"ranked": False},
     )
 
@@ -195,8 +195,8 @@ class Orb(Candidates):
     threshold: int = 5
 
     card = Card(
-        source="Rublee et al. 2011; OpenCV ORB",
-        scores=True,
+        reference="Rublee et al. 2011; OpenCV ORB",
+        has_confidence=True,
         ablation={"ranked": False},
     )
 
@@ -219,8 +219,8 @@ class Fast(Candidates):
     threshold: int = 5
 
     card = Card(
-        source="Rosten and Drummond 2006; OpenCV FAST",
-        scores=True,
+        reference="Rosten and Drummond 2006; OpenCV FAST",
+        has_confidence=True,
         ablation={"ranked": False},
     )
 
@@ -242,8 +242,8 @@ class Corners(Candidates):
     quality: float = 0.001
 
     card = Card(
-        source="Shi and Tomasi 1994; OpenCV goodFeaturesToTrack",
-        scores=True,
+        reference="Shi and Tomasi 1994; OpenCV goodFeaturesToTrack",
+        has_confidence=True,
         ablation={"ranked": False},
     )
 

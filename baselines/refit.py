@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmark.detector import Budget, Detector, HistoryRow
-from benchmark.structures import FloatArray, Image, KeypointDataset, Prediction, UserError, stack_images
+from benchmark.structures import FloatArray, Image, LabeledImages, Prediction, UserError, stack_images
 
 REPORTED = 1000  # images of a split that the pixel errors of a history row are taken over, at most
 
@@ -37,7 +37,7 @@ def pixel_error(answers: FloatArray, points: FloatArray) -> float:
     return float(np.hypot(*np.moveaxis(answers - points, -1, 0)).mean())
 
 
-class Refit(Detector):
+class RefitOnLoad(Detector):
     """Base of detectors that learn in one deterministic step from images of one size.
 
     A subclass gives `learn` and `answer`, and may give `notes`. Of a budget it gets the number of passes over the
@@ -59,11 +59,11 @@ class Refit(Detector):
         """(N, K, 2) points in px and (N,) scores of at least one image of the size learned from."""
         raise NotImplementedError
 
-    def notes(self, train: KeypointDataset, val: KeypointDataset) -> HistoryRow:
+    def notes(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
         """More columns for the history."""
         return {}
 
-    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> list[HistoryRow]:
+    def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
         """Learn from ``train``. One history row, its errors over at most 1,000 images a split."""
         started = time.perf_counter()
         self._fit(train.stack(), train.points, seed, None if budget.epochs is None else max(1, budget.epochs))
@@ -90,7 +90,7 @@ class Refit(Detector):
     def predict(self, images: Sequence[Image]) -> FloatArray | Sequence[Prediction]:
         """(N, K, 2) px; or a Prediction an image, where the card promises scores that carry confidence."""
         points, scores = self._answered(images)
-        if not self.card.scores:
+        if not self.card.has_confidence:
             return points
         return [Prediction(point[None], score[None]) for point, score in zip(points, scores)]
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.detector import Budget, Card, Detector
-from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, UserError, stack_images
+from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, UserError, stack_images
 from datasets.features import EXTREMA, extrema, grey, ink
-from datasets.names import unknown
+from benchmark.suggestions import unknown
 
 BOLD = 127
 EXACT = 1e-6  # px: a point that went through a file is still exact
@@ -62,8 +62,8 @@ class Rule(Detector):
 
     budgets = ()
     card = Card(
-        source="the definition of the task",
-        reference=True,
+        reference="the definition of the task",
+        ranked=False,
         ablation={"target": "corner"},
     )
 
@@ -76,14 +76,14 @@ class Rule(Detector):
             if name not in RULES:
                 raise unknown("rule", name, RULES)
 
-    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> None:
+    def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> None:
         """Recognise the rule of every keypoint. UserError where no rule is exact on all training images."""
-        points, names = train.points, train.truth.names
+        points, names = train.points, train.annotations.names
         if self._target and len(self._target) != len(names):
             raise UserError(f"target={'+'.join(self._target)}: give {len(names)} rules, one for each of {names}")
         chosen = self._target or [_recognise(train.stack(), points[:, k]) for k in range(len(names))]
         self._chosen = np.array([RULES.index(name) for name in chosen], dtype=np.int64)
-        self.weights = 0
+        self.n_parameters = 0
 
     def predict(self, images: Sequence[Image]) -> FloatArray:
         """(N, K, 2) px by the rules."""

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from baselines.refit import Refit
+from baselines.refit import RefitOnLoad
 from benchmark.detector import Card, HistoryRow
-from benchmark.structures import FloatArray, Image, KeypointDataset
+from benchmark.structures import FloatArray, Image, LabeledImages
 from datasets.features import features, parse
 
 NOT_HANDMADE = ("pix", "hog", "const", "random")  # sets that no rule of a task was written into
@@ -30,7 +30,7 @@ LASSO_ALPHA = 14 / 255
 
 
 @dataclass(eq=False)
-class ScikitRegressor(Refit):
+class ScikitRegressor(RefitOnLoad):
     """Base: an estimator on a sum of feature sets.
 
     features: names of `datasets.features`, joined by '+'.
@@ -61,14 +61,14 @@ class ScikitRegressor(Refit):
             # Threads add up the trees' answers in the order in which they finish: the last bit would vary.
             model.set_params(n_jobs=1)
         self._model = model
-        self.weights = _learned(model)
+        self.n_parameters = _learned(model)
 
     def answer(self, images: Image) -> tuple[FloatArray, FloatArray]:
         """(N, K, 2) px, and scores that say nothing."""
         said = np.asarray(self._model.predict(features(images, self.features)), dtype=np.float64)
         return said.reshape(len(images), -1, 2), np.ones(len(images))
 
-    def notes(self, train: KeypointDataset, val: KeypointDataset) -> HistoryRow:
+    def notes(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
         """``converged``: 1 or 0."""
         return {"converged": float(self._converged)}
 
@@ -103,7 +103,7 @@ class Linear(ScikitRegressor):
     """
 
     card = Card(
-        source="scikit-learn LinearRegression",
+        reference="scikit-learn LinearRegression",
         ablation={"features": "const"},
     )
 
@@ -124,7 +124,7 @@ class Ridge(ScikitRegressor):
     alpha: float = 1.0
 
     card = Card(
-        source="scikit-learn Ridge; Hoerl and Kennard 1970",
+        reference="scikit-learn Ridge; Hoerl and Kennard 1970",
         ablation={"alpha": 1e9},
     )
 
@@ -149,7 +149,7 @@ class Lasso(ScikitRegressor):
     alpha: float = LASSO_ALPHA
 
     card = Card(
-        source="scikit-learn Lasso; Tibshirani 1996",
+        reference="scikit-learn Lasso; Tibshirani 1996",
         ablation={"alpha": 1.0},
     )
 
@@ -175,7 +175,7 @@ class ElasticNet(ScikitRegressor):
     mix: float = 0.5
 
     card = Card(
-        source="scikit-learn ElasticNet; Zou and Hastie 2005",
+        reference="scikit-learn ElasticNet; Zou and Hastie 2005",
         ablation={"alpha": 100.0},
     )
 
@@ -202,7 +202,7 @@ class Neighbours(ScikitRegressor):
     neighbours: int = 5
 
     card = Card(
-        source="scikit-learn KNeighborsRegressor",
+        reference="scikit-learn KNeighborsRegressor",
         ablation={"neighbours": 200},
     )
 
@@ -228,7 +228,7 @@ class Forest(ScikitRegressor):
     depth: int = 0
 
     card = Card(
-        source="scikit-learn RandomForestRegressor; Breiman 2001",
+        reference="scikit-learn RandomForestRegressor; Breiman 2001",
         ablation={"depth": 1},
     )
 
@@ -255,7 +255,7 @@ class Boosting(ScikitRegressor):
 
     budgets = ("epochs",)
     card = Card(
-        source="scikit-learn HistGradientBoostingRegressor; Ke et al. 2017",
+        reference="scikit-learn HistGradientBoostingRegressor; Ke et al. 2017",
         ablation={"rounds": 1},
     )
 
@@ -285,7 +285,7 @@ class SupportVectors(ScikitRegressor):
     margin: float = 0.1
 
     card = Card(
-        source="scikit-learn SVR (LIBSVM); Drucker et al. 1997",
+        reference="scikit-learn SVR (LIBSVM); Drucker et al. 1997",
         ablation={"c": 1e-6},
     )
 
@@ -313,7 +313,7 @@ class Perceptron(ScikitRegressor):
 
     budgets = ("epochs",)
     card = Card(
-        source="scikit-learn MLPRegressor",
+        reference="scikit-learn MLPRegressor",
         ablation={"iterations": 1},
     )
 

@@ -31,7 +31,7 @@ _open_rooms()
 
 from benchmark.detector import Budget, Card, Detector, HistoryRow  # noqa: E402
 from benchmark.registry import register  # noqa: E402
-from benchmark.structures import KeypointDataset, Prediction, Predictions, Truth, UserError  # noqa: E402
+from benchmark.structures import LabeledImages, Prediction, Predictions, Annotations, UserError  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmark.api import run
@@ -41,10 +41,10 @@ __all__ = [
     "Card",
     "Detector",
     "HistoryRow",
-    "KeypointDataset",
+    "LabeledImages",
     "Prediction",
     "Predictions",
-    "Truth",
+    "Annotations",
     "UserError",
     "register",
     "run",

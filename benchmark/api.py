@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.registry import suite
-from benchmark.runner import Watcher, execute, plan, results_folder, whole
-from benchmark.store import Store, Stored, writing
+from benchmark.runs.execute import Callback, execute, plan, results_folder, whole
+from benchmark.runs.store import Store, Stored, writing
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run_plan(
     results: str | Path,
     overwrite: bool,
     save_weights: bool,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
 ) -> list[Stored]:
     """The stored runs of a plan, those made earlier included; see `run` for the arguments.
 
@@ -99,7 +99,7 @@ def run_plan(
     todo = plan(material, detectors, budget=budget, overwrite=overwrite, save_weights=save_weights, **how)
     if not material.plural and (floor := [name for name in suite("floor") if name not in detectors]):
         execute(plan(material, floor, **{**how, "seeds": seeds[:1]}), store)
-    return execute(todo, store, watcher)
+    return execute(todo, store, callback)
 
 
 def open_data(task: str | None, data: str, *, split: int, folds: int, results: Path) -> Material:

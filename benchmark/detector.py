@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from benchmark.structures import FloatArray, Image, KeypointDataset, Prediction, UserError
+from benchmark.structures import FloatArray, Image, LabeledImages, Prediction, UserError
 
 HistoryRow = dict[str, float]
 Progress = Callable[[float, str], None]
@@ -93,7 +93,7 @@ class Detector:
     line's ``name:key=value`` sets them. ``fit`` and ``predict`` are all a plugin writes.
 
     The runner sets ``device`` ("cpu" or "cuda"), ``threads`` and ``progress`` before it calls ``fit``; ``fit`` may set
-    ``weights``, the number of learned parameters, and ``borrowed``, images from elsewhere that it learned from: a run
+    ``weights``, the number of learned parameters, and ``pretraining_images``, images from elsewhere that it learned from: a run
     whose test split holds one of them fails. ``budgets`` are the kinds of budget it heeds; others leave its recipe as it is.
     """
 
@@ -102,11 +102,11 @@ class Detector:
     device: str = "cpu"
     threads: int = 1
     weights: int | None = None
-    borrowed: Sequence[Image] = ()
+    pretraining_images: Sequence[Image] = ()
     progress: Progress = staticmethod(no_progress)
 
     def fit(
-        self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget
+        self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget
     ) -> Sequence[HistoryRow] | None:
         """Learn from ``train``; ``val`` is for selection only (by mean pixel error). May return a row an epoch.
 

@@ -10,11 +10,11 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmark.runner import Job, Watcher
-from benchmark.store import Stored
+from benchmark.runs.execute import Job, Callback
+from benchmark.runs.store import Stored
 
 
-class Bars(Watcher):
+class Bars(Callback):
     """Bars on stderr where that is a terminal; a line for each run either way. A context manager."""
 
     def __init__(self, console: Console) -> None:

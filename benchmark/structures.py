@@ -27,7 +27,7 @@ class UserError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class Annotations:
     """The known points of N images with M instances of K keypoints in all; everything the scorer needs, and no pixels.
 
     Instances are kept flat: ``index`` says which image each belongs to, so ragged data needs no ragged arrays.
@@ -67,7 +67,7 @@ class Truth:
         return len(self.image_ids)
 
     @property
-    def single(self) -> bool:
+    def single_instance(self) -> bool:
         """Whether every image holds exactly one instance, all of its keypoints labelled and none of it a crowd."""
         return bool(
             np.array_equal(self.index, np.arange(len(self))) and (self.visible > 0).all() and not self.crowd.any()
@@ -76,14 +76,14 @@ class Truth:
     @property
     def points(self) -> FloatArray:
         """(N, K, 2) float64: the keypoints of one-instance data. Raises UserError where an image holds another number."""
-        if not self.single:
+        if not self.single_instance:
             raise UserError(
                 "this data has images without exactly one fully labelled instance: use a detector for many instances"
             )
         return self.keypoints
 
-    def take(self, positions: Sequence[int] | IntArray) -> Truth:
-        """The truth of the images at ``positions`` (0-based, unique), in that order; ids are kept."""
+    def take(self, positions: Sequence[int] | IntArray) -> Annotations:
+        """The annotations of the images at ``positions`` (0-based, unique), in that order; ids are kept."""
         order = np.asarray(positions, dtype=np.int64)
         rank = np.full(len(self), -1, dtype=np.int64)
         rank[order] = np.arange(len(order))
@@ -149,19 +149,19 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class KeypointDataset:
+class LabeledImages:
     """Images with known points; immutable.
 
     images: N arrays, uint8, (H, W) or (H, W, 3) RGB; sizes may differ; may be decoded lazily.
-    truth: what is known of them.
+    annotations: what is known of them.
     """
 
     images: Sequence[Image]
-    truth: Truth
+    annotations: Annotations
 
     def __post_init__(self) -> None:
-        if len(self.images) != len(self.truth):
-            raise ValueError(f"{len(self.images)} images but the truth of {len(self.truth)}")
+        if len(self.images) != len(self.annotations):
+            raise ValueError(f"{len(self.images)} images but the annotations of {len(self.annotations)}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -169,15 +169,15 @@ class KeypointDataset:
     @property
     def points(self) -> FloatArray:
         """(N, K, 2) float64, pixels: the keypoints of one-instance data."""
-        return self.truth.points
+        return self.annotations.points
 
-    def take(self, positions: Sequence[int] | IntArray) -> KeypointDataset:
-        """The images at ``positions`` and their truth, in that order."""
+    def take(self, positions: Sequence[int] | IntArray) -> LabeledImages:
+        """The images at ``positions`` and their annotations, in that order."""
         chosen = [int(i) for i in positions]
         images = self.images
         if isinstance(images, np.ndarray):
-            return KeypointDataset(images[chosen], self.truth.take(chosen))
-        return KeypointDataset(Picked(images, chosen), self.truth.take(chosen))
+            return LabeledImages(images[chosen], self.annotations.take(chosen))
+        return LabeledImages(Picked(images, chosen), self.annotations.take(chosen))
 
     def stack(self) -> Image:
         """(N, H, W) or (N, H, W, 3) uint8: all the images as one array. Raises UserError where sizes differ."""
@@ -188,9 +188,9 @@ class KeypointDataset:
 class Part:
     """One fit of a run: learn from ``train`` and ``val``, answer ``test``. Out-of-fold runs have one a fold."""
 
-    train: KeypointDataset
-    val: KeypointDataset
-    test: KeypointDataset
+    train: LabeledImages
+    val: LabeledImages
+    test: LabeledImages
 
 
 class Picked(Sequence[Image]):

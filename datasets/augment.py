@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.structures import FloatArray, Image, UserError
-from datasets.names import unknown
+from benchmark.suggestions import unknown
 
 KINDS = ("shift", "affine", "flip")
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.structures import FloatArray, Image, UserError, stack_images
-from datasets.names import unknown
+from benchmark.suggestions import unknown
 
 Images = Sequence[Image] | Image
 

@@ -10,10 +10,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.structures import KeypointDataset, UserError
-from datasets.build import PRESETS, build, get_preset
-from datasets.coco import Card, Folder, read_folder, write_folder
-from datasets.tasks import get_task
+from benchmark.structures import LabeledImages, UserError
+from datasets.tasks.build import PRESETS, build, get_preset
+from datasets.formats.coco_folder import Card, Folder, read_folder, write_folder
+from datasets.tasks.catalog import get_task
 
 DEFAULT_TASK = "topleft"
 ROOT = Path("results") / "_data"
@@ -24,9 +24,9 @@ MOST_SPLITS = 10_000
 class Splits:
     """A loaded data set. task, version, name: as boards call it. digest: of pixels and annotations of all three splits."""
 
-    train: KeypointDataset
-    val: KeypointDataset
-    test: KeypointDataset
+    train: LabeledImages
+    val: LabeledImages
+    test: LabeledImages
     card: Card
     digest: str
 

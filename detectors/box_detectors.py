@@ -25,7 +25,7 @@ from torchvision.models.detection.ssd import SSD, SSDHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from benchmark.detector import Card
-from benchmark.structures import FloatArray, IntArray, KeypointDataset, Prediction
+from benchmark.structures import FloatArray, IntArray, LabeledImages, Prediction
 from detectors.coordinates import Frame
 from detectors.detection import DetectionDetector, Target, rows
 from detectors.intensity import Intensity
@@ -90,11 +90,11 @@ class PointFinder(DetectionDetector):
         model.register_buffer("offsets", torch.zeros(geometry.keypoints, 2, dtype=torch.float64))
         return model
 
-    def prepare(self, model: nn.Module, train: KeypointDataset, seed: int) -> None:
+    def prepare(self, model: nn.Module, train: LabeledImages, seed: int) -> None:
         super().prepare(model, train, seed)
-        seen = train.truth.visible > 0
+        seen = train.annotations.visible > 0
         paired = (seen & seen[:, :1])[..., None]
-        away = np.where(paired, train.truth.keypoints - train.truth.keypoints[:, :1], 0.0)
+        away = np.where(paired, train.annotations.keypoints - train.annotations.keypoints[:, :1], 0.0)
         mean = away.sum(axis=0) / np.maximum(paired.sum(axis=0), 1)
         model.offsets.copy_(torch.as_tensor(mean))  # type: ignore[operator,union-attr]
 
@@ -118,8 +118,8 @@ class PointFinder(DetectionDetector):
         centres = frame.back((boxes[:, :2] + boxes[:, 2:]) / 2).cpu().numpy()
         scores, kinds = found["scores"].double().cpu().numpy(), found["labels"].cpu().numpy() - self.first_label
         offsets: FloatArray = model.offsets.cpu().numpy()  # type: ignore[union-attr,operator]
-        kept = scores >= (0 if model.single else self.threshold)
-        return group(centres[kept], scores[kept], kinds[kept], offsets, bool(model.single))
+        kept = scores >= (0 if model.single_instance else self.threshold)
+        return group(centres[kept], scores[kept], kinds[kept], offsets, bool(model.single_instance))
 
 
 def two_stage(backbone: nn.Module, anchors: AnchorGenerator, keypoints: int) -> nn.Module:
@@ -147,9 +147,9 @@ class FasterRCNNPoints(PointFinder):
     """Faster R-CNN: proposals first, then a box head; the box's centre answers."""
 
     card: ClassVar[Card] = Card(
-        source="Ren 2015; torchvision/models/detection/faster_rcnn.py",
-        instances="many",
-        scores=True,
+        reference="Ren 2015; torchvision/models/detection/faster_rcnn.py",
+        multi_instance=True,
+        has_confidence=True,
         ablation={"intensity": "raw"},
     )
 
@@ -162,9 +162,9 @@ class RetinaNetPoints(PointFinder):
 
     first_label: ClassVar[int] = 0
     card: ClassVar[Card] = Card(
-        source="Lin 2017, Focal Loss for Dense Object Detection; torchvision/models/detection/retinanet.py",
-        instances="many",
-        scores=True,
+        reference="Lin 2017, Focal Loss for Dense Object Detection; torchvision/models/detection/retinanet.py",
+        multi_instance=True,
+        has_confidence=True,
         ablation={"intensity": "raw"},
     )
 
@@ -185,9 +185,9 @@ class SSDPoints(PointFinder):
     """SSD: one stage, one convolution from the features to boxes; the box's centre answers."""
 
     card: ClassVar[Card] = Card(
-        source="Liu 2016; torchvision/models/detection/ssd.py",
-        instances="many",
-        scores=True,
+        reference="Liu 2016; torchvision/models/detection/ssd.py",
+        multi_instance=True,
+        has_confidence=True,
         ablation={"intensity": "raw"},
     )
 
@@ -210,9 +210,9 @@ class FCOSPoints(PointFinder):
     width: ClassVar[int] = 32  # its group normalisation takes multiples of 32 channels
     first_label: ClassVar[int] = 0
     card: ClassVar[Card] = Card(
-        source="Tian 2019; torchvision/models/detection/fcos.py",
-        instances="many",
-        scores=True,
+        reference="Tian 2019; torchvision/models/detection/fcos.py",
+        multi_instance=True,
+        has_confidence=True,
         ablation={"intensity": "raw"},
     )
 

@@ -1,6 +1,6 @@
 """Cascade R-CNN (Cai 2018) on torchvision's parts: box heads in a row, each trained on better boxes than the last.
 
-Stage t samples boxes that overlap the truth by at least its IoU (.5, .6, .7), scores and refines them, and hands them
+Stage t samples boxes that overlap the annotations by at least its IoU (.5, .6, .7), scores and refines them, and hands them
 to the next; its deltas are scaled up with the IoU, as the paper's are (section 4.1). The answer's boxes are the last
 stage's, its scores the mean of all stages'. A box is refined by the deltas of its best-scored class (the paper's
 deltas know no class; with one keypoint it is the same).
@@ -81,9 +81,9 @@ class CascadeRCNNPoints(PointFinder):
     """
 
     card: ClassVar[Card] = Card(
-        source="Cai 2018, Cascade R-CNN, section 4; parts of torchvision/models/detection/roi_heads.py",
-        instances="many",
-        scores=True,
+        reference="Cai 2018, Cascade R-CNN, section 4; parts of torchvision/models/detection/roi_heads.py",
+        multi_instance=True,
+        has_confidence=True,
         ablation={"stages": 1},
     )
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from benchmark.structures import KeypointDataset, Prediction, UserError
+from benchmark.structures import LabeledImages, Prediction, UserError
 from detectors.coordinates import Frame
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
-from detectors.training import Batch, Recipe, TorchDetector
+from detectors.training import Batch, TrainConfig, TorchDetector
 
 Backbone = Literal["small", "resnet18", "resnet50"]
 Target = dict[str, Tensor]
@@ -105,7 +105,7 @@ class DetectionDetector(TorchDetector):
     width, dilations: of the small backbone.
     """
 
-    recipe: ClassVar[Recipe] = Recipe(
+    train_config: TrainConfig = TrainConfig(
         epochs=12, batch=16, lr=3e-3, optimizer="adamw", weight_decay=1e-4, schedule="onecycle", clip=5.0
     )
     history_images: ClassVar[int] = 96
@@ -151,12 +151,12 @@ class DetectionDetector(TorchDetector):
         )
         model = self.network(trunk, self.frame(), geometry.keypoints)
         model.transform = OnlyBatch(8 if self.backbone == "small" else 32)
-        model.register_buffer("single", torch.tensor(True))
+        model.register_buffer("single_instance", torch.tensor(True))
         return model
 
-    def prepare(self, model: nn.Module, train: KeypointDataset, seed: int) -> None:
-        counts = np.bincount(train.truth.index[~train.truth.crowd], minlength=len(train))
-        model.single.fill_(bool((counts == 1).all()))  # type: ignore[operator,union-attr]
+    def prepare(self, model: nn.Module, train: LabeledImages, seed: int) -> None:
+        counts = np.bincount(train.annotations.index[~train.annotations.crowd], minlength=len(train))
+        model.single_instance.fill_(bool((counts == 1).all()))  # type: ignore[operator,union-attr]
         if self.pretrained:
             load_imagenet(model.backbone, self.backbone)  # type: ignore[arg-type]
 
@@ -182,20 +182,20 @@ class DetectionDetector(TorchDetector):
         frame, answers = self.frame(), []
         for found in self.detect(model, images):
             said = self.instances(model, found, frame)
-            kept = 1 if model.single else len(said.scores)
+            kept = 1 if model.single_instance else len(said.scores)
             answers.append(Prediction(said.keypoints[:kept], said.scores[:kept]))
         return answers
 
 
 def rows(batch: Batch) -> Iterator[dict[str, Any]]:
     """For each image, its instances (crowds left out) as float32 tensors: keypoints, visible (bool), boxes."""
-    truth, device = batch.truth, batch.images.device
+    annotations, device = batch.annotations, batch.images.device
     for found in batch.rows():
-        kept = found[~truth.crowd[found]]
+        kept = found[~annotations.crowd[found]]
         yield {
-            "keypoints": torch.as_tensor(truth.keypoints[kept], dtype=torch.float32, device=device),
-            "visible": torch.as_tensor(truth.visible[kept] > 0, device=device),
-            "boxes": torch.as_tensor(truth.boxes[kept], dtype=torch.float32, device=device),
+            "keypoints": torch.as_tensor(annotations.keypoints[kept], dtype=torch.float32, device=device),
+            "visible": torch.as_tensor(annotations.visible[kept] > 0, device=device),
+            "boxes": torch.as_tensor(annotations.boxes[kept], dtype=torch.float32, device=device),
         }
 
 

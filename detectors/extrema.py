@@ -21,7 +21,7 @@ from benchmark.detector import Card
 from detectors import intensity
 from detectors.extrema_layer import ExtremaHead
 from detectors.pixels import Geometry
-from detectors.training import Batch, Recipe, TorchDetector
+from detectors.training import Batch, TrainConfig, TorchDetector
 
 LOWEST, HIGHEST = 0.3, 0.8  # first thresholds, on a scale from 0 (black) to 1 (white)
 
@@ -33,11 +33,11 @@ class Extrema(TorchDetector):
     (thresholds stay where they were drawn) or ``choice`` (and the extrema asked for stay random).
     """
 
-    recipe = Recipe(epochs=24, batch=32, lr=0.05, schedule="onecycle")
+    train_config = TrainConfig(epochs=24, batch=32, lr=0.05, schedule="onecycle")
     amp = False  # bfloat16 can't tell grey 127 from 128
     history_images = 1000  # train errors decide where val has none, so few of them may be left out
     card = Card(
-        source="alpha compositing (Porter and Duff 1984) as a first-hit law; DSNT (Nibali et al. 2018)",
+        reference="alpha compositing (Porter and Duff 1984) as a first-hit law; DSNT (Nibali et al. 2018)",
         rule_structured=True,
         untrained=True,
         ablation={"frozen": "ink"},
@@ -58,7 +58,7 @@ class Extrema(TorchDetector):
             raise ValueError(f"frozen={frozen}: use ink or choice")
         self.inks, self.gate, self.sharpness, self.frozen = inks, gate, sharpness, frozen
         self.augment = augment
-        self.learning = replace(self.recipe, epochs=epochs)
+        self.train_config = replace(self.train_config, epochs=epochs)
 
     def build(self, geometry: Geometry) -> nn.Module:
         """A head on the pixels themselves, its thresholds drawn where they know nothing of the answer."""
@@ -74,7 +74,7 @@ class Extrema(TorchDetector):
 
     def groups(self, model: nn.Module) -> Iterable[dict[str, Any]]:
         """The head's own groups, without what is frozen."""
-        found = cast(ExtremaHead, model).groups(self.recipe.lr)
+        found = cast(ExtremaHead, model).groups(self.train_config.lr)
         return [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in found]
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 PER_AXIS = 6  # extrema that give a coordinate of one axis
 PAIRS = tuple((i, j) for i in range(PER_AXIS) for j in range(i, PER_AXIS))  # (i, i) is the extremum itself
 BETAS = (0.9, 0.95)  # of Adam: the last image that is wrong must not be weighed by the gradients of the first epochs
-FLOOR = 1e-6  # of a law, so that one that excludes the truth still has a finite loss
+FLOOR = 1e-6  # of a law, so that one that excludes the annotations still has a finite loss
 
 
 def extrema_laws(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,12 +88,12 @@ class PointHead(Head):
 
     def loss(self, features: Tensor, points: Tensor) -> Tensor:
         mu, sigma = self(features)
-        truth = self.scale.encode(points)
+        annotations = self.scale.encode(points)
         if self.flow is not None:
-            return rle_loss(mu, sigma, truth, self.flow)
+            return rle_loss(mu, sigma, annotations, self.flow)
         if self.kind == "smoothl1":
-            return F.smooth_l1_loss(mu, truth, beta=BEND)
-        return F.mse_loss(mu, truth)
+            return F.smooth_l1_loss(mu, annotations, beta=BEND)
+        return F.mse_loss(mu, annotations)
 
     def decode(self, features: Tensor) -> Tensor:
         return self.scale.decode(self(features)[0])

@@ -21,7 +21,7 @@ from benchmark.structures import Prediction
 from detectors import heatmap_decoding as maps
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
-from detectors.training import Batch, Recipe, TorchDetector
+from detectors.training import Batch, TrainConfig, TorchDetector
 from detectors.unet import Trunk, make_trunk
 
 
@@ -32,7 +32,7 @@ class MapDetector(TorchDetector):
     `detectors.intensity`. augment: see `TorchDetector`.
     """
 
-    recipe: ClassVar[Recipe] = Recipe(
+    train_config: TrainConfig = TrainConfig(
         epochs=20, batch=32, lr=5e-3, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
     )
     history_images: ClassVar[int] = 128
@@ -81,8 +81,8 @@ class Heatmap(MapDetector):
     """
 
     card: ClassVar[Card] = Card(
-        source="Ronneberger 2015 (U-Net); Tompson 2014, Newell 2016 (heatmaps); Zhang 2020 (DARK)",
-        scores=True,
+        reference="Ronneberger 2015 (U-Net); Tompson 2014, Newell 2016 (heatmaps); Zhang 2020 (DARK)",
+        has_confidence=True,
         ablation={"intensity": "raw"},
     )
 
@@ -102,7 +102,7 @@ class Heatmap(MapDetector):
         if sigma <= 0:
             raise ValueError(f"sigma={sigma}: a width in px is above 0")
         self.target, self.loss_name, self.decoding, self.sigma = target, loss, decode, sigma
-        self.learning = replace(self.recipe, epochs=epochs)
+        self.train_config = replace(self.train_config, epochs=epochs)
 
     def goal(self, points: Tensor, height: int, width: int) -> Tensor:
         """(B, K, H, W): the map that is asked for."""

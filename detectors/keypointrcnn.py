@@ -42,9 +42,9 @@ class KeypointRCNNDetector(DetectionDetector):
     """
 
     card: ClassVar[Card] = Card(
-        source="He 2017, Mask R-CNN, section 5; torchvision/models/detection/keypoint_rcnn.py",
-        instances="many",
-        scores=True,
+        reference="He 2017, Mask R-CNN, section 5; torchvision/models/detection/keypoint_rcnn.py",
+        multi_instance=True,
+        has_confidence=True,
         ablation={"pad": 0.0},
     )
 
@@ -103,7 +103,7 @@ class KeypointRCNNDetector(DetectionDetector):
 
     def detect(self, model: nn.Module, images: Tensor) -> list[Target]:
         heads, maps = model.roi_heads, []
-        heads.detections_per_img, heads.score_thresh = (1, 0.0) if model.single else (50, self.threshold)  # type: ignore[union-attr]
+        heads.detections_per_img, heads.score_thresh = (1, 0.0) if model.single_instance else (50, self.threshold)  # type: ignore[union-attr]
         hook = heads.keypoint_predictor.register_forward_hook(  # type: ignore[operator,union-attr]
             lambda module, inputs, output: maps.append(output)
         )

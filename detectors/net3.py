@@ -28,11 +28,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.detector import Card
-from benchmark.structures import FloatArray, Image, KeypointDataset, UserError
+from benchmark.structures import FloatArray, Image, LabeledImages, UserError
 from datasets.features import features, parse
 from detectors.pixels import Geometry
 from detectors.scales import OutputScale, Scale
-from detectors.training import Batch, Recipe, TorchDetector
+from detectors.training import Batch, TrainConfig, TorchDetector
 
 ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 
@@ -118,7 +118,7 @@ class DenseNet(TorchDetector):
     scale: squash, unit or standard (`detectors.scales`). Loss: mean squared error of the scaled points.
     """
 
-    card = Card(source="the notes' Net3; see the module for its relatives", ablation={"widths": "1"})
+    card = Card(reference="the notes' Net3; see the module for its relatives", ablation={"widths": "1"})
     fixed_size = True
 
     def __init__(
@@ -144,14 +144,14 @@ class DenseNet(TorchDetector):
         if min(self.widths) < 1 or activation not in ACTIVATIONS:
             raise UserError(f"widths={widths}, activation={activation}: widths from 1, one of {', '.join(ACTIVATIONS)}")
         self.norm, self.inputs, self.scale, self.augment = norm, inputs, scale, augment
-        self.learning = Recipe(epochs=epochs, batch=64, lr=lr)
+        self.train_config = TrainConfig(epochs=epochs, batch=64, lr=lr)
 
     def build(self, geometry: Geometry) -> nn.Module:
         first = Inputs(self.features, geometry, self.inputs == "standard")
         late = Inputs(self.late, geometry, self.inputs == "standard") if self.late else None
         return Dense(geometry, first, late, self.widths, self.activation, self.norm, self.scale)
 
-    def prepare(self, model: Any, train: KeypointDataset, seed: int) -> None:
+    def prepare(self, model: Any, train: LabeledImages, seed: int) -> None:
         pixels = self._pixels(train.images).floats(np.arange(len(train))).cpu()
         for part in (model.inputs, model.late):
             if part is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset
+from benchmark.structures import FloatArray, Image, IntArray, LabeledImages
 
 FLOATS = 1 << 26  # bytes of float images that are kept
 
@@ -29,11 +29,11 @@ class Geometry:
     channels: int
 
     @classmethod
-    def of(cls, data: KeypointDataset) -> Geometry:
+    def of(cls, data: LabeledImages) -> Geometry:
         shapes = [image.shape for image in data.images]
         ((height, width), _) = Counter(shape[:2] for shape in shapes).most_common(1)[0]
         channels = 3 if any(len(shape) == 3 for shape in shapes) else 1
-        return cls(data.truth.keypoints.shape[1], int(height), int(width), channels)
+        return cls(data.annotations.keypoints.shape[1], int(height), int(width), channels)
 
 
 class Pixels:

@@ -1,7 +1,7 @@
 """What a trunk may know before it sees the task: other digits' names, or only the images' statistics.
 
 ``learn_digits`` trains a trunk (with average and maximum pooling and a linear layer, thrown away afterwards) to name the
-MNIST digits that do not occur in the task's training split. They are the detector's ``borrowed`` images: a run whose
+MNIST digits that do not occur in the task's training split. They are the detector's ``pretraining_images`` images: a run whose
 test split holds one of them fails, so no answer is ever graded on an image that was learned from.
 """
 
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmark.structures import Image, IntArray, KeypointDataset, UserError
+from benchmark.structures import Image, IntArray, LabeledImages, UserError
 from datasets.sources import mnist_embedded
 from detectors.pixels import Pixels
 from detectors.readouts import Pooling
@@ -25,21 +25,21 @@ EPOCHS, BATCH, LR = 3, 64, 2e-3
 
 
 def learn_digits(
-    model: Any, train: KeypointDataset, load: Callable[[Sequence[Image]], Pixels], seed: int, device: str
+    model: Any, train: LabeledImages, load: Callable[[Sequence[Image]], Pixels], seed: int, device: str
 ) -> Sequence[Image]:
     """Train ``model.trunk`` in place to name the other digits; returns the images it saw. UserError where none are left,
     or labels are unknown."""
-    if train.truth.labels is None:
+    if train.annotations.labels is None:
         raise UserError("pretrained=digits needs the digit of every training image, and this data has no labels")
     images, labels = mnist_embedded()
-    used = np.unique(train.truth.labels)
+    used = np.unique(train.annotations.labels)
     kept = ~np.isin(labels, used)
     if len(classes := np.unique(labels[kept])) < 2:
         raise UserError(
             "pretrained=digits needs digits that the task does not use, and this task uses them all: try tiny"
         )
-    borrowed = list(images[kept])
-    pixels, names = load(borrowed), torch.from_numpy(np.searchsorted(classes, labels[kept])).to(device)
+    pretraining_images = list(images[kept])
+    pixels, names = load(pretraining_images), torch.from_numpy(np.searchsorted(classes, labels[kept])).to(device)
     depth = feature_shape(model.trunk, model.channels, model.size)[0]
     learner = nn.Sequential(model.trunk, Pooling("avgmax"), nn.Linear(2 * depth, len(classes))).to(device)
     frozen = [p.requires_grad for p in model.trunk.parameters()]
@@ -55,7 +55,7 @@ def learn_digits(
             optimizer.step()
     for p, learns in zip(model.trunk.parameters(), frozen):
         p.requires_grad_(learns)
-    return borrowed
+    return pretraining_images
 
 
 @torch.no_grad()

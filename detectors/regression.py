@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.detector import Card
-from benchmark.structures import Image, IntArray, KeypointDataset, UserError
+from benchmark.structures import Image, IntArray, LabeledImages, UserError
 from detectors.heads import ExtremesHead, Loss, MapHead, PointHead
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry, Pixels
 from detectors.pretraining import calibrate, learn_digits
 from detectors.readouts import READOUTS, Readout, add_coordinates
 from detectors.scales import Scale
-from detectors.training import Batch, Recipe, TorchDetector
+from detectors.training import Batch, TrainConfig, TorchDetector
 from detectors.trunks import Padding, TimmTrunk, check_trunk, feature_shape, make_trunk
 
 AnyReadout = Readout | Literal["heatmap", "extrema"]
@@ -99,7 +99,7 @@ class Regression(TorchDetector):
     the projection and head; 0 is the head's own, which for readouts of points is lr.
     """
 
-    card = Card(source="composed from parts: see detectors/regression.py", ablation={"frozen": True})
+    card = Card(reference="composed from parts: see detectors/regression.py", ablation={"frozen": True})
     fixed_size = True
 
     def __init__(
@@ -146,7 +146,7 @@ class Regression(TorchDetector):
         self.width, self.depth, self.padding = width, depth, padding
         self.pretrained, self.frozen, self.augment = str(pretrained), frozen, augment
         self.head_lr = head_lr or HEAD_LR.get(readout, lr)
-        self.learning = Recipe(
+        self.train_config = TrainConfig(
             epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
         )
         if self.pretrained.lower() in ("true", "false", "", "0", "1"):
@@ -171,11 +171,11 @@ class Regression(TorchDetector):
     def build(self, geometry: Geometry) -> nn.Module:
         return Composed(geometry, self)
 
-    def prepare(self, model: Any, train: KeypointDataset, seed: int) -> None:
+    def prepare(self, model: Any, train: LabeledImages, seed: int) -> None:
         if isinstance(model.head, PointHead):
             model.head.scale.learn(train, self.geometry)
         if self.pretrained == "digits":
-            self.borrowed = learn_digits(model, train, super()._pixels, seed, self.device)
+            self.pretraining_images = learn_digits(model, train, super()._pixels, seed, self.device)
         elif self.pretrained:
             file = "" if self.pretrained == "imagenet" else self.pretrained
             cast(TimmTrunk, model.trunk).load_imagenet(self.trunk, model.channels, model.size, file)
@@ -206,66 +206,66 @@ class Regression(TorchDetector):
 class Probe(Regression):
     """Backbone or head? Any trunk, frozen or not, under any readout, with readouts of about one size."""
 
-    card = Card(source="the notes' question of 2020-09-18", ablation={"readout": "avg"})
+    card = Card(reference="the notes' question of 2020-09-18", ablation={"readout": "avg"})
 
 
 class ResNet18(Regression):
     """ResNet18 (He 2016), average and maximum side by side, 512, points: the notes' head."""
 
-    card = Card(source="He 2016 through timm; head after the notes and fastai", ablation={"frozen": True})
+    card = Card(reference="He 2016 through timm; head after the notes and fastai", ablation={"frozen": True})
 
 
 class PooledConv(Regression):
     """Convolutions at stride 1, each channel's mean over the image, linear: position by its traces only."""
 
-    card = Card(source="global average pooling, Lin 2014", ablation={"padding": "circular"})
+    card = Card(reference="global average pooling, Lin 2014", ablation={"padding": "circular"})
 
 
 class FlattenedConv(Regression):
     """Convolutions at stride 1, everything flattened, linear."""
 
-    card = Card(source="the classic regression head", ablation={"readout": "avg"})
+    card = Card(reference="the classic regression head", ablation={"readout": "avg"})
 
 
 class GridPooledConv(Regression):
     """Convolutions at stride 1, means over a 4 x 4 grid, linear."""
 
-    card = Card(source="spatial pyramid pooling at one level, He 2014", ablation={"readout": "avg"})
+    card = Card(reference="spatial pyramid pooling at one level, He 2014", ablation={"readout": "avg"})
 
 
 class SpatialSoftmaxConv(Regression):
     """Convolutions at stride 1, each channel's mean position under its softmax, linear."""
 
-    card = Card(source="Levine 2016; Finn 2016", ablation={"readout": "avg"})
+    card = Card(reference="Levine 2016; Finn 2016", ablation={"readout": "avg"})
 
 
 class CoordConv(Regression):
     """Convolutions that see each pixel's x and y, average and maximum, linear."""
 
     card = Card(
-        source="Liu 2018, An intriguing failing of convolutional neural networks", ablation={"coordinates": False}
+        reference="Liu 2018, An intriguing failing of convolutional neural networks", ablation={"coordinates": False}
     )
 
 
 class ExtremePooledConv(Regression):
     """Convolutions at stride 1, pooled by minimum and maximum."""
 
-    card = Card(source="the notes' wish: pooling that keeps extremes", ablation={"readout": "avg"})
+    card = Card(reference="the notes' wish: pooling that keeps extremes", ablation={"readout": "avg"})
 
 
 class ResidualLikelihood(Regression):
     """Convolutions and a flattened grid, trained by residual log-likelihood."""
 
-    card = Card(source="Li 2021, RLE", ablation={"loss": "mse"})
+    card = Card(reference="Li 2021, RLE", ablation={"loss": "mse"})
 
 
 class VisionTransformer(Regression):
     """A small vision transformer on 4 px patches, mean token, points."""
 
-    card = Card(source="Dosovitskiy 2021 through timm", ablation={"frozen": True})
+    card = Card(reference="Dosovitskiy 2021 through timm", ablation={"frozen": True})
 
 
 class MobileNet(Regression):
     """MobileNetV3 (small), average and maximum, points."""
 
-    card = Card(source="Howard 2019 through timm", ablation={"frozen": True})
+    card = Card(reference="Howard 2019 through timm", ablation={"frozen": True})

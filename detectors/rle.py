@@ -4,7 +4,7 @@ The network says a point mu and a width sigma. The error, in units of sigma, is 
 density Q and a correction G that a normalising flow (RealNVP, Dinh 2017) learns with it (eq. 7-9, their normalising
 constant s taken as 1, as in the paper's code):
 
-    e = (mu - truth) / sigma        loss = sum over x, y of (log sigma + |e| + log 2) - log G(e)
+    e = (mu - annotations) / sigma        loss = sum over x, y of (log sigma + |e| + log 2) - log G(e)
 
 log sigma, from changing variables, is counted once; the paper's code adds it in both terms. The flow is of use in
 training only: mu is the answer.
@@ -47,8 +47,8 @@ class RealNVP(nn.Module):
         return log_det - 0.5 * x.square().sum(1) - math.log(2 * math.pi)
 
 
-def rle_loss(found: Tensor, sigma: Tensor, truth: Tensor, flow: RealNVP) -> Tensor:
-    """Scalar. found, sigma, truth: (B, K, 2) in one scale, sigma > 0."""
-    error = (found - truth) / sigma
+def rle_loss(found: Tensor, sigma: Tensor, annotations: Tensor, flow: RealNVP) -> Tensor:
+    """Scalar. found, sigma, annotations: (B, K, 2) in one scale, sigma > 0."""
+    error = (found - annotations) / sigma
     learned = flow.log_prob(error.reshape(-1, 2)).mean()
     return (torch.log(sigma) + error.abs() + math.log(2)).sum(2).mean() - learned

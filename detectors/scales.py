@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.structures import KeypointDataset, UserError
+from benchmark.structures import LabeledImages, UserError
 from detectors.pixels import Geometry
 
 Scale = Literal["squash", "unit", "standard"]
@@ -37,11 +37,11 @@ class OutputScale(nn.Module):
         self.register_buffer("centre", size / 2 - 0.5)
         self.register_buffer("reach", size / 2)
 
-    def learn(self, train: KeypointDataset, geometry: Geometry) -> None:
+    def learn(self, train: LabeledImages, geometry: Geometry) -> None:
         """Take mean and deviation of the training points, in pixels of the network's size (``standard`` only)."""
         if self.kind != "standard":
             return
-        ratio = torch.tensor([geometry.width, geometry.height]) / torch.from_numpy(train.truth.sizes)[:, None]
+        ratio = torch.tensor([geometry.width, geometry.height]) / torch.from_numpy(train.annotations.sizes)[:, None]
         points = (torch.from_numpy(train.points) + 0.5) * ratio - 0.5
         self.centre.copy_(points.mean(0))
         spread = points.std(0, correction=0)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmark.detector import Card
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
-from detectors.training import Batch, Recipe, TorchDetector
+from detectors.training import Batch, TrainConfig, TorchDetector
 from detectors.unet import Trunk, make_trunk
 
 
@@ -53,12 +53,12 @@ class SimCC(TorchDetector):
     `detectors.heatmap.MapDetector`. Images of other sizes are resized to the commonest of the train split.
     """
 
-    recipe: ClassVar[Recipe] = Recipe(
+    train_config: TrainConfig = TrainConfig(
         epochs=20, batch=32, lr=3e-3, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
     )
     history_images: ClassVar[int] = 128
     fixed_size: ClassVar[bool] = True
-    card: ClassVar[Card] = Card(source="Li 2022, SimCC, section 3", ablation={"split": 1})
+    card: ClassVar[Card] = Card(reference="Li 2022, SimCC, section 3", ablation={"split": 1})
 
     def __init__(
         self,

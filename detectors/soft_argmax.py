@@ -44,7 +44,7 @@ class Integral(MapDetector):
     """
 
     card: ClassVar[Card] = Card(
-        source="Sun 2018, Integral Human Pose Regression, eq. 2-4", scores=True, ablation={"intensity": "raw"}
+        reference="Sun 2018, Integral Human Pose Regression, eq. 2-4", has_confidence=True, ablation={"intensity": "raw"}
     )
 
     def __init__(
@@ -69,8 +69,8 @@ class DSNT(MapDetector):
     """
 
     card: ClassVar[Card] = Card(
-        source="Nibali 2018, Numerical Coordinate Regression with CNNs; github.com/anibali/dsntnn",
-        scores=True,
+        reference="Nibali 2018, Numerical Coordinate Regression with CNNs; github.com/anibali/dsntnn",
+        has_confidence=True,
         ablation={"regularisation": 0.0},
     )
 
@@ -107,7 +107,7 @@ class Gumbel(MapDetector):
     """
 
     card: ClassVar[Card] = Card(
-        source="Jang 2017, Categorical Reparameterization with Gumbel-Softmax", scores=True, ablation={"tau": 30.0}
+        reference="Jang 2017, Categorical Reparameterization with Gumbel-Softmax", has_confidence=True, ablation={"tau": 30.0}
     )
 
     def __init__(

@@ -26,7 +26,7 @@ from benchmark.structures import UserError
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
 from detectors.scales import OutputScale
-from detectors.training import Batch, Recipe, TorchDetector
+from detectors.training import Batch, TrainConfig, TorchDetector
 from detectors.trunks import ConvTrunk
 
 
@@ -98,7 +98,7 @@ class SpatialTransformer(TorchDetector):
     the localisation learns at a tenth of it, or it runs away from the second network.
     """
 
-    card = Card(source="Jaderberg 2015, Spatial Transformer Networks, section 3", ablation={"transformer": False})
+    card = Card(reference="Jaderberg 2015, Spatial Transformer Networks, section 3", ablation={"transformer": False})
     fixed_size = True
 
     def __init__(
@@ -115,7 +115,7 @@ class SpatialTransformer(TorchDetector):
             raise UserError("width and depth from 1")
         self.transformer, self.width, self.depth, self.intensity = transformer, width, depth, intensity
         self.lr, self.augment = lr, augment
-        self.learning = Recipe(
+        self.train_config = TrainConfig(
             epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
         )
 

@@ -27,7 +27,7 @@ import torch._dynamo  # the first optimiser would import it anyway: a second tha
 from torch import Tensor, nn
 
 from benchmark.detector import Budget, Detector, HistoryRow
-from benchmark.structures import FloatArray, Image, IntArray, KeypointDataset, Prediction, Truth, UserError
+from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Prediction, Annotations, UserError
 from datasets.augment import augment, kinds
 from detectors.pixels import Geometry, Pixels
 
@@ -38,13 +38,13 @@ Decoded = Tensor | Sequence[Prediction]
 class _Watched:
     """Images that the history is measured on."""
 
-    truth: Truth
+    annotations: Annotations
     pixels: Pixels
     points: Tensor | None
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
     """How a detector is trained where the budget doesn't say otherwise. ``lr`` is the schedule's peak."""
 
     epochs: int = 30
@@ -65,14 +65,14 @@ class Batch:
     """Some training images of one size.
 
     images: (B, C, H, W) float32 in [0, 1]. points: (B, K, 2) float32 pixels of those images, or None where images hold
-    other than one instance. positions: (B,) int64 into ``truth``, the truth of the whole split, from which a detector for
+    other than one instance. positions: (B,) int64 into ``annotations``, the annotations of the whole split, from which a detector for
     many instances reads (see ``rows``). A position may stand twice in a batch.
     """
 
     images: Tensor
     points: Tensor | None
     positions: IntArray
-    truth: Truth
+    annotations: Annotations
 
     @property
     def targets(self) -> Tensor:
@@ -82,9 +82,9 @@ class Batch:
         return self.points
 
     def rows(self) -> list[IntArray]:
-        """For each image of the batch, the rows of its instances in ``truth`` (keypoints, visible, boxes, areas)."""
-        first = np.searchsorted(self.truth.index, self.positions, side="left")
-        last = np.searchsorted(self.truth.index, self.positions, side="right")
+        """For each image of the batch, the rows of its instances in ``annotations`` (keypoints, visible, boxes, areas)."""
+        first = np.searchsorted(self.annotations.index, self.positions, side="left")
+        last = np.searchsorted(self.annotations.index, self.positions, side="right")
         return [np.arange(a, b) for a, b in zip(first, last)]
 
 
@@ -149,7 +149,7 @@ class Spending:
 
 
 class TorchDetector(Detector):
-    """Template of a detector trained by gradients. A subclass sets ``recipe`` and gives build, loss and decode.
+    """Template of a detector trained by gradients. A subclass sets ``train_config`` and gives build, loss and decode.
 
     fixed_size: the network takes one size only; images of others are resized to the commonest of the train split
     (bilinear, antialiased) and the points carried along. Otherwise batches are grouped by size.
@@ -159,13 +159,12 @@ class TorchDetector(Detector):
     amp: whether bfloat16 may be used for training on a GPU (decoding is float32 always).
     """
 
-    recipe: ClassVar[Recipe] = Recipe()
+    train_config: TrainConfig = TrainConfig()
     fixed_size: ClassVar[bool] = False
     history_images: ClassVar[int] = 256
     eval_batch: ClassVar[int] = 256
     amp: ClassVar[bool] = True
 
-    learning: Recipe | None = None  # the recipe, where a detector's parameters change it
     _augment: str = ""
     model: nn.Module
     geometry: Geometry
@@ -186,7 +185,7 @@ class TorchDetector(Detector):
         """The untrained network; random numbers come from torch's generator, which the seed has set."""
         raise NotImplementedError
 
-    def prepare(self, model: nn.Module, train: KeypointDataset, seed: int) -> None:
+    def prepare(self, model: nn.Module, train: LabeledImages, seed: int) -> None:
         """What the network must know of the train split before it learns (means, scales): kept in its buffers."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -203,32 +202,32 @@ class TorchDetector(Detector):
 
     # -- what it gets
 
-    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> list[HistoryRow]:
+    def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
         """Train; rows: epoch, step, seconds, loss, train_px, val_loss, val_px. RuntimeError where a loss is not finite."""
         if not len(train):
             raise UserError("there are no training images")
         with _reproducible(seed, self.device):
             return self._fit(train, val, seed, budget)
 
-    def _fit(self, train: KeypointDataset, val: KeypointDataset, seed: int, budget: Budget) -> list[HistoryRow]:
-        recipe, start = self.learning or self.recipe, time.perf_counter()
+    def _fit(self, train: LabeledImages, val: LabeledImages, seed: int, budget: Budget) -> list[HistoryRow]:
+        config, start = self.train_config, time.perf_counter()
         self.geometry = Geometry.of(train)
         model = self.build(self.geometry)
         self.prepare(model, train, seed)
         self.model = model.to(self.device)
-        self.weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        self.n_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         pixels = self._pixels(train.images)
-        points = self._targets(pixels, train.truth)
+        points = self._targets(pixels, train.annotations)
         shown = train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), self.history_images)).astype(int)))
         watched = [
-            _Watched(data.truth, found := self._pixels(data.images), self._targets(found, data.truth))
+            _Watched(data.annotations, found := self._pixels(data.images), self._targets(found, data.annotations))
             for data in (shown, val)
         ]
         order = np.random.default_rng(seed)
-        per_epoch = len(_shuffled(pixels, recipe.batch, np.random.default_rng(seed)))
-        spending = Spending(budget, recipe.epochs, per_epoch, start=start)
+        per_epoch = len(_shuffled(pixels, config.batch, np.random.default_rng(seed)))
+        spending = Spending(budget, config.epochs, per_epoch, start=start)
         parameters = [g for g in self.groups(model) if g["params"]]
-        optimizer = _optimizer(recipe, parameters) if parameters else None
+        optimizer = _optimizer(config, parameters) if parameters else None
         rows: list[HistoryRow] = []
         best: tuple[tuple[float, float, float], dict[str, Tensor]] | None = None
         step = epoch = 0
@@ -252,14 +251,14 @@ class TorchDetector(Detector):
             if self.augment and points is not None:
                 pixels, points = self._augmented(train, seed, epoch)
             model.train()
-            for positions in _shuffled(pixels, recipe.batch, order):
+            for positions in _shuffled(pixels, config.batch, order):
                 fraction = spending.before(step)
                 if fraction is None:
                     spent = True
                     break
                 for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * rate(recipe.schedule, fraction)
-                self._step(optimizer, recipe, _batch(pixels, points, train.truth, positions), step)
+                    group["lr"] = group["peak"] * rate(config.schedule, fraction)
+                self._step(optimizer, config, _batch(pixels, points, train.annotations, positions), step)
                 step += 1
                 spending.after()
                 self.progress(fraction, f"epoch {epoch}" + (f", val {score[0]:.2f} px" if len(val) else ""))
@@ -270,7 +269,7 @@ class TorchDetector(Detector):
         model.eval()
         return rows
 
-    def _step(self, optimizer: torch.optim.Optimizer, recipe: Recipe, batch: Batch, step: int) -> None:
+    def _step(self, optimizer: torch.optim.Optimizer, config: TrainConfig, batch: Batch, step: int) -> None:
         on_gpu = self.amp and self.device.startswith("cuda")
         with torch.autocast("cuda", torch.bfloat16) if on_gpu else contextlib.nullcontext():
             loss = self.loss(self.model, batch)
@@ -278,11 +277,11 @@ class TorchDetector(Detector):
             raise RuntimeError(f"diverged at step {step}: the loss is {value}")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        if recipe.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        if config.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         optimizer.step()
 
-    def _augmented(self, train: KeypointDataset, seed: int, epoch: int) -> tuple[Pixels, Tensor]:
+    def _augmented(self, train: LabeledImages, seed: int, epoch: int) -> tuple[Pixels, Tensor]:
         """This epoch's version of the training images."""
         mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
         images, moved = augment(train.images, train.points, seed=mixed, kind=self.augment)
@@ -297,13 +296,13 @@ class TorchDetector(Detector):
         with torch.random.fork_rng(devices=[] if self.device == "cpu" else None):
             torch.manual_seed(0)
             for before, data in (("", train), ("val_", val)):
-                if count := len(data.truth):
+                if count := len(data.annotations):
                     total = 0.0
                     for positions in data.pixels.batches(np.arange(count), self.eval_batch):
-                        batch = _batch(data.pixels, data.points, data.truth, positions)
+                        batch = _batch(data.pixels, data.points, data.annotations, positions)
                         total += len(positions) * float(self.loss(self.model, batch))
                     row[before + "loss"] = total / count
-                    row[(before or "train_") + "px"] = pixel_error(self._decode(data.pixels), data.truth)
+                    row[(before or "train_") + "px"] = pixel_error(self._decode(data.pixels), data.annotations)
         return row
 
     @torch.no_grad()
@@ -322,7 +321,7 @@ class TorchDetector(Detector):
     def predict(self, images: Sequence[Image]) -> FloatArray | list[Prediction]:
         """(N, K, 2) float64 pixels, or a Prediction an image where the detector finds many."""
         self.model.eval()
-        if not len(images) and self.card.instances == "many":
+        if not len(images) and self.card.multi_instance:
             return []
         with _reproducible(0, self.device):
             return self._decode(self._pixels(images))
@@ -348,35 +347,35 @@ class TorchDetector(Detector):
         size = (self.geometry.height, self.geometry.width) if self.fixed_size else None
         return Pixels(images, self.geometry.channels, size, self.device)
 
-    def _targets(self, pixels: Pixels, truth: Truth) -> Tensor | None:
-        if not truth.single and self.card.instances == "many":
+    def _targets(self, pixels: Pixels, annotations: Annotations) -> Tensor | None:
+        if not annotations.single_instance and self.card.multi_instance:
             return None
-        return torch.as_tensor(pixels.from_original(truth.points), dtype=torch.float32, device=self.device)
+        return torch.as_tensor(pixels.from_original(annotations.points), dtype=torch.float32, device=self.device)
 
 
-def pixel_error(found: FloatArray | Sequence[Prediction], truth: Truth) -> float:
+def pixel_error(found: FloatArray | Sequence[Prediction], annotations: Annotations) -> float:
     """The mean distance in px that selects epochs: over images and keypoints, or over instances where there are many.
 
     With many, the M best-scored predictions of an image with M instances stand for it; each instance is compared with
     the nearest of them, and a missing one counts as the image's diagonal.
     """
     if isinstance(found, np.ndarray):
-        return float(np.linalg.norm(found - truth.points, axis=-1).mean())
+        return float(np.linalg.norm(found - annotations.points, axis=-1).mean())
     errors = []
     for i, prediction in enumerate(found):
-        rows = np.arange(*np.searchsorted(truth.index, [i, i + 1]))
+        rows = np.arange(*np.searchsorted(annotations.index, [i, i + 1]))
         best = np.argsort(-prediction.scores, kind="stable")[: len(rows)]
         for row in rows:
-            seen = truth.visible[row] > 0
+            seen = annotations.visible[row] > 0
             if seen.any():
-                away = np.linalg.norm(prediction.keypoints[best][:, seen] - truth.keypoints[row, seen], axis=-1)
-                errors.append(away.mean(axis=1).min() if len(best) else float(np.hypot(*truth.sizes[i])))
+                away = np.linalg.norm(prediction.keypoints[best][:, seen] - annotations.keypoints[row, seen], axis=-1)
+                errors.append(away.mean(axis=1).min() if len(best) else float(np.hypot(*annotations.sizes[i])))
     return float(np.mean(errors)) if errors else 0.0
 
 
-def _batch(pixels: Pixels, points: Tensor | None, truth: Truth, positions: IntArray) -> Batch:
+def _batch(pixels: Pixels, points: Tensor | None, annotations: Annotations, positions: IntArray) -> Batch:
     chosen = None if points is None else points.index_select(0, torch.from_numpy(positions).to(points.device))
-    return Batch(pixels.floats(positions), chosen, positions, truth)
+    return Batch(pixels.floats(positions), chosen, positions, annotations)
 
 
 def _shuffled(pixels: Pixels, size: int, order: np.random.Generator) -> list[IntArray]:
@@ -392,12 +391,12 @@ def _shuffled(pixels: Pixels, size: int, order: np.random.Generator) -> list[Int
     return [batches[i] for i in order.permutation(len(batches))]
 
 
-def _optimizer(recipe: Recipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    peaked = [{**g, "peak": g.get("lr", recipe.lr)} for g in groups]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(peaked, lr=recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay, fused=True)
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(peaked, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+def _optimizer(config: TrainConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    peaked = [{**g, "peak": g.get("lr", config.lr)} for g in groups]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(peaked, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay, fused=True)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(peaked, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def _fill(on: bool) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmark.store import Store, Stored
+from benchmark.runs.store import Store, Stored
 from benchmark.structures import UserError
 from leaderboard.identities import baseline_metrics, broken, broken_with_baseline, differences, miscounted
 from leaderboard.rows import rescored
@@ -22,7 +22,7 @@ from leaderboard.rows import rescored
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from datasets.coco import Folder
+    from datasets.formats.coco_folder import Folder
 
 Status = Literal["passed", "failed", "not applicable"]
 SHOWN = 8
@@ -116,7 +116,7 @@ def audit(store: Store, folders: Sequence[Path] = ()) -> Report:
         records,
         _places(runs),
         _provenance(finished),
-        _one_truth(runs, data),
+        _one_annotations(runs, data),
         rescoring,
         _identities(readable),
         _baselines(readable),
@@ -172,22 +172,22 @@ def _provenance(finished: Sequence[Stored]) -> Check:
     return _check("provenance", f"{_number(own, 'run')}: when and on what machine it was made", problems, own)
 
 
-def _one_truth(runs: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
-    """All rows of a board were scored against one truth, and it is the test split of the data."""
+def _one_annotations(runs: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
+    """All rows of a board were scored against one set of annotations, and it is the test split of the data."""
     groups: dict[tuple[str, int, str, int], dict[str, list[Stored]]] = {}
     for run in runs:
         recipe = run.record.recipe
         board = (recipe.task, recipe.version, recipe.data_digest, recipe.folds)
-        groups.setdefault(board, {}).setdefault(run.record.truth, []).append(run)
+        groups.setdefault(board, {}).setdefault(run.record.annotations, []).append(run)
     problems = []
-    for (task, version, digest, folds), truths in groups.items():
-        if len(truths) > 1:
-            least = min(truths.values(), key=len)
-            problems.append(f"{task}@{version}: {len(truths)} truths; the rarest is that of {_name(least[0])}")
+    for (task, version, digest, folds), annotation_digests in groups.items():
+        if len(annotation_digests) > 1:
+            least = min(annotation_digests.values(), key=len)
+            problems.append(f"{task}@{version}: {len(annotation_digests)} annotation_digests; the rarest is that of {_name(least[0])}")
         folder = data.get(digest)
-        if folder is not None and not folds and (other := set(truths) - {folder.test.truth.digest[:16]}):
-            problems.append(f"{task}@{version}: truth {min(other)} is not that of the data's test split")
-    return _check("one truth a board", f"{_number(groups, 'board')}", problems, groups)
+        if folder is not None and not folds and (other := set(annotation_digests) - {folder.test.annotations.digest[:16]}):
+            problems.append(f"{task}@{version}: annotations {min(other)} is not that of the data's test split")
+    return _check("one set of annotations a board", f"{_number(groups, 'board')}", problems, groups)
 
 
 def _rescoring(finished: Sequence[Stored]) -> tuple[list[Stored], Check]:
@@ -215,25 +215,25 @@ def _identities(runs: Sequence[Stored]) -> Check:
 
 def _baselines(runs: Sequence[Stored]) -> Check:
     """R2 against the table of the training mean."""
-    known = {run.record.truth: run for run in runs}
-    tables = {digest: baseline_metrics(run.truth) for digest, run in known.items()}
-    having = [run for run in runs if tables[run.record.truth] is not None]
+    known = {run.record.annotations: run for run in runs}
+    tables = {digest: baseline_metrics(run.annotations) for digest, run in known.items()}
+    having = [run for run in runs if tables[run.record.annotations] is not None]
     problems = []
     for run in having:
-        if table := tables[run.record.truth]:
+        if table := tables[run.record.annotations]:
             problems += [
-                f"{_name(run)}: {words}" for words in broken_with_baseline(_stored_metrics(run), table, run.truth)
+                f"{_name(run)}: {words}" for words in broken_with_baseline(_stored_metrics(run), table, run.annotations)
             ]
     detail = f"{_number(having, 'run')}: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
     return _check("R2 through the baseline", detail, problems, having)
 
 
 def _counts(runs: Sequence[Stored]) -> Check:
-    single = [run for run in runs if run.truth.single]
+    single = [run for run in runs if run.annotations.single_instance]
     problems = [
         f"{_name(run)}: {words}"
         for run in single
-        for words in miscounted(_stored_metrics(run), run.truth, run.predictions)
+        for words in miscounted(_stored_metrics(run), run.annotations, run.predictions)
     ]
     return _check("mean, exact and r2", f"{_number(single, 'run')}, counted again image by image", problems, single)
 
@@ -295,7 +295,7 @@ def _oracle(finished: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
 def _fitted(run: Stored, data: Mapping[str, Folder]) -> bool | None:
     """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
     from benchmark.registry import resolve
-    from benchmark.runner import holds_the_answer
+    from benchmark.runs.execute import holds_the_answer
 
     recipe = run.record.recipe
     folder = data.get(recipe.data_digest)
@@ -310,7 +310,7 @@ def _fitted(run: Stored, data: Mapping[str, Folder]) -> bool | None:
 
 def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Folder], list[str]]:
     """The data sets of the runs, by digest, and what is wrong with those that cannot be read."""
-    from datasets.coco import read_card, read_folder
+    from datasets.formats.coco_folder import read_card, read_folder
 
     found, problems = {}, []
     exported = [path.parent for path in sorted((root / "_data").glob("*/card.json"))]
@@ -338,8 +338,8 @@ def _overlap(runs: Sequence[Stored], data: Mapping[str, Folder], problems: list[
         splits = data[digest].splits
         for (a, b), shared in overlaps({name: digests(part.images) for name, part in splits.items()}).items():
             problems.append(f"{run.record.recipe.data}: {len(shared)} images of {a} are also in {b}")
-        train, test = splits["train"].truth, splits["test"].truth
-        if test.baseline is not None and train.single:
+        train, test = splits["train"].annotations, splits["test"].annotations
+        if test.baseline is not None and train.single_instance:
             gap = float(np.abs(test.baseline - train.points.mean(axis=0)).max())
             if gap > 1e-9:
                 problems.append(f"{run.record.recipe.data}: the baseline is {gap:g} px off the mean of train")

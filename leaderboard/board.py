@@ -2,7 +2,7 @@
 
 A board holds the runs of one task, version and data content; `leaderboard.rows` makes its rows. Rows are ranked by
 ``mean``; ties within 1e-9 px by ``exact``, then by name. Rows on the same seeds and images are tested against each other
-and stand in tiers (`benchmark.scoring.tiers`). Reference rows are neither ranked nor tested.
+and stand in tiers (`benchmark.statistics.tiers`). Reference rows are neither ranked nor tested.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from benchmark.scoring.oks import BoolArray
-from benchmark.scoring.tiers import RULE, Row, board_order, place, recommend
-from benchmark.scoring.uncertainty import TIE, p_value, power
-from benchmark.store import Store, Stored
+from benchmark.metrics.oks import BoolArray
+from benchmark.statistics.tiers import RULE, Row, board_order, place, recommend
+from benchmark.statistics.uncertainty import TIE, p_value, power
+from benchmark.runs.store import Store, Stored
 from benchmark.structures import UserError
 from leaderboard.rows import EXTERNAL, LEGEND, ORACLE, STRUCTURED, UNTESTED, BoardRow, labels_of, make_row, newest
 
@@ -121,15 +121,15 @@ def _board(runs: Sequence[Stored]) -> Board:
     many = any(table.flags["many"] for row in finished for table in row.scores)
     ranked, use, tests = _placed(ranked)
     last = max(runs, key=lambda run: (run.record.created, run.record.recipe.data)).record
-    truth = next((row.runs[0].truth for row in finished), None)
+    annotations = next((row.runs[0].annotations for row in finished), None)
     return Board(
         task=last.recipe.task,
         version=last.recipe.version,
         data=last.recipe.data,
         digest=last.recipe.data_digest,
         folds=last.recipe.folds,
-        images=len(truth) if truth else 0,
-        keypoints=truth.names if truth else (),
+        images=len(annotations) if annotations else 0,
+        keypoints=annotations.names if annotations else (),
         many=many,
         rows=tuple(ranked),
         references=tuple(references),
@@ -160,17 +160,17 @@ def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, list[str]]
     shared: dict[tuple[str, ...], BoolArray] = {}
     for row, known, good in zip(ranked, answered, fit):
         if good:
-            shared[row.truths] = np.asarray(known & shared.get(row.truths, known))
-    chosen = [i for i, row in enumerate(ranked) if fit[i] and shared[row.truths].any()]
+            shared[row.annotation_digests] = np.asarray(known & shared.get(row.annotation_digests, known))
+    chosen = [i for i, row in enumerate(ranked) if fit[i] and shared[row.annotation_digests].any()]
     tested = [
-        Row(row.label, row.errors[:, shared[row.truths]], row.seeds, row.truths, row.metrics["exact"])
+        Row(row.label, row.errors[:, shared[row.annotation_digests]], row.seeds, row.annotation_digests, row.metrics["exact"])
         for row in (ranked[i] for i in chosen)
     ]
     places = dict(zip(chosen, place(tested)))
     rows = []
     for i, row in enumerate(ranked):
         found = places.get(i)
-        why = found.why if found else "too few answers against one truth: not tested"
+        why = found.why if found else "too few answers against one set of annotations: not tested"
         marks = row.marks if found and found.tier else (*row.marks, UNTESTED)
         rows.append(
             replace(
@@ -240,8 +240,8 @@ def _notes(rows: Sequence[BoardRow], many: bool, older: int, tests: Sequence[str
     perfect = [row for row in rows if row.metrics["exact"] == 1 and row.exact_interval]
     if perfect and perfect[0].exact_interval:
         notes.append(f"Exact 100 %: {perfect[0].exact_interval.note.split('; ')[-1]}.")
-    if len({truth for row in rows for truth in row.truths}) > 1:
-        notes.append("Rows were scored against more than one truth: run the audit.")
+    if len({annotations for row in rows for annotations in row.annotation_digests}) > 1:
+        notes.append("Rows were scored against more than one set of annotations: run the audit.")
     if len({(row.recipe.device, row.recipe.threads) for row in rows if not row.record.external}) > 1:
         notes.append("Rows ran on different devices or thread counts: their seconds do not compare.")
     if many:

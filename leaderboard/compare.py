@@ -1,6 +1,6 @@
 """Two rows on the same images and seeds: how much they differ, how sure that is, which images decide it, and what would.
 
-The tests are `benchmark.scoring.uncertainty.paired` and ``power``; a paired interval is several times narrower than those
+The tests are `benchmark.statistics.uncertainty.paired` and ``power``; a paired interval is several times narrower than those
 of the two rows, because the images that are hard for one are mostly hard for the other.
 """
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.scoring.uncertainty import Paired, Power, paired, power
-from benchmark.store import Store
+from benchmark.statistics.uncertainty import Paired, Power, paired, power
+from benchmark.runs.store import Store
 from benchmark.structures import FloatArray, IntArray, UserError
 from leaderboard.board import Board, boards, nearest
 from leaderboard.rows import BoardRow
@@ -26,7 +26,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Rows ``a`` and ``b`` of a board on ``seeds``, on the ``images`` (positions in the truth) that both answered.
+    """Rows ``a`` and ``b`` of a board on ``seeds``, on the ``images`` (positions in the annotations) that both answered.
 
     errors_a, errors_b: (S, n) px. notes: what a reader must know, in sentences.
     """
@@ -128,7 +128,7 @@ def compare(store: Store, a: str, b: str, task: str | None = None, data: str | N
     """Rows ``a`` and ``b``, by detector name or label, on the board of that task and data.
 
     Where the rows ran on different seeds, those they share are used, and a note says so. UserError where no board, or
-    more than one, holds both rows, or where they share no seed or no truth.
+    more than one, holds both rows, or where they share no seed or no annotations.
     """
     found = [(board, _row(board, a), _row(board, b)) for board in boards(store, task, data)]
     both = [(board, one, other) for board, one, other in found if one and other]
@@ -161,14 +161,14 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
         raise UserError(
             f"{a.label!r} ran with seeds {_listed(a.seeds)} and {b.label!r} with {_listed(b.seeds)}: give both the same"
         )
-    if a.truths != b.truths or len(a.truths) != 1:
-        raise UserError(f"{a.label!r} and {b.label!r} were scored against different truths: run both again")
+    if a.annotation_digests != b.annotation_digests or len(a.annotation_digests) != 1:
+        raise UserError(f"{a.label!r} and {b.label!r} were scored against different annotation_digests: run both again")
     errors_a = a.errors[[a.seeds.index(seed) for seed in seeds]]
     errors_b = b.errors[[b.seeds.index(seed) for seed in seeds]]
     both = np.isfinite(errors_a).all(axis=0) & np.isfinite(errors_b).all(axis=0)
     if not both.any():
         raise UserError(f"{a.label!r} and {b.label!r} answered no image in common")
-    truth = a.runs[0].truth
+    annotations = a.runs[0].annotations
     kept = np.flatnonzero(both)
     errors_a, errors_b = errors_a[:, kept], errors_b[:, kept]
     result = paired(errors_a, errors_b)
@@ -176,15 +176,15 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
     if a.seeds != b.seeds:
         notes.append(f"Compared on the seeds both have ({_listed(seeds)}).")
     if board.many:
-        notes.append(f"Of {len(truth):,} images, those in which both matched an instance: misses are not part of this.")
+        notes.append(f"Of {len(annotations):,} images, those in which both matched an instance: misses are not part of this.")
     return Comparison(
         board=board.title,
         a=a.label,
         b=b.label,
         seeds=seeds,
         images=kept,
-        image_ids=truth.image_ids[kept],
-        file_names=tuple(truth.file_names[i] for i in kept.tolist()),
+        image_ids=annotations.image_ids[kept],
+        file_names=tuple(annotations.file_names[i] for i in kept.tolist()),
         errors_a=errors_a,
         errors_b=errors_b,
         found=result,

@@ -35,7 +35,7 @@ def by_recipe(folder: Path) -> dict[tuple[str, str], dict[str, float]]:
 
     Two names may stand for one recipe, which is run once: `recipe_of` finds it under either.
     """
-    from benchmark.store import Store  # late: a list of names needs no schema
+    from benchmark.runs.store import Store  # late: a list of names needs no schema
 
     return {
         (run.record.recipe.target, json.dumps(run.record.recipe.parameters, sort_keys=True)): run.record.scores

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.runner import results_folder
-from benchmark.scoring import Scores, score
-from benchmark.scoring.coco_json import truth_from_json, truth_notes
-from benchmark.scoring.door import read_json
-from benchmark.scoring.results_file import read_predictions
-from benchmark.scoring.uncertainty import Interval, exact_share, interval
-from benchmark.store import Recipe, Record, Store, Stored
-from benchmark.structures import Predictions, Truth, UserError
+from benchmark.runs.execute import results_folder
+from benchmark.metrics import Scores, score
+from datasets.formats.coco import annotations_from_json, annotation_notes
+from datasets.formats.json_columns import read_json
+from datasets.formats.coco_results import read_predictions
+from benchmark.statistics.uncertainty import Interval, exact_share, interval
+from benchmark.runs.store import RunConfig, Record, Store, Stored
+from benchmark.structures import Predictions, Annotations, UserError
 from leaderboard.columns import share
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A results file against its truth: the table, and intervals over the images that have a value (None: none has).
+    """A results file against its annotations: the table, and intervals over the images that have a value (None: none has).
 
-    predictions, truth_file: the files. truth, answers: what they hold. notes: what the truth's file lacked and was filled
+    predictions, annotation_file: the files. annotations, answers: what they hold. notes: what the annotations's file lacked and was filled
     in, in sentences. mean, exact: over images, each weighing the same, which where images hold different numbers of
     keypoints is not quite the table's mean over keypoints.
     """
 
     predictions: Path
-    truth_file: Path
-    truth: Truth
+    annotation_file: Path
+    annotations: Annotations
     answers: Predictions
     scores: Scores
     mean: Interval | None
@@ -58,16 +58,16 @@ class Scored:
         }
 
 
-def score_files(predictions: Path, truth: Path) -> Scored:
+def score_files(predictions: Path, annotations: Path) -> Scored:
     """Score a COCO keypoint results file against annotations: a file, or a folder, of which the test split is taken.
 
     UserError names the file and the entry that cannot be scored.
     """
-    path = truth / "annotations" / "test.json" if truth.is_dir() else truth
+    path = annotations / "annotations" / "test.json" if annotations.is_dir() else annotations
     if not path.is_file():
-        raise UserError(f"truth {path}: there is no such file; name an annotation file or a COCO keypoint folder")
+        raise UserError(f"annotations {path}: there is no such file; name an annotation file or a COCO keypoint folder")
     document = read_json(path)
-    known = truth_from_json(document, str(path))
+    known = annotations_from_json(document, str(path))
     answers = read_predictions(predictions, known)
     scores = score(known, answers)
     errors, exact = (values[np.isfinite(values)][None] for values in (scores.distances, scores.exact))
@@ -79,24 +79,24 @@ def score_files(predictions: Path, truth: Path) -> Scored:
         scores,
         interval(errors) if errors.size else None,
         exact_share(exact) if exact.size else None,
-        tuple(truth_notes(document)),
+        tuple(annotation_notes(document)),
     )
 
 
 def store_external(scored: Scored, name: str, results: Path) -> Stored:
-    """Store the predictions as the row ``name`` of the board whose runs answered the same truth; returns the run.
+    """Store the predictions as the row ``name`` of the board whose runs answered the same annotations; returns the run.
 
-    Where no stored run has that truth it starts a board of its own: that of the folder's card, else one named after the
+    Where no stored run has that annotations it starts a board of its own: that of the folder's card, else one named after the
     annotation file. UserError where ``name`` cannot be printed, or is a row of the board that was not made elsewhere.
     """
     if not name.strip() or not name.isprintable():
         raise UserError("name: give the row a name that can be printed")
     store = Store(results_folder(results))
-    digest = store.put_truth(scored.truth)
-    others = [run.record for run in store.runs() if run.record.truth == digest]
+    digest = store.put_annotations(scored.annotations)
+    others = [run.record for run in store.runs() if run.record.annotations == digest]
     if any(record.recipe.detector == name and not record.external for record in others):
         raise UserError(f"name {name!r} is a detector of this board: choose another for predictions made elsewhere")
-    made = Recipe(
+    made = RunConfig(
         **_board(others, scored),
         n_train=0,
         detector=name,
@@ -108,7 +108,7 @@ def store_external(scored: Scored, name: str, results: Path) -> Stored:
         key=made.key(0),
         recipe=made,
         seed=0,
-        truth=digest,
+        annotations=digest,
         line="predictions made by another tool",
         source=scored.predictions.name,
         scored=True,
@@ -170,14 +170,14 @@ def _board(others: list[Record], scored: Scored) -> dict[str, Any]:
     if ours:
         last = max(ours, key=lambda record: record.created).recipe
         return last.model_dump(include={"task", "version", "data", "data_digest", "folds"})
-    from datasets.coco import read_card
+    from datasets.formats.coco_folder import read_card
 
-    folder = scored.truth_file.parent.parent
-    if (folder / "card.json").is_file() and scored.truth_file.name == "test.json":
+    folder = scored.annotation_file.parent.parent
+    if (folder / "card.json").is_file() and scored.annotation_file.name == "test.json":
         card = read_card(folder / "card.json")
         data = (card.data or card.task) + (f"-split{card.split}" if card.split else "")
         return {"task": card.task, "version": card.version, "data": data, "data_digest": card.digest}
-    return {"task": scored.truth_file.stem, "version": 1, "data": "external", "data_digest": scored.truth.digest}
+    return {"task": scored.annotation_file.stem, "version": 1, "data": "external", "data_digest": scored.annotations.digest}
 
 
 def _bounds(found: Interval | None) -> list[float | None] | None:

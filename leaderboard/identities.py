@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.scoring import score
-from benchmark.structures import Predictions, Truth
+from benchmark.metrics import score
+from benchmark.structures import Predictions, Annotations
 
 Metrics = Mapping[str, float | None]
 TIGHT = 1e-12
@@ -36,14 +36,14 @@ def broken(metrics: Metrics) -> list[str]:
     return found
 
 
-def baseline_metrics(truth: Truth) -> Metrics | None:
+def baseline_metrics(annotations: Annotations) -> Metrics | None:
     """The table of a predictor of the training mean; None where the mean is unknown or images hold several instances."""
-    if truth.baseline is None or not truth.single:
+    if annotations.baseline is None or not annotations.single_instance:
         return None
-    return score(truth, Predictions(truth.image_ids, truth.baseline, np.ones(len(truth))), has_scores=False)
+    return score(annotations, Predictions(annotations.image_ids, annotations.baseline, np.ones(len(annotations))), has_scores=False)
 
 
-def broken_with_baseline(metrics: Metrics, baseline: Metrics, truth: Truth) -> list[str]:
+def broken_with_baseline(metrics: Metrics, baseline: Metrics, annotations: Annotations) -> list[str]:
     """R2 against the table of the baseline: 1 minus the ratio of ``mse``, and of ``dist_avg``; its own R2 are 0.
 
     They compare where all images are squares of one size, so that scaled errors are pixel errors times a constant.
@@ -53,7 +53,7 @@ def broken_with_baseline(metrics: Metrics, baseline: Metrics, truth: Truth) -> l
         for name in ("r2", "sqdist_r2", "dist_r2")
         if not _same(baseline[name] or 0.0, 0.0, LOOSE)
     ]
-    if len({side for size in truth.sizes.tolist() for side in size}) > 1:
+    if len({side for size in annotations.sizes.tolist() for side in size}) > 1:
         return found
     for name, part in (("sqdist_r2", "mse"), ("dist_r2", "dist_avg")):
         r2, own, base = metrics.get(name), metrics.get(part), baseline[part]
@@ -62,33 +62,33 @@ def broken_with_baseline(metrics: Metrics, baseline: Metrics, truth: Truth) -> l
     return found
 
 
-def miscounted(metrics: Metrics, truth: Truth, predictions: Predictions) -> list[str]:
+def miscounted(metrics: Metrics, annotations: Annotations, predictions: Predictions) -> list[str]:
     """``mean``, ``exact`` and ``r2`` counted again, one image at a time; [] also where images hold several instances."""
-    if not truth.single:
+    if not annotations.single_instance:
         return []
     best: dict[int, int] = {}
     for row, (image, confidence) in enumerate(zip(predictions.image_ids.tolist(), predictions.scores.tolist())):
         if image not in best or confidence > predictions.scores[best[image]]:
             best[image] = row
     distances, hits, squares, spreads = [], [], _Sums(), _Sums()
-    spacing = [math.nan] * len(truth.names) if truth.spacing is None else truth.spacing.tolist()
-    for i, (image, (width, height)) in enumerate(zip(truth.image_ids.tolist(), truth.sizes.tolist())):
-        for j, (x, y) in enumerate(truth.keypoints[i].tolist()):
+    spacing = [math.nan] * len(annotations.names) if annotations.spacing is None else annotations.spacing.tolist()
+    for i, (image, (width, height)) in enumerate(zip(annotations.image_ids.tolist(), annotations.sizes.tolist())):
+        for j, (x, y) in enumerate(annotations.keypoints[i].tolist()):
             dx, dy = float(width), float(height)
             if image in best:
                 px, py = predictions.keypoints[best[image], j].tolist()
                 dx, dy = px - x, py - y
             distances.append(math.hypot(dx, dy))
             squares.add(j, dx, dy)
-            if truth.baseline is not None:
-                bx, by = truth.baseline[i, j].tolist()
+            if annotations.baseline is not None:
+                bx, by = annotations.baseline[i, j].tolist()
                 spreads.add(j, x - bx, y - by)
             if not math.isnan(spacing[j]):
                 hits.append(image in best and abs(dx) < spacing[j] / 2 and abs(dy) < spacing[j] / 2)
     again: dict[str, float] = {"mean": math.fsum(distances) / len(distances)}
     if hits:
         again["exact"] = sum(hits) / len(hits)
-    if truth.baseline is not None and metrics.get("r2") is not None:
+    if annotations.baseline is not None and metrics.get("r2") is not None:
         again["r2"] = squares.r2(spreads)
     return [
         f"{name} is {metrics.get(name)!r}, and counted again {value!r}"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.scoring import Scores, score
-from benchmark.scoring.uncertainty import Interval, exact_share, interval
-from benchmark.store import Recipe, Record, Stored
+from benchmark.metrics import Scores, score
+from benchmark.statistics.uncertainty import Interval, exact_share, interval
+from benchmark.runs.store import RunConfig, Record, Stored
 from benchmark.structures import FloatArray, UserError
 
 ORACLE = "oracle features"
@@ -33,7 +33,7 @@ LEGEND: dict[str, tuple[str, str]] = {
     FAILED: ("f", "failed seeds: some seeds failed; the figures are those of the others"),
     UNTESTED: (
         "s",
-        "not tested: made with other seeds than most rows, scored against another truth, or too few answers",
+        "not tested: made with other seeds than most rows, scored against another annotations, or too few answers",
     ),
 }
 
@@ -51,7 +51,7 @@ class BoardRow:
     """
 
     label: str
-    recipe: Recipe
+    recipe: RunConfig
     record: Record
     runs: tuple[Stored, ...]
     scores: tuple[Scores, ...]
@@ -78,9 +78,9 @@ class BoardRow:
         return next(iter(self.failures.values()), "")
 
     @property
-    def truths(self) -> tuple[str, ...]:
+    def annotation_digests(self) -> tuple[str, ...]:
         """The digests of what its runs were scored against; one, unless something changed in between."""
-        return tuple(dict.fromkeys(run.record.truth for run in self.runs))
+        return tuple(dict.fromkeys(run.record.annotations for run in self.runs))
 
     @property
     def fit_seconds(self) -> float | None:
@@ -111,17 +111,17 @@ _scored: dict[tuple[str, str, int, int, bool], Scores] = {}
 def rescored(run: Stored) -> Scores:
     """The table of a finished run, from its stored predictions; each file is scored once a process.
 
-    UserError where they, or the truth, cannot be read.
+    UserError where they, or the annotations, cannot be read.
     """
     path = run.folder / "predictions.json"
     try:
         state = path.stat()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); run it again") from error
-    truth = run.truth  # read (and its digest checked) by every store, also where the scores are known already
-    key = (str(path.resolve()), run.record.truth, state.st_mtime_ns, state.st_size, run.record.scored)
+    annotations = run.annotations  # read (and its digest checked) by every store, also where the scores are known already
+    key = (str(path.resolve()), run.record.annotations, state.st_mtime_ns, state.st_size, run.record.scored)
     if key not in _scored:
-        _scored[key] = score(truth, run.predictions, has_scores=run.record.scored)
+        _scored[key] = score(annotations, run.predictions, has_scores=run.record.scored)
     return _scored[key]
 
 
@@ -194,7 +194,7 @@ def make_row(label: str, runs: Sequence[Stored]) -> BoardRow:
         if holds
     ]
     empty = np.zeros((0, 0))
-    same = len({run.record.truth for run in done}) == 1
+    same = len({run.record.annotations for run in done}) == 1
     errors = np.stack([table.distances for table in tables]) if same else empty
     exact = np.stack([table.exact for table in tables]) if same else empty
     known, lattice = complete(errors), complete(exact)

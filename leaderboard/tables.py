@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.scoring import METRICS
-from benchmark.scoring.uncertainty import Interval
-from benchmark.store import writing
+from benchmark.metrics import METRICS
+from benchmark.statistics.uncertainty import Interval
+from benchmark.runs.store import writing
 from leaderboard.board import Board
 from leaderboard.columns import Column, columns, share
 from leaderboard.rows import LEGEND, TIED, BoardRow, over_seeds
@@ -171,7 +171,7 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "threads": row.recipe.threads,
         "cpu": environment.get("cpu"),
         "recipe": row.recipe.digest,
-        "truth": ",".join(row.truths),
+        "annotations": ",".join(row.annotation_digests),
         "keypoints": {name: _keypoint(row, name) for name in board.keypoints} if tables else {},
         "taxonomy": {kind: sum(t.taxonomy[kind] for t in tables) / len(tables) for kind in tables[0].taxonomy}
         if tables

@@ -3,7 +3,7 @@
     python scripts/bench_oks.py                  # ratios of one run on two sizes of data
     python scripts/bench_oks.py --agree 5000     # largest difference over random awkward cases
 
-Timed from in-memory truth and predictions to the final AP and AR, the best of a few repetitions of ours and one of the
+Timed from in-memory annotations and predictions to the final AP and AR, the best of a few repetitions of ours and one of the
 libraries'. "evaluation" leaves out what the libraries spend on indexing their dictionaries, the strictest comparison.
 Seconds are of the processor, all threads, so that other work on the machine does not count.
 """
@@ -25,13 +25,13 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import scoring_cases  # noqa: E402  (found through the line above)
 import scoring_oracles  # noqa: E402
 
-from benchmark.scoring import average_precision  # noqa: E402
-from benchmark.structures import Predictions, Truth  # noqa: E402
+from benchmark.metrics import average_precision  # noqa: E402
+from benchmark.structures import Predictions, Annotations  # noqa: E402
 
 
-def ours(truth: Truth, predictions: Predictions) -> np.ndarray[Any, Any]:
+def ours(annotations: Annotations, predictions: Predictions) -> np.ndarray[Any, Any]:
     """AP, AP50, AP75, AR as the libraries write them: -1 for none."""
-    found = average_precision(truth, predictions)
+    found = average_precision(annotations, predictions)
     return np.array([-1.0 if v is None else v for v in (found.ap, found.ap50, found.ap75, found.ar)])
 
 
@@ -51,10 +51,10 @@ def agree(count: int, first: int = 0) -> float:
     worst = {"pycocotools": (0.0, 0), "faster-coco-eval": (0.0, 0)}
     telling = 0
     for seed in range(first, first + count):
-        truth, predictions = scoring_cases.awkward(seed)
-        mine = ours(truth, predictions)
+        annotations, predictions = scoring_cases.awkward(seed)
+        mine = ours(annotations, predictions)
         telling += 0 < mine[0] < 1
-        for name, theirs in zip(worst, scoring_oracles.both(truth, predictions)):
+        for name, theirs in zip(worst, scoring_oracles.both(annotations, predictions)):
             difference = float(np.abs(mine - np.array(theirs)).max())
             worst[name] = max(worst[name], (difference, seed))
     for name, (difference, seed) in worst.items():
@@ -64,15 +64,15 @@ def agree(count: int, first: int = 0) -> float:
     return max(difference for difference, _ in worst.values())
 
 
-def compare(name: str, truth: Truth, predictions: Predictions) -> None:
+def compare(name: str, annotations: Annotations, predictions: Predictions) -> None:
     """Time the three on one set of data and print the ratios."""
-    average_precision(truth, predictions)
-    fast, mine = seconds(lambda: ours(truth, predictions), 7)
-    document, results = scoring_oracles.documents(truth, predictions)
+    average_precision(annotations, predictions)
+    fast, mine = seconds(lambda: ours(annotations, predictions), 7)
+    document, results = scoring_oracles.documents(annotations, predictions)
     other = copy.deepcopy(document), copy.deepcopy(results)
-    indexing, judge = seconds(lambda: scoring_oracles.pycocotools_judge(document, results, truth.sigmas))
+    indexing, judge = seconds(lambda: scoring_oracles.pycocotools_judge(document, results, annotations.sigmas))
     evaluation, slow = seconds(lambda: scoring_oracles.pycocotools(judge))
-    rival, quick = seconds(lambda: scoring_oracles.faster_coco_eval(*other, truth.sigmas))
+    rival, quick = seconds(lambda: scoring_oracles.faster_coco_eval(*other, annotations.sigmas))
     difference = max(float(np.abs(mine - np.array(theirs)).max()) for theirs in (slow, quick))
     print(f"{name}: AP {mine[0]:.4f}, max abs difference {difference:.2g}")
     print(f"  ours                      {1000 * fast:9.1f} ms")
@@ -92,7 +92,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.agree:
         return int(agree(options.agree, options.seed) > 1e-12)
-    compare("10,000 images x 1 instance, 1 keypoint", *scoring_cases.single(10_000))
+    compare("10,000 images x 1 instance, 1 keypoint", *scoring_cases.single_instance(10_000))
     compare("1,000 images x 10 instances, 1 keypoint", *scoring_cases.crowded(1_000, 10, 1, 0))
     compare("1,000 images x 10 instances, 17 keypoints", *scoring_cases.crowded(1_000, 10, 17, 0))
     return 0

@@ -24,9 +24,11 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 
 import scoring_cases  # noqa: E402  (found through the line above)
 
-from benchmark.scoring import read_predictions, score, truth_to_json, write_predictions  # noqa: E402
-from benchmark.scoring.tiers import Row, tiers  # noqa: E402
-from benchmark.store import Recipe, Record, Store  # noqa: E402
+from benchmark.metrics import score, write_predictions  # noqa: E402
+from datasets.formats.coco import annotations_to_json
+from datasets.formats.coco_results import read_predictions
+from benchmark.statistics.tiers import Row, tiers  # noqa: E402
+from benchmark.runs.store import RunConfig, Record, Store  # noqa: E402
 from benchmark.structures import Predictions  # noqa: E402
 from leaderboard.board import boards  # noqa: E402
 from leaderboard.external import score_files  # noqa: E402
@@ -43,17 +45,17 @@ def seconds(task: Callable[[], object], times: int = 3) -> float:
 
 
 def one_file(n: int, folder: Path) -> tuple[float, float, float]:
-    """Seconds to read and score n one-point predictions with the whole table, the same with the truth's file read too, and
+    """Seconds to read and score n one-point predictions with the whole table, the same with the annotations's file read too, and
     the most memory the first takes, in MB."""
-    truth, found = scoring_cases.single(n)
-    path, annotations = folder / f"{n}.json", folder / f"truth{n}.json"
-    write_predictions(path, found, truth)
-    annotations.write_text(json.dumps(truth_to_json(truth)))
+    annotations, found = scoring_cases.single_instance(n)
+    path, annotation_file = folder / f"{n}.json", folder / f"annotations{n}.json"
+    write_predictions(path, found, annotations)
+    annotation_file.write_text(json.dumps(annotations_to_json(annotations)))
 
     def task() -> None:
-        score(truth, read_predictions(path, truth))
+        score(annotations, read_predictions(path, annotations))
 
-    spent, both = seconds(task), seconds(lambda: score_files(path, annotations))
+    spent, both = seconds(task), seconds(lambda: score_files(path, annotation_file))
     tracemalloc.start()
     task()
     peak = tracemalloc.get_traced_memory()[1]
@@ -64,20 +66,20 @@ def one_file(n: int, folder: Path) -> tuple[float, float, float]:
 def stored(rows: int, images: int, seeds: int, folder: Path) -> Store:
     """A store of ``rows`` detectors, each 5 % worse than the one before, on the same images and seeds."""
     store = Store(folder)
-    truth = scoring_cases.single(images)[0]
-    digest = store.put_truth(truth)
+    annotations = scoring_cases.single_instance(images)[0]
+    digest = store.put_annotations(annotations)
     rng = np.random.default_rng(0)
     for i in range(rows):
         name = f"row{i:02}"
-        made = Recipe(
+        made = RunConfig(
             task="made", version=1, data="dots", data_digest="0", n_train=1, detector=name, target=name, source=""
         )
         for seed in range(seeds):
-            points = truth.keypoints + rng.normal(0, 1.05**i, truth.keypoints.shape)
-            answers = Predictions(truth.image_ids, points, rng.permutation(images) / images)
+            points = annotations.keypoints + rng.normal(0, 1.05**i, annotations.keypoints.shape)
+            answers = Predictions(annotations.image_ids, points, rng.permutation(images) / images)
             record = Record(
-                status="finished", key=made.key(seed), recipe=made, seed=seed, truth=digest, scored=True,
-                fit_seconds=1.0, predict_ms=1.0, scores=score(truth, answers).as_dict(),
+                status="finished", key=made.key(seed), recipe=made, seed=seed, annotations=digest, scored=True,
+                fit_seconds=1.0, predict_ms=1.0, scores=score(annotations, answers).as_dict(),
             )  # fmt: skip
             store.write(record, predictions=answers)
     return store
@@ -95,14 +97,14 @@ def main() -> int:
         for n in (10_000, 20_000, 40_000):
             spent, both, peak = one_file(n, Path(folder))
             print(
-                f"{n:,} predictions: {spent:.3f} s to read and score, {both:.3f} s with the truth's file; "
+                f"{n:,} predictions: {spent:.3f} s to read and score, {both:.3f} s with the annotations's file; "
                 f"{peak:.1f} MB, {1e6 * peak / n:.0f} bytes each"
             )
         store = stored(*shape, Path(folder) / "results")
         spent = seconds(lambda: boards(Store(store.root)), 1)  # once: a second time nothing would be scored
         print("{} rows x {:,} images x {} seeds: {:.2f} s from stored runs to the board".format(*shape, spent))
         (board,) = boards(store)
-        made = [Row(row.label, row.errors, row.seeds, row.truths) for row in board.rows]
+        made = [Row(row.label, row.errors, row.seeds, row.annotations) for row in board.rows]
         print(f"of which the tests and tiers of the rows: {seconds(lambda: tiers(made)):.2f} s")
     return 0
 

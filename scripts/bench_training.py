@@ -27,7 +27,7 @@ import torch
 from benchmark.api import open_data
 from benchmark.detector import Budget
 from benchmark.registry import resolve
-from benchmark.runner import Part
+from benchmark.runs.execute import Part
 from detectors import training
 
 

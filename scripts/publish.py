@@ -93,7 +93,7 @@ def probe_table() -> str:
     """Trunks down, readouts across: mean px and exact % over seeds, read from the stored runs."""
     import pandas as pd
 
-    from benchmark.store import Store
+    from benchmark.runs.store import Store
     from leaderboard.board import boards
     from leaderboard.tables import frame
 

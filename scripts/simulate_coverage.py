@@ -2,8 +2,8 @@
 
     python scripts/simulate_coverage.py [--repeats 2000] [--seed 0]
 
-Every table uses the functions that the board uses (``benchmark.scoring.uncertainty``, ``benchmark.scoring.tiers``) on
-draws whose truth is known. A column is a number of seeds. One seed is asked about the model that was fitted, several
+Every table uses the functions that the board uses (``benchmark.statistics.uncertainty``, ``benchmark.statistics.tiers``) on
+draws whose annotations is known. A column is a number of seeds. One seed is asked about the model that was fitted, several
 about the mean over all seeds and images. Errors of the figures: 1 percentage point or less (2 standard errors) at 2,000
 repeats for coverages; false-split rates come from half as many, so 1.4 points at 5 %.
 """
@@ -22,8 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmark.scoring.tiers import Row, tiers
-from benchmark.scoring.uncertainty import exact_share, interval, p_value, paired, power
+from benchmark.statistics.tiers import Row, tiers
+from benchmark.statistics.uncertainty import exact_share, interval, p_value, paired, power
 from benchmark.structures import FloatArray
 
 SEEDS = (1, 2, 3, 5, 10)
@@ -96,7 +96,7 @@ EQUAL = (
 
 
 def coverage(scenario: Scenario, seeds: int, repeats: int, rng: np.random.Generator, images: int = IMAGES) -> float:
-    """How often a row's 95 % interval holds the truth."""
+    """How often a row's 95 % interval holds the annotations."""
     held = 0
     for _ in range(repeats):
         errors, fitted = scenario.draw(rng, 1, seeds, images)
@@ -108,7 +108,7 @@ def coverage(scenario: Scenario, seeds: int, repeats: int, rng: np.random.Genera
 def paired_coverage(
     scenario: Scenario, seeds: int, repeats: int, rng: np.random.Generator, images: int = IMAGES
 ) -> float:
-    """How often the 95 % interval of the difference of two rows holds the truth."""
+    """How often the 95 % interval of the difference of two rows holds the annotations."""
     held = 0
     for _ in range(repeats):
         errors, fitted = scenario.draw(rng, 2, seeds, images)
@@ -182,7 +182,7 @@ def ladder(
 
 
 def power_check(seeds_asked: bool, repeats: int, rng: np.random.Generator) -> tuple[int, float]:
-    """The number that ``power`` asks for, from a pilot large enough to be the truth, and how often it then suffices."""
+    """The number that ``power`` asks for, from a pilot large enough to be the annotations, and how often it then suffices."""
     world = normal("", 1, 0.2, 0.5) if seeds_asked else normal("", 1, 0, 0.5, own=0.3)
     shift = 0.2 if seeds_asked else 0.05
 

@@ -13,15 +13,15 @@ from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console
 app = typer.Typer()
 
 
-@app.command(epilog="Example: python -m benchmark score --predictions theirs.json --truth results/_data/topleft@1-tiny")
+@app.command(epilog="Example: python -m benchmark score --predictions theirs.json --annotations results/_data/topleft@1-tiny")
 def score(
     predictions: Annotated[
         Path, typer.Option("--predictions", metavar="FILE", help="A COCO keypoint results file of any tool.")
     ],
-    truth: Annotated[
+    annotations: Annotated[
         Path,
         typer.Option(
-            "--truth", metavar="PATH", help="COCO keypoint annotations: a file, or a folder (its test split)."
+            "--annotations", metavar="PATH", help="COCO keypoint annotations: a file, or a folder (its test split)."
         ),
     ],
     name: Annotated[
@@ -36,7 +36,7 @@ def score(
     """Score predictions made by any tool, with the same table, intervals and error taxonomy as our own."""
     from leaderboard.external import report, score_files, store_external
 
-    scored = score_files(predictions, truth)
+    scored = score_files(predictions, annotations)
     if name is not None:
         store_external(scored, name, results)
     if as_json:
@@ -67,7 +67,7 @@ def compare(
 
 @app.command(epilog="Example: python -m benchmark audit --results results")
 def audit(results: Results = Path("results"), as_json: AsJson = False) -> None:
-    """Check everything stored: identities between metrics, one truth a board, no test image in train, re-scoring."""
+    """Check everything stored: identities between metrics, one set of annotations a board, no test image in train, re-scoring."""
     from leaderboard.audit import audit as inspect
 
     with waiting("auditing"):

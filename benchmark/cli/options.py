@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-    from benchmark.store import Store
+    from benchmark.runs.store import Store
 
 
 def _folder(given: str | Path) -> Path:
@@ -62,8 +62,8 @@ BoardData = Annotated[
 
 
 def open_store(results: Path) -> Store:
-    from benchmark.runner import results_folder
-    from benchmark.store import Store
+    from benchmark.runs.execute import results_folder
+    from benchmark.runs.store import Store
 
     if not results.exists():
         raise UserError(f"results {results}: there is no such folder; make a run first (python -m benchmark run)")

@@ -27,7 +27,7 @@ from benchmark.cli.options import (
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
-    from benchmark.store import Store
+    from benchmark.runs.store import Store
 
 app = typer.Typer()
 
@@ -103,7 +103,7 @@ def run(
             results=results,
             overwrite=overwrite,
             save_weights=save_weights,
-            watcher=bars,
+            callback=bars,
         )
     recipe = done[0].record.recipe
     _publish(done[0].store, recipe.task, recipe.data, as_json, digest=recipe.data_digest)
@@ -176,10 +176,10 @@ def show(
     ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Draw a contact sheet: the worst and some random test images, with truth and prediction."""
+    """Draw a contact sheet: the worst and some random test images, with annotations and prediction."""
     from benchmark.api import open_data
     from leaderboard.board import find_run
-    from leaderboard.sheet import contact_sheet
+    from leaderboard.gallery import contact_sheet
 
     store = open_store(results)
     material = open_data(task, data, split=split, folds=folds, results=store.root)
@@ -191,7 +191,7 @@ def show(
         )
     path = out or stored.folder / "sheet.png"
     title = f"{detector} on {material.task}/{material.data}, seed {stored.record.seed}"
-    contact_sheet(material.images, stored.truth, stored.predictions, path, title=title)
+    contact_sheet(material.images, stored.annotations, stored.predictions, path, title=title)
     say(str(path))
 
 
@@ -228,7 +228,7 @@ def _listing(what: str) -> list[dict[str, Any]]:
             for name, offers in entries().items()
         ]
     if what == "tasks":
-        from datasets.tasks import tasks
+        from datasets.tasks.catalog import tasks
 
         return [{"name": t.name, "version": t.version, "what it is": t.line} for t in tasks().values()]
     if what == "data":

@@ -21,7 +21,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check that a detector conforms: shapes, determinism, no peeking, odd sizes, one image, saved weights."""
-    from benchmark.check import check as steps_of
+    from benchmark.conformance import check as steps_of
 
     with stdout_kept(), waiting("checking") as status:
         steps = steps_of(detector, watch=lambda name: status.update(f"checking: {name}"))
@@ -51,7 +51,7 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Find points in new images with a fitted detector; writes a COCO results file."""
-    from benchmark.use import predict_folder
+    from benchmark.predict import predict_folder
 
     with stdout_kept(), waiting("finding points"):
         done = predict_folder(weights, images, out, device=device)

@@ -7,11 +7,11 @@ from functools import cache
 
 import pytest
 
-from benchmark.structures import KeypointDataset
-from datasets.build import build
-from datasets.tasks import get_task
+from benchmark.structures import LabeledImages
+from datasets.tasks.build import build
+from datasets.tasks.catalog import get_task
 
-Data = tuple[KeypointDataset, KeypointDataset, KeypointDataset]
+Data = tuple[LabeledImages, LabeledImages, LabeledImages]
 
 
 @cache

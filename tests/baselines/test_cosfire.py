@@ -24,7 +24,7 @@ from baselines.cosfire import (
     shifted,
 )
 from benchmark.detector import Budget
-from benchmark.structures import KeypointDataset
+from benchmark.structures import LabeledImages
 
 Digits = Callable[..., Any]
 
@@ -158,7 +158,7 @@ def test_restored_it_answers_the_same_and_blank_images_teach_nothing(digits: Dig
     for a, b in zip(detector.predict(test.images), copy.predict(test.images)):
         assert np.array_equal(a.keypoints, b.keypoints)
         assert np.array_equal(a.scores, b.scores)
-    blank = KeypointDataset(np.zeros((5, 28, 28), dtype=np.uint8), train.take(range(5)).truth)
+    blank = LabeledImages(np.zeros((5, 28, 28), dtype=np.uint8), train.take(range(5)).annotations)
     assert detector.fit(blank, blank, seed=0, budget=Budget()) == []
     copy.restore(load(save(dict(detector.state()))))
     for one in (detector, copy):

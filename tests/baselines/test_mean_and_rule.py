@@ -12,7 +12,7 @@ from baselines.mean import Mean
 from baselines.rule import RULES, Rule, rule_points
 from benchmark.detector import Budget
 from benchmark.structures import UserError
-from datasets.tasks import tasks
+from datasets.tasks.catalog import tasks
 
 Digits = Callable[..., Any]
 RULED = [name for name, card in tasks().items() if card.rule and card.canvas is None]

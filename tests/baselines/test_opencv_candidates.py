@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 
 from baselines.opencv import Candidates, Corners, Fast, Orb, Sift, recall
 from benchmark.detector import Budget
-from benchmark.structures import KeypointDataset
+from benchmark.structures import LabeledImages
 
 Digits = Callable[..., Any]
 ALL = [Sift, Orb, Fast, Corners]
@@ -109,7 +109,7 @@ def test_nothing_found_is_answered_with_the_mean_at_score_0(digits: Digits) -> N
     assert np.array_equal(np.asarray(first.keypoints)[0], train.points.mean(axis=0))
     assert np.asarray(first.scores).tolist() == [0.0]
     assert 0 < float(np.asarray(second.scores)[0]) <= 1.5
-    nothing = KeypointDataset(np.stack([blank] * 3), train.take([0, 1, 2]).truth)
+    nothing = LabeledImages(np.stack([blank] * 3), train.take([0, 1, 2]).annotations)
     detector.fit(nothing, nothing, seed=0, budget=Budget(epochs=1))
     assert np.array_equal(points_of(detector, [blank])[0], nothing.points.mean(axis=0))
 

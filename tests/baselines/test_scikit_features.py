@@ -20,8 +20,8 @@ from sklearn.svm import SVR
 from baselines.scikit import LASSO_ALPHA, Forest, Lasso, Linear, Perceptron, Ridge
 from benchmark.detector import Budget, Detector
 from benchmark.registry import resolve
-from benchmark.runner import holds_the_answer
-from benchmark.structures import FloatArray, KeypointDataset, UserError
+from benchmark.runs.execute import holds_the_answer
+from benchmark.structures import FloatArray, LabeledImages, UserError
 from datasets.features import features
 
 Digits = Callable[..., Any]
@@ -38,7 +38,7 @@ THEIRS: dict[str, Callable[[], Any]] = {
 }
 
 
-def answers(detector: Detector, train: KeypointDataset, val: KeypointDataset, images: Any, seed: int = 7) -> FloatArray:
+def answers(detector: Detector, train: LabeledImages, val: LabeledImages, images: Any, seed: int = 7) -> FloatArray:
     detector.fit(train, val, seed=seed, budget=Budget())
     return np.asarray(detector.predict(images))
 
@@ -138,7 +138,7 @@ def test_history_holds_the_pixel_errors(digits: Digits) -> None:
     for name, data in (("train_px", train), ("val_px", val)):
         off = np.asarray(detector.predict(data.images)) - data.points
         assert row[name] == pytest.approx(np.sqrt((off**2).sum(axis=2)).mean(), abs=1e-12)
-    assert detector.weights == 4 * 785
+    assert detector.n_parameters == 4 * 785
 
 
 @pytest.mark.parametrize("text", ["linear", "forest:trees=5", "boosting", "mlp:hidden=8"])
@@ -146,7 +146,7 @@ def test_restored_and_repeated_it_answers_bit_for_bit_the_same(text: str, digits
     from safetensors.numpy import load, save
 
     train, val, test = digits("both", 50)
-    some = KeypointDataset(np.asfortranarray(train.images), train.truth)
+    some = LabeledImages(np.asfortranarray(train.images), train.annotations)
     fitted, again, restored = (resolve(text).build() for _ in range(3))
     for detector in (fitted, again):
         detector.fit(some, val, seed=3, budget=Budget(epochs=4))
@@ -168,8 +168,8 @@ def test_colour_is_grey_and_val_is_not_learned_from(digits: Digits) -> None:
     train, val, test = digits("topleft", 60)
     plain = answers(Ridge(), train, val, test.images)
 
-    def rgb(data: KeypointDataset) -> KeypointDataset:
-        return KeypointDataset(np.repeat(np.asarray(data.images)[..., None], 3, axis=3), data.truth)
+    def rgb(data: LabeledImages) -> LabeledImages:
+        return LabeledImages(np.repeat(np.asarray(data.images)[..., None], 3, axis=3), data.annotations)
 
     assert np.array_equal(answers(Ridge(), rgb(train), rgb(val), rgb(test).images), plain)
     assert np.array_equal(answers(Ridge(), train, val.take([0]), test.images), plain)
@@ -183,7 +183,7 @@ def test_images_of_other_sizes_are_refused_in_one_line(digits: Digits) -> None:
         detector.predict(np.zeros((1, 30, 28), dtype=np.uint8))
     ragged = [np.zeros((28, 28), dtype=np.uint8), np.zeros((30, 28), dtype=np.uint8)]
     with pytest.raises(UserError, match="images of one size"):
-        Ridge().fit(KeypointDataset(ragged, train.take([0, 1]).truth), val, seed=0, budget=Budget())
+        Ridge().fit(LabeledImages(ragged, train.take([0, 1]).annotations), val, seed=0, budget=Budget())
     assert np.asarray(detector.predict([])).shape == (0, 1, 2)
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from benchmark import registry
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.cli import main
-from datasets.coco import Card, write_folder
+from datasets.formats.coco_folder import Card, write_folder
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Plug(Detector):
             print("printed by a detector")
             os.write(1, b"written by a detector")
         if self.flaw == "weights":
-            self.weights = "many"
+            self.n_parameters = "many"
         if self.flaw == "waits" and os.environ.get("WAIT_IN"):
             open(os.environ["WAIT_IN"], "w").close()
             time.sleep(60)

@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 
 from benchmark import registry
 from datasets.load import load
-from datasets.tasks import tasks
+from datasets.tasks.catalog import tasks
 
 Cli = Any  # the fixtures of conftest.py
 
@@ -26,8 +26,8 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def errors(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    return np.hypot(*(answers - truth).T)
+def errors(answers: np.ndarray, annotations: np.ndarray) -> np.ndarray:
+    return np.hypot(*(answers - annotations).T)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
@@ -67,7 +67,7 @@ def test_an_export_repeats_itself_and_comes_back_whole(cli: Cli, tmp_path: Path)
     for part, count in (("train", 568), ("val", 141), ("test", 291)):
         ours, back = getattr(made, part), getattr(read, part)
         assert np.array_equal(np.asarray(ours.images), np.asarray(back.images))
-        assert ours.truth.digest == back.truth.digest
+        assert ours.annotations.digest == back.annotations.digest
         with contextlib.redirect_stdout(io.StringIO()):
             coco = COCO(str(first / "annotations" / f"{part}.json"))
         assert (len(coco.getImgIds()), len(coco.getAnnIds())) == (count, count)
@@ -93,29 +93,29 @@ def test_a_board_fits_its_terminal(cli: Cli, results: Path, monkeypatch: pytest.
     assert any(line.startswith("t  tied scores") for line in lines) == ("AP" in head.split())
 
 
-def test_a_sheet_is_a_picture_of_truth_and_answer(cli: Cli, data: Path, results: Path, tmp_path: Path) -> None:
+def test_a_sheet_is_a_picture_of_annotations_and_answer(cli: Cli, data: Path, results: Path, tmp_path: Path) -> None:
     out = tmp_path / "new folder" / "sheet.png"
     words = ["show", "linear", "--data", data, "--results", results, "--seed", "1"]
     assert cli(*words, "--out", out).out == f"{out}\n"
     with Image.open(out) as sheet:
         assert sheet.format == "PNG"
         colours = {colour for _, colour in sheet.convert("RGB").getcolors(2**24)}  # type: ignore[union-attr]
-    assert {(86, 180, 233), (230, 159, 0)} <= colours  # the truth's sky blue, the answer's orange
+    assert {(86, 180, 233), (230, 159, 0)} <= colours  # the annotations's sky blue, the answer's orange
     (beside,) = cli(*words).out.splitlines()
     assert Path(beside).read_bytes() == out.read_bytes()
     assert Path(beside).parent.parent.name == "seed1"
 
 
 def test_a_score_is_what_numpy_says(cli: Cli, data: Path, results: Path, points: Any, run_of: Any) -> None:
-    file, truth = run_of(results, "linear") / "predictions.json", data / "annotations" / "test.json"
-    distances = errors(points(file), points(truth))
-    for where in (data, truth):
-        found = cli("score", "--predictions", file, "--truth", where, "--json").document
+    file, annotations = run_of(results, "linear") / "predictions.json", data / "annotations" / "test.json"
+    distances = errors(points(file), points(annotations))
+    for where in (data, annotations):
+        found = cli("score", "--predictions", file, "--annotations", where, "--json").document
         assert found["mean"] == pytest.approx(distances.mean(), abs=1e-12)
         assert found["max"] == pytest.approx(distances.max(), abs=1e-12)
         assert found["pck@1"] == pytest.approx((distances <= 1).mean())
-    assert f"{distances.mean():.4f}" in cli("score", "--predictions", file, "--truth", data).out
-    named = cli("score", "--predictions", file, "--truth", data, "--name", "their [tool] é", "--results", results)
+    assert f"{distances.mean():.4f}" in cli("score", "--predictions", file, "--annotations", data).out
+    named = cli("score", "--predictions", file, "--annotations", data, "--name", "their [tool] é", "--results", results)
     assert named.code == 0
     rows = {row["row"]: row for row in cli("leaderboard", "--results", results, "--json").document}
     theirs = rows["their [tool] é"]
@@ -125,9 +125,9 @@ def test_a_score_is_what_numpy_says(cli: Cli, data: Path, results: Path, points:
 
 
 def test_a_comparison_is_what_numpy_says(cli: Cli, data: Path, results: Path, points: Any, run_of: Any) -> None:
-    truth = points(data / "annotations" / "test.json")
+    annotations = points(data / "annotations" / "test.json")
     of = {
-        name: np.mean([errors(points(run_of(results, name, s) / "predictions.json"), truth) for s in (0, 1)], axis=0)
+        name: np.mean([errors(points(run_of(results, name, s) / "predictions.json"), annotations) for s in (0, 1)], axis=0)
         for name in ("mean", "linear")
     }
     found = cli("compare", "mean", "linear", "--results", results, "--json").document

@@ -23,7 +23,7 @@ from benchmark import environment
 Cli = Any  # the fixtures of conftest.py
 
 RUN = "run --data {data} --results {tmp}/new -d mean"
-SCORE = "score --truth {data} --predictions"
+SCORE = "score --annotations {data} --predictions"
 SHOW = "show mean --results {results}"
 COMMANDS = {
     # command line
@@ -105,7 +105,7 @@ COMMANDS = {
     f"{SCORE} {{tmp}}/cut.json": "cut.json: line 1 column 7: is not JSON",
     f"{SCORE} {{tmp}}/nothing.json": "nothing.json: is an empty list; give at least one prediction",
     f"{SCORE} {{data}}/annotations/test.json": "is an annotation file; give the results file",
-    "score --truth {tmp}/empty --predictions {tmp}/nothing.json": "test.json: there is no such file",
+    "score --annotations {tmp}/empty --predictions {tmp}/nothing.json": "test.json: there is no such file",
     f"{SCORE} {{answers}} --name ''": "name: give the row a name",
     f"{SCORE} {{answers}} --results {{results}} --name mean": "name 'mean' is a detector of this board",
     f"{SCORE} {{answers}} --results {{tmp}}/file.txt/r --name x": "cannot be written (Not a directory)",
@@ -226,8 +226,8 @@ def first(**fields: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("part", "damage", "words"),
     [
-        ("test", edited(lambda d: d.update(images=[], annotations=[])), "test.json: 'images' is empty"),
-        ("train", edited(lambda d: d.update(images=[], annotations=[])), "train.json: 'images' is empty"),
+        ("test", edited(lambda d: d.update(images=[], annotation_file=[])), "test.json: 'images' is empty"),
+        ("train", edited(lambda d: d.update(images=[], annotation_file=[])), "train.json: 'images' is empty"),
         ("val", edited(lambda d: d.pop("annotations")), "val.json: has no 'annotations'"),
         ("train", edited(lambda d: d["annotations"][0].pop("keypoints")), "annotations entry 0: has no 'keypoints'"),
         ("train", first(keypoints=[1, 2]), "'keypoints' has 2 numbers where 3"),
@@ -260,8 +260,8 @@ def test_a_damaged_coco_folder(
     assert not list((tmp_path / "new").glob("*@*"))
 
 
-def png(annotations: Path) -> Path:
-    return annotations.parents[1] / "images" / annotations.stem / "0003.png"
+def png(annotation_file: Path) -> Path:
+    return annotation_file.parents[1] / "images" / annotation_file.stem / "0003.png"
 
 
 def test_a_folder_that_is_not_what_its_card_promises(cli: Cli, data: Path, tmp_path: Path) -> None:
@@ -307,15 +307,15 @@ def test_images_of_many_sizes_and_colours_cost_only_the_rows_that_cannot(cli: Cl
         ("run.json", edited(lambda d: d.update(schema_version=2)), "is of schema 2, and this version"),
         ("predictions.json", lambda file: file.write_text("{"), "'mean' has failed"),
         ("predictions.json", lambda file: file.unlink(), "predictions.json: cannot be read"),
-        ("_truth", lambda file: file.write_text("{"), "the truth of a stored run cannot be read"),
-        ("_truth", lambda file: file.unlink(), "the truth of a stored run cannot be read"),
-        ("_truth", edited(lambda d: d["images"][0].update(width=29)), "its content is not what its name promises"),
+        ("_annotations", lambda file: file.write_text("{"), "the annotations of a stored run cannot be read"),
+        ("_annotations", lambda file: file.unlink(), "the annotations of a stored run cannot be read"),
+        ("_annotations", edited(lambda d: d["images"][0].update(width=29)), "its content is not what its name promises"),
     ],
 )
 def test_damaged_results(
     cli: Cli, data: Path, results: Path, run_of: Any, file: str, damage: Callable[[Path], None], words: str
 ) -> None:
-    found = (results / "_truth").iterdir() if file == "_truth" else (run_of(results, "mean", s) / file for s in (0, 1))
+    found = (results / "_annotations").iterdir() if file == "_annotations" else (run_of(results, "mean", s) / file for s in (0, 1))
     for path in list(found):
         damage(path)
     refused(cli("compare", "mean", "linear", "--results", results), words)

@@ -28,16 +28,16 @@ def test_the_board_is_what_the_stored_points_say(cli: Cli, data: Path, results: 
     said = cli("leaderboard", "--results", results, "--json")
     rows = rows_of(said)
     assert set(rows) == {"mean", "linear", "net3 1epochs"}  # the other two heed no budget
-    truth = points(data / "annotations" / "test.json")
+    annotations = points(data / "annotations" / "test.json")
     for name, row in rows.items():
         detector = name.partition(" ")[0]
         answers = [points(run_of(results, detector, seed) / "predictions.json") for seed in (0, 1)]
-        errors = [np.hypot(*(answer - truth).T).mean() for answer in answers]
+        errors = [np.hypot(*(answer - annotations).T).mean() for answer in answers]
         assert row["mean"] == pytest.approx(np.mean(errors), abs=1e-12)
         assert (row["detector"], row["task"], row["data"], row["seeds"]) == (detector, "made", "made", [0, 1])
-        assert row["exact"] == pytest.approx(np.mean([(abs(a - truth) < 0.5).all(axis=1) for a in answers]))
+        assert row["exact"] == pytest.approx(np.mean([(abs(a - annotations) < 0.5).all(axis=1) for a in answers]))
     mean = points(data / "annotations" / "train.json").mean(axis=0)
-    assert rows["mean"]["mean"] == pytest.approx(np.hypot(*(mean - truth).T).mean(), abs=1e-12)
+    assert rows["mean"]["mean"] == pytest.approx(np.hypot(*(mean - annotations).T).mean(), abs=1e-12)
 
 
 def test_run_prints_its_board_and_writes_it_three_times(cli: Cli, data: Path, tmp_path: Path) -> None:
@@ -76,19 +76,19 @@ def test_what_is_stored_is_reused_and_overwriting_repeats_it_to_the_byte(
     assert all(json.loads(first)[name] == json.loads(run.read_bytes())[name] for name in kept)
 
 
-@pytest.mark.parametrize("lost", ["predictions.json", "_truth"])
+@pytest.mark.parametrize("lost", ["predictions.json", "_annotations"])
 def test_a_damaged_run_heals_by_running_again(cli: Cli, data: Path, results: Path, run_of: Any, lost: str) -> None:
     before = cli("leaderboard", "--results", results, "--json").document
     run = run_of(results, "net3")
-    damaged = next((results / "_truth").iterdir()) if lost == "_truth" else run / lost
+    damaged = next((results / "_annotations").iterdir()) if lost == "_annotations" else run / lost
     damaged.write_text("{")
     broken = rows_of(cli("leaderboard", "--results", results, "--json"))["net3 1epochs"]
-    assert broken["failed_seeds"] == ([0, 1] if lost == "_truth" else [0])
+    assert broken["failed_seeds"] == ([0, 1] if lost == "_annotations" else [0])
     words = ["run", "--data", data, "--results", results, "-d", "net3", "--seeds", "2", "--budget", "1"]
     said = cli(*words, "--threads", "1", "--json")
     after = said.document
     ran = [line.partition(" n20")[0] for line in said.err.splitlines()]
-    assert ran == ([] if lost == "_truth" else ["net3 seed 0"])  # a truth comes back without any fit
+    assert ran == ([] if lost == "_annotations" else ["net3 seed 0"])  # a set of annotations comes back without any fit
 
     def figures(rows: Sequence[dict[str, Any]]) -> list[Any]:
         return [(row["row"], row["seeds"], row["failed_seeds"], row["mean"], row["exact"]) for row in rows]
@@ -148,10 +148,10 @@ def test_out_of_fold_answers_cover_all_images(cli: Cli, data: Path, tmp_path: Pa
     assert [row["data"] for row in said.document] == ["made-folds3"]
     file = run_of(tmp_path / "r", "mean") / "predictions.json"
     assert sorted(row["image_id"] for row in json.loads(file.read_text())) == list(range(1, 35))
-    truth = np.concatenate([points(data / "annotations" / f"{part}.json") for part in ("train", "val", "test")])
+    annotations = np.concatenate([points(data / "annotations" / f"{part}.json") for part in ("train", "val", "test")])
     answers = points(file)
     assert len(np.unique(answers, axis=0)) == 3
-    assert said.document[0]["mean"] == pytest.approx(np.hypot(*(answers - truth).T).mean())
+    assert said.document[0]["mean"] == pytest.approx(np.hypot(*(answers - annotations).T).mean())
 
 
 def test_without_a_detector_the_default_suite_runs(
@@ -249,11 +249,11 @@ def test_two_folders_of_one_name_are_two_boards(cli: Cli, data: Path, results: P
     (tmp_path / "other").mkdir()
     second = data.rename(tmp_path / "other" / "made")
     (second / "card.json").unlink()
-    annotations = second / "annotations" / "test.json"
-    document = json.loads(annotations.read_text())
+    annotation_file = second / "annotations" / "test.json"
+    document = json.loads(annotation_file.read_text())
     for entry in document["annotations"]:
         entry["area"] = 100.0
-    annotations.write_text(json.dumps(document))
+    annotation_file.write_text(json.dumps(document))
     words = ["--data", second, "--results", results]
     said = cli("run", *words, "-d", "rule", "--json")
     assert {(row["detector"], row["task"], row["data"]) for row in said.document} == {

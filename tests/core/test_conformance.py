@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.check import check, clean_process
+from benchmark.conformance import check, clean_process
 from benchmark.registry import entries
 
 BROKEN = """
@@ -17,7 +17,7 @@ from benchmark import Detector, register
 
 class Base(Detector):
     def fit(self, train, val, *, seed, budget):
-        self.k = len(train.truth.names)
+        self.k = len(train.annotations.names)
         self.point = train.points.mean(axis=0)
 
     def predict(self, images):

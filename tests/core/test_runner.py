@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from benchmark import UserError, registry
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.detector import Budget, Detector
-from benchmark.runner import Watcher, execute, holds_the_answer, plan
-from benchmark.store import Store, Stored
-from benchmark.structures import KeypointDataset, Part, Truth
+from benchmark.runs.execute import Callback, execute, holds_the_answer, plan
+from benchmark.runs.store import Store, Stored
+from benchmark.structures import LabeledImages, Part, Annotations
 
 COUNTS = '''
 import numpy as np
@@ -55,9 +55,9 @@ class Counting(Detector):
 class Made:
     """A data set made of rectangles, as the runner wants it."""
 
-    train: KeypointDataset
-    val: KeypointDataset
-    test: KeypointDataset
+    train: LabeledImages
+    val: LabeledImages
+    test: LabeledImages
     folds: int = 0
     task: str = "made"
     version: int = 1
@@ -69,12 +69,12 @@ class Made:
         return len(self.train)
 
     @property
-    def truth(self) -> Truth:
-        return self.test.truth
+    def annotations(self) -> Annotations:
+        return self.test.annotations
 
     @property
     def plural(self) -> str:
-        return "" if self.truth.single else "test image 0001.png has 2 instances"
+        return "" if self.annotations.single_instance else "test image 0001.png has 2 instances"
 
     def parts(self, n: int, seed: int) -> Iterator[Part]:
         if not self.folds:
@@ -88,7 +88,7 @@ class Made:
 def made(folds: int = 0) -> Made:
     train, val, test = (rectangles(n, seed=s) for n, s in ((20, 1), (6, 2), (9, 3)))
     baseline = np.repeat(train.points.mean(axis=0)[None], 9, axis=0)
-    return Made(train, val, KeypointDataset(test.images, replace(test.truth, baseline=baseline)), folds)
+    return Made(train, val, LabeledImages(test.images, replace(test.annotations, baseline=baseline)), folds)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_run_is_stored_whole_and_scored(tmp_path: Path, counting: str) -> None
     again = store.read(stored.folder)
     assert again.record == record
     assert np.array_equal(again.predictions.keypoints, stored.predictions.keypoints)
-    assert again.truth.digest == made().truth.digest
+    assert again.annotations.digest == made().annotations.digest
     assert stored.history == [{"epoch": "0.0", "val_px": "2.5"}]
     assert {"python", "platform", "cpu", "cores", "commit", "packages"} <= set(record.environment)
 
@@ -183,11 +183,11 @@ def test_a_run_fails_that_learned_from_a_test_image_elsewhere(tmp_path: Path, co
     text = (
         Path(counting)
         .read_text()
-        .replace("        if self.where:", "        self.borrowed = list(BORROWED)\n        if self.where:", 1)
+        .replace("        if self.where:", "        self.pretraining_images = list(BORROWED)\n        if self.where:", 1)
     )
     number = 3 if same else 11
     Path(counting).write_text(
-        f"from benchmark.check import rectangles\nBORROWED = rectangles(9, seed={number}).images\n{text}"
+        f"from benchmark.conformance import rectangles\nBORROWED = rectangles(9, seed={number}).images\n{text}"
     )
     (stored,) = execute(plan(made(), [counting]), Store(tmp_path / "results"))
     assert stored.record.status == ("failed" if same else "finished")
@@ -254,8 +254,8 @@ def test_everything_is_refused_before_anything_runs(tmp_path: Path, counting: st
 
 def test_a_detector_for_one_instance_refuses_data_with_several(counting: str) -> None:
     data = made()
-    truth = data.test.truth
-    data.test = KeypointDataset(data.test.images, replace(truth, index=np.array([0, *range(8)])))
+    annotations = data.test.annotations
+    data.test = LabeledImages(data.test.images, replace(annotations, index=np.array([0, *range(8)])))
     with pytest.raises(UserError, match=r"one instance an image, and in rectangles test image 0001\.png has 2 inst"):
         plan(data, [counting])
 
@@ -263,7 +263,7 @@ def test_a_detector_for_one_instance_refuses_data_with_several(counting: str) ->
 def test_the_watcher_hears_of_every_run(tmp_path: Path, counting: str) -> None:
     heard: list[tuple[str, bool]] = []
 
-    class Ears(Watcher):
+    class Ears(Callback):
         def finished(self, job: object, stored: Stored, *, reused: bool) -> None:
             heard.append((stored.record.status, reused))
 
@@ -297,13 +297,13 @@ def test_a_damaged_record_names_its_file_and_the_mend(tmp_path: Path, counting: 
             list(store.runs())
 
 
-def test_a_changed_truth_is_noticed(tmp_path: Path, counting: str) -> None:
+def test_a_changed_annotations_is_noticed(tmp_path: Path, counting: str) -> None:
     store = Store(tmp_path / "results")
     (stored,) = execute(plan(made(), [counting]), store)
-    (path,) = (store.root / "_truth").iterdir()
+    (path,) = (store.root / "_annotations").iterdir()
     path.write_text(path.read_text().replace('"width": 28', '"width": 29', 1))
     with pytest.raises(UserError, match="not what its name promises"):
-        Store(store.root).truth(stored.record.truth)
+        Store(store.root).annotations(stored.record.annotations)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.check import check
+from benchmark.conformance import check
 
 PAGE = (Path(__file__).parents[2] / "examples" / "README.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, flags=re.DOTALL))

@@ -8,7 +8,7 @@ import pytest
 from benchmark.structures import UserError
 from datasets.augment import KINDS, augment
 from datasets.sources import mnist_embedded
-from datasets.targets import target_points
+from datasets.tasks.targets import target_points
 
 # albumentations warns of what it finds in its surroundings, not of what we do
 pytestmark = pytest.mark.filterwarnings("default::UserWarning")

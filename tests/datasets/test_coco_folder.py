@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from benchmark.structures import KeypointDataset, UserError
-from datasets.build import build, label
-from datasets.coco import Card, content_digest, read_folder, write_folder
+from benchmark.structures import LabeledImages, UserError
+from datasets.tasks.build import build, label
+from datasets.formats.coco_folder import Card, content_digest, read_folder, write_folder
 from datasets.load import export, load, presets
 from datasets.sources import mnist_embedded
-from datasets.tasks import get_task, tasks
+from datasets.tasks.catalog import get_task, tasks
 
 
-def small(name: str = "topleft", count: int = 10) -> tuple[KeypointDataset, KeypointDataset, KeypointDataset]:
+def small(name: str = "topleft", count: int = 10) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
     """A few digits of a task as train, val and test."""
     images, labels = mnist_embedded()
     chosen = np.flatnonzero(np.isin(labels, (3, 7)))[:: 1000 // (3 * count)]
@@ -52,7 +52,7 @@ def test_reading_what_was_written_gives_the_identical_data(name: str, tmp_path: 
     assert read.digest == written.digest == content_digest(dict(zip(("train", "val", "test"), given)))
     assert read.card == written.card
     for before, after in zip(given, (read.train, read.val, read.test)):
-        assert after.truth.digest == before.truth.digest
+        assert after.annotations.digest == before.annotations.digest
         assert np.array_equal(after.stack(), before.stack())
 
 
@@ -78,13 +78,13 @@ def test_pycocotools_reads_all_three_files(name: str, tmp_path: Path) -> None:
     for part, data in parts.items():
         with contextlib.redirect_stdout(io.StringIO()):
             coco = COCO(str(tmp_path / "d" / "annotations" / f"{part}.json"))
-        truth = data.truth
-        assert sorted(coco.imgs) == truth.image_ids.tolist()
+        annotations = data.annotations
+        assert sorted(coco.imgs) == annotations.image_ids.tolist()
         assert min(coco.anns) == 1
-        for i, image_id in enumerate(truth.image_ids.tolist()):
+        for i, image_id in enumerate(annotations.image_ids.tolist()):
             found = [a["keypoints"] for a in coco.loadAnns(coco.getAnnIds(image_id))]
-            own = truth.index == i
-            expected = np.concatenate([truth.keypoints[own], truth.visible[own][:, :, None]], axis=2)
+            own = annotations.index == i
+            expected = np.concatenate([annotations.keypoints[own], annotations.visible[own][:, :, None]], axis=2)
             assert np.array_equal(np.array(found).reshape(expected.shape), expected)
             picture = tmp_path / "d" / "images" / part / coco.imgs[image_id]["file_name"]
             assert np.array_equal(np.asarray(Pillow.open(picture)), data.images[i])
@@ -111,8 +111,8 @@ def test_colour_and_several_sizes_survive(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     sizes = [(5 + i, 9) for i in range(10)]
     images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
-    truth = replace(train.truth, sizes=np.array([(w, h) for h, w in sizes]), keypoints=np.full((10, 1, 2), 1.25))
-    colour = KeypointDataset(images, truth)
+    annotations = replace(train.annotations, sizes=np.array([(w, h) for h, w in sizes]), keypoints=np.full((10, 1, 2), 1.25))
+    colour = LabeledImages(images, annotations)
     with pytest.raises(ValueError, match="grey and coloured"):
         write_folder(tmp_path / "d", colour, colour, test, Card(task="x"))
     assert not list(tmp_path.iterdir())
@@ -123,11 +123,11 @@ def test_colour_and_several_sizes_survive(tmp_path: Path) -> None:
 
 
 def test_images_of_a_large_set_are_decoded_when_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets.pictures
+    import datasets.images
 
     held = read_folder(folder)
     assert isinstance(held.train.images, np.ndarray)
-    monkeypatch.setattr(datasets.pictures, "MEMORY", 100)
+    monkeypatch.setattr(datasets.images, "MEMORY", 100)
     lazy = read_folder(folder)
     assert not isinstance(lazy.train.images, np.ndarray | list)
     assert lazy.digest == held.digest
@@ -163,7 +163,7 @@ def test_what_load_says_of_itself(tmp_path: Path) -> None:
     assert (found.task, found.version, found.name) == ("topleft", 1, "tiny-split1")
     assert (len(found.train), len(found.val), len(found.test)) == (568, 141, 291)
     expected = build(get_task("topleft"), "tiny", 1)[2]
-    assert found.test.truth.digest == expected.truth.digest
+    assert found.test.annotations.digest == expected.annotations.digest
     assert set(presets()) == {"tiny", "tiny-wide", "tiny-moved", "mnist5k", "mnist"}
 
 

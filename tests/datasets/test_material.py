@@ -23,8 +23,8 @@ def test_one_fit_on_the_splits_themselves(tiny: Splits) -> None:
     material = Material(tiny)
     (part,) = material.parts(material.n_train, seed=0)
     assert material.n_train == 568
-    assert part.train.truth.digest == tiny.train.truth.digest
-    assert part.test.truth.digest == material.truth.digest == tiny.test.truth.digest
+    assert part.train.annotations.digest == tiny.train.annotations.digest
+    assert part.test.annotations.digest == material.annotations.digest == tiny.test.annotations.digest
 
 
 def test_learning_curves_share_images(tiny: Splits) -> None:
@@ -35,8 +35,8 @@ def test_learning_curves_share_images(tiny: Splits) -> None:
         found = set(digests(part.train.images))
         assert len(found) == n
         assert before < found
-        assert abs((part.train.truth.labels == 3).sum() - n / 2) <= 1
-        assert part.test.truth.digest == material.truth.digest
+        assert abs((part.train.annotations.labels == 3).sum() - n / 2) <= 1
+        assert part.test.annotations.digest == material.annotations.digest
         before = found
     (other,) = material.parts(50, seed=4)
     (same,) = material.parts(50, seed=3)
@@ -47,17 +47,17 @@ def test_folds_answer_every_image_once_by_a_fit_that_has_not_seen_it(tiny: Split
     material = Material(tiny, folds=5)
     parts = list(material.parts(material.n_train, seed=0))
     assert len(parts) == 5
-    answered = np.concatenate([part.test.truth.image_ids for part in parts])
-    assert sorted(answered.tolist()) == material.truth.image_ids.tolist() == list(range(1, 1001))
+    answered = np.concatenate([part.test.annotations.image_ids for part in parts])
+    assert sorted(answered.tolist()) == material.annotations.image_ids.tolist() == list(range(1, 1001))
     for part in parts:
         learnt = {*digests(part.train.images), *digests(part.val.images)}
         assert not learnt & set(digests(part.test.images))
         assert len(part.train) == material.n_train
-        positions = part.test.truth.image_ids - 1
-        assert np.array_equal(material.truth.points[positions], part.test.points)
-        assert material.truth.baseline is not None
+        positions = part.test.annotations.image_ids - 1
+        assert np.array_equal(material.annotations.points[positions], part.test.points)
+        assert material.annotations.baseline is not None
         mean = np.broadcast_to(part.train.points.mean(axis=0), (len(positions), 1, 2))
-        np.testing.assert_allclose(material.truth.baseline[positions], mean, rtol=1e-13)
+        np.testing.assert_allclose(material.annotations.baseline[positions], mean, rtol=1e-13)
     assert material.data == "tiny-folds5"
     everything = [digest for data in (tiny.train, tiny.val, tiny.test) for digest in digests(data.images)]
     assert list(digests(material.images)) == everything

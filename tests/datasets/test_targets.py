@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmark.structures import UserError
-from datasets.targets import ALL_DIGITS, DIGIT_DEPENDENT, TARGETS, require, target_points
+from datasets.tasks.targets import ALL_DIGITS, DIGIT_DEPENDENT, TARGETS, require, target_points
 
 Point = tuple[float, float]
 Pixels = list[tuple[int, int]]

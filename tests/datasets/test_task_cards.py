@@ -7,13 +7,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from benchmark.structures import KeypointDataset, UserError
-from datasets.build import PRESETS, build, get_preset, ink_boxes, label
-from datasets.compose import Canvas, compose
+from benchmark.structures import LabeledImages, UserError
+from datasets.tasks.build import PRESETS, build, get_preset, ink_boxes, label
+from datasets.tasks.scenes import Canvas, compose
 from datasets.sources import mnist_embedded
 from datasets.splits import digests
-from datasets.targets import target_points
-from datasets.tasks import get_task, tasks
+from datasets.tasks.targets import target_points
+from datasets.tasks.catalog import get_task, tasks
 
 # A changed figure means that a card produces other data: give that card a new version, then pin it anew.
 PINNED = {
@@ -35,12 +35,12 @@ PINNED = {
 }
 
 
-def content(parts: tuple[KeypointDataset, ...]) -> str:
+def content(parts: tuple[LabeledImages, ...]) -> str:
     """sha256 over pixels, points, owners and training means, in plain bytes."""
     h = hashlib.sha256()
     for data in parts:
-        truth = data.truth
-        arrays = [data.stack(), truth.index, truth.keypoints, truth.boxes, truth.areas, truth.labels, truth.baseline]
+        annotations = data.annotations
+        arrays = [data.stack(), annotations.index, annotations.keypoints, annotations.boxes, annotations.areas, annotations.labels, annotations.baseline]
         for array in arrays:
             h.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return h.hexdigest()[:16]
@@ -81,7 +81,7 @@ def test_tiny_wide_trains_on_what_tiny_trains_on_and_tests_on_all_the_rest() -> 
 @pytest.mark.parametrize("name", ["topleft", "both"])
 def test_tiny_moved_trains_on_what_tiny_trains_on_and_tests_on_the_rest_elsewhere(name: str) -> None:
     wide, moved = build(get_task(name), "tiny-wide"), build(get_task(name), "tiny-moved")
-    assert wide[0].truth.digest == moved[0].truth.digest
+    assert wide[0].annotations.digest == moved[0].annotations.digest
     assert np.array_equal(wide[1].stack(), moved[1].stack())
     assert moved[2].stack().shape == (4291, 40, 40)
     np.testing.assert_array_equal(target_points(name, moved[2].stack()), moved[2].points)
@@ -100,35 +100,35 @@ def test_another_split_is_other_images() -> None:
 def test_the_baseline_is_the_mean_of_the_training_points(name: str) -> None:
     train, val, test = build(get_task(name), "tiny")
     mean = np.repeat(train.points.mean(axis=0)[None], len(test), axis=0)
-    assert test.truth.baseline is not None
-    np.testing.assert_allclose(test.truth.baseline, mean, rtol=1e-14)
-    assert val.truth.baseline is not None
-    assert np.array_equal(val.truth.baseline[0], test.truth.baseline[0])
-    assert train.truth.baseline is None
+    assert test.annotations.baseline is not None
+    np.testing.assert_allclose(test.annotations.baseline, mean, rtol=1e-14)
+    assert val.annotations.baseline is not None
+    assert np.array_equal(val.annotations.baseline[0], test.annotations.baseline[0])
+    assert train.annotations.baseline is None
 
 
 @pytest.mark.parametrize("name", tasks())
-def test_truth_is_whole_and_inside_the_picture(name: str) -> None:
+def test_annotations_is_whole_and_inside_the_picture(name: str) -> None:
     card = get_task(name)
     for data in build(card, data_for(name)):
-        truth = data.truth
-        assert truth.single is (card.canvas is None or card.canvas.most == 1)
-        assert np.array_equal(truth.sizes, [image.shape[::-1] for image in data.images])
-        assert (truth.keypoints >= 0).all()
-        assert (truth.keypoints <= truth.sizes[truth.index][:, None] - 1).all()
-        low, high = truth.boxes[:, None, :2], truth.boxes[:, None, :2] + truth.boxes[:, None, 2:]
-        at = truth.keypoints + 0.5  # a box counts from the edge of the first pixel, a point from its centre
+        annotations = data.annotations
+        assert annotations.single_instance is (card.canvas is None or card.canvas.most == 1)
+        assert np.array_equal(annotations.sizes, [image.shape[::-1] for image in data.images])
+        assert (annotations.keypoints >= 0).all()
+        assert (annotations.keypoints <= annotations.sizes[annotations.index][:, None] - 1).all()
+        low, high = annotations.boxes[:, None, :2], annotations.boxes[:, None, :2] + annotations.boxes[:, None, 2:]
+        at = annotations.keypoints + 0.5  # a box counts from the edge of the first pixel, a point from its centre
         assert ((at > low) & (at < high)).all()
-        assert (truth.boxes[:, :2] >= 0).all()
-        assert (high[:, 0] <= truth.sizes[truth.index]).all()
-        assert set(truth.areas.tolist()) == {784.0}
-        assert set(truth.sigmas.tolist()) == {0.0455}
-        assert truth.names == card.points.keypoints
-        assert truth.image_ids.tolist() == list(range(1, len(data) + 1))
-        if truth.spacing is None:
+        assert (annotations.boxes[:, :2] >= 0).all()
+        assert (high[:, 0] <= annotations.sizes[annotations.index]).all()
+        assert set(annotations.areas.tolist()) == {784.0}
+        assert set(annotations.sigmas.tolist()) == {0.0455}
+        assert annotations.names == card.points.keypoints
+        assert annotations.image_ids.tolist() == list(range(1, len(data) + 1))
+        if annotations.spacing is None:
             assert name == "centroid"
         else:
-            assert len(truth.spacing) == len(truth.names)
+            assert len(annotations.spacing) == len(annotations.names)
 
 
 @pytest.mark.parametrize("name", [n for n, card in tasks().items() if card.rule])
@@ -141,7 +141,7 @@ def test_a_card_that_offers_the_rule_has_pictures_that_give_the_answer(name: str
 def test_digit_dependent_leaves_other_digits_out_and_all_digits_wants_them_all() -> None:
     parts = build(get_task("digit-dependent"), "mnist5k")
     assert tuple(map(len, parts)) == (700, 100, 200)
-    assert {label for data in parts for label in data.truth.labels.tolist()} == {3, 7}  # type: ignore[union-attr]
+    assert {label for data in parts for label in data.annotations.labels.tolist()} == {3, 7}  # type: ignore[union-attr]
     with pytest.raises(UserError, match="mnist5k has all ten"):
         build(get_task("all-digits"), "tiny")
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.detector import Budget
 from benchmark.registry import resolve
 from detectors.box_detectors import FasterRCNNPoints, FCOSPoints, group
@@ -29,10 +29,10 @@ def test_convention_the_centre_of_a_perfect_box_is_the_point(name):
     torch.manual_seed(0)
     model = detector.build(detector.geometry)
     detector.prepare(model, data, 0)
-    for target, truth in zip(detector.targets(batch_of(data), detector.frame()), data.points):
+    for target, annotations in zip(detector.targets(batch_of(data), detector.frame()), data.points):
         perfect = {**target, "scores": torch.tensor([0.9, 0.8])}
         said = detector.instances(model, perfect, detector.frame())
-        np.testing.assert_allclose(said.keypoints, truth[None], atol=1e-5)
+        np.testing.assert_allclose(said.keypoints, annotations[None], atol=1e-5)
         assert said.scores.tolist() == pytest.approx([0.85])
 
 
@@ -127,13 +127,13 @@ def test_several_instances_and_images_without_any():
     torch.manual_seed(0)
     model = detector.build(detector.geometry)
     detector.prepare(model, data, 0)
-    assert not model.single
+    assert not model.single_instance
     targets = detector.targets(batch_of(data), detector.frame())
     assert [len(t["labels"]) for t in targets] == [2] * 4
     found = {**targets[0], "scores": torch.tensor([0.4, 0.9])}
     said = detector.instances(model, found, detector.frame())
-    np.testing.assert_allclose(said.keypoints[:, 0], data.truth.keypoints[[1, 0], 0], atol=1e-4)
-    empty = Batch(torch.zeros(1, 1, 28, 56), None, np.array([3]), data.truth.take([0, 1, 2]))
+    np.testing.assert_allclose(said.keypoints[:, 0], data.annotations.keypoints[[1, 0], 0], atol=1e-4)
+    empty = Batch(torch.zeros(1, 1, 28, 56), None, np.array([3]), data.annotations.take([0, 1, 2]))
     assert detector.targets(empty, Frame())[0]["boxes"].shape == (0, 4)
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.detector import Budget
-from benchmark.structures import FloatArray, KeypointDataset
+from benchmark.structures import FloatArray, LabeledImages
 from detectors.extrema import Extrema
 from detectors.extrema_layer import (
     PAIRS,
@@ -163,7 +163,7 @@ def test_gradients_reach_the_threshold_and_the_choice() -> None:
         assert float(gradient.abs().sum()) > 0, name
 
 
-def faint(count: int, seed: int) -> KeypointDataset:
+def faint(count: int, seed: int) -> LabeledImages:
     """Rectangles of 12 x 12 px whose top-left pixel is the point, in a background of grey 1 to 6 that is not ink; the
     edge is 10 to 15, so that only a learned threshold tells them apart."""
     data = rectangles(count, height=12, width=12, seed=seed)
@@ -172,26 +172,26 @@ def faint(count: int, seed: int) -> KeypointDataset:
     dark = images == 0
     images[dark] = random.integers(1, 7, int(dark.sum()))
     for image, (x, y), (_, _, width, height) in zip(
-        images, data.points[:, 0].astype(int), data.truth.boxes.astype(int)
+        images, data.points[:, 0].astype(int), data.annotations.boxes.astype(int)
     ):
         image[y, x : x + width] = random.integers(10, 16, width)
         image[y : y + height, x] = random.integers(10, 16, height)
-    return KeypointDataset(images, replace(data.truth))
+    return LabeledImages(images, replace(data.annotations))
 
 
-def exact(detector: Extrema, data: KeypointDataset) -> float:
+def exact(detector: Extrema, data: LabeledImages) -> float:
     return float((np.abs(detector.predict(data.images) - data.points) < 0.5).all(axis=(1, 2)).mean())
 
 
 @pytest.fixture(scope="module")
-def taught() -> tuple[Extrema, list[dict[str, float]], KeypointDataset]:
+def taught() -> tuple[Extrema, list[dict[str, float]], LabeledImages]:
     detector = Extrema(inks=2, gate=4)
     history = detector.fit(faint(160, 1), faint(40, 2), seed=0, budget=Budget(epochs=40))
     return detector, history, faint(100, 3)
 
 
 def test_learns_ink_and_choice_from_an_ignorant_start(
-    taught: tuple[Extrema, list[dict[str, float]], KeypointDataset],
+    taught: tuple[Extrema, list[dict[str, float]], LabeledImages],
 ) -> None:
     detector, history, test = taught
     untrained = Extrema(inks=2, gate=4)
@@ -204,7 +204,7 @@ def test_learns_ink_and_choice_from_an_ignorant_start(
 
 
 def test_answers_hold_on_a_larger_canvas_and_on_blank_images(
-    taught: tuple[Extrema, list[dict[str, float]], KeypointDataset],
+    taught: tuple[Extrema, list[dict[str, float]], LabeledImages],
 ) -> None:
     detector, _, test = taught
     images = np.asarray(test.images)
@@ -218,7 +218,7 @@ def test_answers_hold_on_a_larger_canvas_and_on_blank_images(
 
 @pytest.mark.parametrize("part", ["ink", "choice"])
 def test_a_frozen_part_costs_the_answer(
-    part: Literal["ink", "choice"], taught: tuple[Extrema, list[dict[str, float]], KeypointDataset]
+    part: Literal["ink", "choice"], taught: tuple[Extrema, list[dict[str, float]], LabeledImages]
 ) -> None:
     detector, _, test = taught
     without = Extrema(inks=2, gate=4, frozen=part)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.detector import Budget
 from benchmark.registry import resolve
 from benchmark.structures import Prediction
@@ -158,7 +158,7 @@ def test_a_gradient_reaches_every_weight(name, data):
     chosen = np.arange(4)
     images = torch.from_numpy(train.images[:4] / np.float32(255))[:, None].float()
     targets = torch.from_numpy(train.points[:4]).float()
-    detector.loss(model, Batch(images, targets, chosen, train.truth)).backward()
+    detector.loss(model, Batch(images, targets, chosen, train.annotations)).backward()
     still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum()]
     assert [n for n in still if not n.endswith("out.bias")] == []  # a softmax does not see a constant
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.models.detection.roi_heads import heatmaps_to_keypoints, keypoints_to_heatmap
 
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.detector import Budget
 from benchmark.registry import resolve
-from benchmark.structures import KeypointDataset, UserError
+from benchmark.structures import LabeledImages, UserError
 from detectors.coordinates import Frame
 from detectors.detection import OnlyBatch, make_backbone
 from detectors.keypointrcnn import KeypointRCNNDetector
@@ -45,19 +45,19 @@ def test_convention_the_enlarged_pixel_lies_where_its_point_does():
 
 def test_convention_a_perfect_torchvision_heatmap_decodes_within_its_cell():
     frame = Frame(4.0)
-    truth = torch.tensor([[9.0, 5.0], [12.0, 17.0], [3.0, 4.0]])
+    annotations = torch.tensor([[9.0, 5.0], [12.0, 17.0], [3.0, 4.0]])
     boxes = torch.tensor([[0.0, 0.0, 112.0, 112.0]]).repeat(3, 1)
-    cells, valid = keypoints_to_heatmap(torch.cat([frame.points(truth), torch.ones(3, 1)], 1)[:, None], boxes, 56)
+    cells, valid = keypoints_to_heatmap(torch.cat([frame.points(annotations), torch.ones(3, 1)], 1)[:, None], boxes, 56)
     assert valid.all()
     maps = torch.full((3, 1, 56 * 56), -10.0).scatter(2, cells[:, :, None], 10.0).view(3, 1, 56, 56)
     found = frame.back(heatmaps_to_keypoints(maps, boxes)[0][:, 0, :2])
-    assert (found - truth).abs().max() <= 0.25 + 1e-5  # half a heatmap cell; half a pixel would be twice that
+    assert (found - annotations).abs().max() <= 0.25 + 1e-5  # half a heatmap cell; half a pixel would be twice that
 
 
 def test_convention_target_boxes_are_padded_and_stay_on_the_image():
     data = rectangles(6, seed=5)
     detector = KeypointRCNNDetector(pad=3.0)
-    for target, box, point in zip(detector.targets(batch_of(data), Frame(4.0)), data.truth.boxes, data.points[:, 0]):
+    for target, box, point in zip(detector.targets(batch_of(data), Frame(4.0)), data.annotations.boxes, data.points[:, 0]):
         edges = np.clip(np.concatenate([box[:2] - 3, box[:2] + box[2:] + 3]), 0, 28) * 4
         np.testing.assert_allclose(target["boxes"][0], edges, atol=1e-5)
         np.testing.assert_allclose(target["keypoints"][0, 0], [*(point + 0.5) * 4, 1], atol=1e-5)
@@ -65,17 +65,17 @@ def test_convention_target_boxes_are_padded_and_stay_on_the_image():
 
 def test_target_boxes_hold_their_visible_points_and_crowds_are_left_out():
     data = rectangles(3, k=2, seed=5)
-    truth = replace(
-        data.truth,
-        boxes=data.truth.boxes * np.array([1, 1, 0.1, 0.1]),
+    annotations = replace(
+        data.annotations,
+        boxes=data.annotations.boxes * np.array([1, 1, 0.1, 0.1]),
         visible=np.array([[2, 2], [2, 0], [2, 2]]),
         crowd=np.array([False, False, True]),
     )
-    found = KeypointRCNNDetector(pad=0.0).targets(batch_of(KeypointDataset(data.images, truth)), Frame())
+    found = KeypointRCNNDetector(pad=0.0).targets(batch_of(LabeledImages(data.images, annotations)), Frame())
     x1, y1, x2, y2 = found[0]["boxes"][0].tolist()
-    assert x1 <= truth.keypoints[0, 1, 0] <= x2
-    assert y1 <= truth.keypoints[0, 1, 1] <= y2
-    assert found[1]["boxes"][0, 2] < truth.keypoints[1, 1, 0]  # its second point is not labelled
+    assert x1 <= annotations.keypoints[0, 1, 0] <= x2
+    assert y1 <= annotations.keypoints[0, 1, 1] <= y2
+    assert found[1]["boxes"][0, 2] < annotations.keypoints[1, 1, 0]  # its second point is not labelled
     assert found[1]["keypoints"][0, :, 2].tolist() == [1, 0]
     assert found[2]["boxes"].shape == (0, 4)
 
@@ -127,7 +127,7 @@ def test_finds_several_instances():
     train, val = two_in_one(24, 1), two_in_one(4, 9)
     detector = KeypointRCNNDetector(size=56, threshold=0.05)
     detector.fit(train, val, seed=0, budget=Budget(steps=14))
-    assert not detector.model.single
+    assert not detector.model.single_instance
     said = detector.predict(val.images)
     assert sum(len(p.scores) > 1 for p in said) >= 2
     assert all((np.diff(p.scores) <= 0).all() for p in said)

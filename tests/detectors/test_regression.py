@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.detector import Budget
 from benchmark.registry import entries, resolve, suite
 from benchmark.structures import UserError
@@ -164,11 +164,11 @@ def test_rle_without_a_learned_correction_is_a_laplace_and_a_normal():
     flow = RealNVP()
     for p in flow.parameters():
         torch.nn.init.zeros_(p)
-    mu, sigma, truth = (torch.rand(4, 2, 2) + 0.1 for _ in range(3))
-    e = (mu - truth) / sigma
+    mu, sigma, annotations = (torch.rand(4, 2, 2) + 0.1 for _ in range(3))
+    e = (mu - annotations) / sigma
     normal = torch.distributions.Normal(0, 1).log_prob(e).sum(-1).mean()
     expected = (sigma.log() + e.abs() + np.log(2)).sum(-1).mean() - normal
-    torch.testing.assert_close(rle_loss(mu, sigma, truth, flow), expected)
+    torch.testing.assert_close(rle_loss(mu, sigma, annotations, flow), expected)
 
 
 @pytest.mark.parametrize("split", [1, 3])
@@ -184,8 +184,8 @@ def test_simcc_answers_with_the_centre_of_a_bin(split):
 
 def test_simcc_asks_for_the_bin_of_the_point():
     """Scores that peak at the true bins cost less than any others tried."""
-    detector, truth = SimCC(split=3), torch.tensor([[[4.0, 7.0]]])
-    batch = Batch(torch.zeros(1, 1, 12, 10), truth, np.arange(1), TRAIN.truth)
+    detector, annotations = SimCC(split=3), torch.tensor([[[4.0, 7.0]]])
+    batch = Batch(torch.zeros(1, 1, 12, 10), annotations, np.arange(1), TRAIN.annotations)
 
     def cost(x: int, y: int) -> float:
         scores = 5 * F.one_hot(torch.tensor([[x]]), 30).float(), 5 * F.one_hot(torch.tensor([[y]]), 36).float()
@@ -221,7 +221,7 @@ class KeypointDatasetOf:
     """As much of a data set as choosing the other digits looks at."""
 
     def __init__(self, labels):
-        self.truth = self
+        self.annotations = self
         self.labels = labels
 
 
@@ -235,7 +235,7 @@ def test_a_frozen_trunk_does_not_learn_and_its_head_does(readout):
     was, now = before.state(), after.state()
     same = {name for name in was if np.array_equal(was[name], now[name])}
     assert {name for name in was if name.startswith("model.trunk.")} <= same
-    assert after.weights == sum(v.size for n, v in now.items() if n.startswith(("model.head", "model.project"))) - sum(
+    assert after.n_parameters == sum(v.size for n, v in now.items() if n.startswith(("model.head", "model.project"))) - sum(
         v.size for n, v in now.items() if n.startswith("model.head.scale")
     )
 
@@ -254,7 +254,7 @@ def test_features_kept_of_a_frozen_trunk_are_those_computed_anew(monkeypatch):
 def test_a_head_learns_at_its_own_rate():
     detector = resolve("regression:readout=extrema,lr=0.003").build()
     model = detector.build(GEOMETRY)
-    groups = {id(p): g.get("lr", detector.learning.lr) for g in detector.groups(model) for p in g["params"]}
+    groups = {id(p): g.get("lr", detector.train_config.lr) for g in detector.groups(model) for p in g["params"]}
     assert len(groups) == len(list(model.parameters()))
     assert {groups[id(p)] for p in model.trunk.parameters()} == {0.003}
     assert min(groups[id(p)] for p in model.head.parameters()) > 0.003

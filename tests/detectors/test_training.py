@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.check import rectangles
+from benchmark.conformance import rectangles
 from benchmark.detector import Budget
-from benchmark.structures import KeypointDataset, UserError
+from benchmark.structures import LabeledImages, UserError
 from detectors.pixels import Geometry
-from detectors.training import Recipe, Spending, TorchDetector, rate
+from detectors.training import TrainConfig, Spending, TorchDetector, rate
 
 TRAIN, VAL = rectangles(40, height=12, width=10, seed=1), rectangles(8, height=12, width=10, seed=2)
 
@@ -36,11 +36,11 @@ class Net(nn.Module):
 class Toy(TorchDetector):
     """Linear regression that notes what the loop does with it."""
 
-    recipe = Recipe(epochs=3, batch=16, lr=0.01)
+    train_config = TrainConfig(epochs=3, batch=16, lr=0.01)
     fixed_size = True
 
-    def __init__(self, recipe: Recipe | None = None, scale: float = 1.0, augment: str = "") -> None:
-        self.learning, self.scale, self.augment = recipe or self.recipe, scale, augment
+    def __init__(self, recipe: TrainConfig | None = None, scale: float = 1.0, augment: str = "") -> None:
+        self.learning, self.scale, self.augment = recipe or self.train_config, scale, augment
         self.modes: list[bool] = []
         self.batches: list[torch.Tensor] = []
         self.points: list[torch.Tensor] = []
@@ -62,7 +62,7 @@ class Toy(TorchDetector):
 RECIPE = Budget()
 
 
-def fitted(*, budget: Budget = RECIPE, seed: int = 0, train: KeypointDataset = TRAIN, **how: Any) -> tuple[Toy, list]:
+def fitted(*, budget: Budget = RECIPE, seed: int = 0, train: LabeledImages = TRAIN, **how: Any) -> tuple[Toy, list]:
     detector = Toy(**how)
     return detector, detector.fit(train, VAL, seed=seed, budget=budget)
 
@@ -166,19 +166,19 @@ def test_rates_follow_the_schedule_in_every_group(monkeypatch):
             seen.append([group["lr"] for group in optimizer.param_groups])
             super()._step(optimizer, *rest)
 
-    Grouped(Recipe(epochs=2, batch=16, lr=0.01, schedule="cosine")).fit(TRAIN, VAL, seed=0, budget=Budget())
+    Grouped(TrainConfig(epochs=2, batch=16, lr=0.01, schedule="cosine")).fit(TRAIN, VAL, seed=0, budget=Budget())
     shares = [rate("cosine", i / 5) for i in range(6)]
     assert np.array(seen) == pytest.approx(np.outer(shares, [0.01, 0.5]))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_every_optimiser_learns(optimizer):
-    _, rows = fitted(recipe=Recipe(epochs=8, batch=16, lr=1e-2, optimizer=optimizer, clip=1.0))
+    _, rows = fitted(recipe=TrainConfig(epochs=8, batch=16, lr=1e-2, optimizer=optimizer, clip=1.0))
     assert min(row["val_px"] for row in rows) < 0.9 * rows[0]["val_px"]
 
 
 def test_the_best_epoch_on_val_is_kept():
-    detector, rows = fitted(recipe=Recipe(epochs=12, batch=16, lr=0.3, optimizer="sgd"), scale=0.02)
+    detector, rows = fitted(recipe=TrainConfig(epochs=12, batch=16, lr=0.3, optimizer="sgd"), scale=0.02)
     found = np.linalg.norm(detector.predict(VAL.images) - VAL.points, axis=-1).mean()
     errors = [row["val_px"] for row in rows]
     assert errors.index(min(errors)) not in (0, len(errors) - 1)  # a run in which the choice matters
@@ -214,7 +214,7 @@ def test_a_diverged_loss_ends_the_run(scale):
 
 def test_weights_that_blow_up_end_the_run():
     with pytest.raises(RuntimeError, match="diverged at step [1-9]"):
-        fitted(recipe=Recipe(epochs=50, batch=16, lr=1e6, optimizer="sgd"))
+        fitted(recipe=TrainConfig(epochs=50, batch=16, lr=1e6, optimizer="sgd"))
 
 
 def test_the_same_seed_repeats_bit_for_bit_and_another_does_not():
@@ -255,7 +255,7 @@ def test_shift_moves_the_image_and_its_point_alike_and_anew_each_epoch():
     lone = np.zeros_like(train.images)
     at = train.points[:, 0].astype(int)
     lone[np.arange(len(lone)), at[:, 1], at[:, 0]] = 255
-    detector, _ = fitted(train=KeypointDataset(lone, train.truth), augment="shift", budget=Budget(epochs=2))
+    detector, _ = fitted(train=LabeledImages(lone, train.annotations), augment="shift", budget=Budget(epochs=2))
     for images, points in zip(detector.batches, detector.points):
         rows, columns = images[:, 0].amax(2).argmax(1), images[:, 0].amax(1).argmax(1)
         torch.testing.assert_close(points[:, 0], torch.stack([columns, rows], 1).float())

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.scoring import score
-from benchmark.store import Recipe, Record, Store, Stored
-from benchmark.structures import FloatArray, Predictions, Truth
+from benchmark.metrics import score
+from benchmark.runs.store import RunConfig, Record, Store, Stored
+from benchmark.structures import FloatArray, Predictions, Annotations
 
 
-def made_truth(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0) -> Truth:
+def made_annotations(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0) -> Annotations:
     """n images of 28 x 28 px with ``instances`` each, whole-pixel points, the baseline of a training mean."""
     rng = np.random.default_rng(seed)
     m = n * instances
     points = rng.integers(4, 24, (m, k, 2)).astype(np.float64)
-    return Truth(
+    return Annotations(
         image_ids=np.arange(1, n + 1),
         file_names=tuple(f"{i:03d}.png" for i in range(1, n + 1)),
         sizes=np.full((n, 2), 28),
@@ -36,17 +36,17 @@ def made_truth(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0) -> Tr
     )
 
 
-def answers(truth: Truth, offsets: FloatArray | float = 0.0, scores: FloatArray | None = None) -> Predictions:
-    """The truth's points moved by ``offsets`` (broadcast to (M, K, 2))."""
-    moved = truth.keypoints + np.asarray(offsets)
+def answers(annotations: Annotations, offsets: FloatArray | float = 0.0, scores: FloatArray | None = None) -> Predictions:
+    """The annotations's points moved by ``offsets`` (broadcast to (M, K, 2))."""
+    moved = annotations.keypoints + np.asarray(offsets)
     confidence = np.ones(len(moved)) if scores is None else scores
-    return Predictions(truth.image_ids[truth.index], moved, confidence)
+    return Predictions(annotations.image_ids[annotations.index], moved, confidence)
 
 
 class Maker:
     """Puts runs into a store."""
 
-    truth = staticmethod(made_truth)
+    annotations = staticmethod(made_annotations)
     answers = staticmethod(answers)
 
     def __init__(self, root: Path) -> None:
@@ -55,7 +55,7 @@ class Maker:
     def put(
         self,
         detector: str,
-        truth: Truth,
+        annotations: Annotations,
         predictions: Predictions | None,
         seed: int = 0,
         *,
@@ -74,20 +74,20 @@ class Maker:
             "target": f"made:{detector.partition(':')[0]}",
             "source": "0",
         }
-        made = Recipe(**{**known, **(recipe or {})})
+        made = RunConfig(**{**known, **(recipe or {})})
         failed = predictions is None
         record = Record(
             status="failed" if failed else "finished",
             key=made.key(seed),
             recipe=made,
             seed=seed,
-            truth=self.store.put_truth(truth),
+            annotations=self.store.put_annotations(annotations),
             created=created,
             environment={"cpu": "made"},
             **{"fit_seconds": None if failed else 1.0, "predict_ms": None if failed else 0.5, **facts},
         )
         if predictions is not None:
-            record.scores = score(truth, predictions, has_scores=record.scored).as_dict()
+            record.scores = score(annotations, predictions, has_scores=record.scored).as_dict()
         return self.store.write(record, predictions=predictions)
 
 
@@ -97,31 +97,31 @@ def maker(tmp_path: Path) -> Maker:
 
 
 @pytest.fixture
-def truth() -> Truth:
-    return made_truth()
+def annotations() -> Annotations:
+    return made_annotations()
 
 
 @pytest.fixture
-def filled(maker: Maker, truth: Truth) -> Store:
+def filled(maker: Maker, annotations: Annotations) -> Store:
     """Three seeds of four rows (one of them leads, two are alike), two reference rows, a failed row."""
     rng = np.random.default_rng(7)
-    n = len(truth)
+    n = len(annotations)
     for seed in range(3):
         for name, spread, cost in (("sharp", 0.3, 9.0), ("blunt", 1.5, 2.0), ("twin", 1.5, 1.0), ("wild", 6.0, 0.1)):
             noise = rng.normal(0, spread, (n, 1, 2))
             scores = rng.permutation(n) / n if name == "sharp" else None
             maker.put(
                 name,
-                truth,
-                answers(truth, noise, scores),
+                annotations,
+                answers(annotations, noise, scores),
                 seed,
                 fit_seconds=cost + seed,
                 scored=name == "sharp",
                 weights=1234 if name == "sharp" else None,
                 untrained={"mean": 9.0, "exact": 0.02} if name == "sharp" else {},
             )
-    assert truth.baseline is not None
-    maker.put("mean", truth, answers(truth, truth.baseline - truth.keypoints), reference=True)
-    maker.put("rule", truth, answers(truth), reference=True)
-    maker.put("broken", truth, None, error="ValueError: loss is nan")
+    assert annotations.baseline is not None
+    maker.put("mean", annotations, answers(annotations, annotations.baseline - annotations.keypoints), reference=True)
+    maker.put("rule", annotations, answers(annotations), reference=True)
+    maker.put("broken", annotations, None, error="ValueError: loss is nan")
     return maker.store

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmark.store import Store
-from benchmark.structures import KeypointDataset, Predictions, Truth
+from benchmark.runs.store import Store
+from benchmark.structures import LabeledImages, Predictions, Annotations
 from leaderboard.audit import Report, audit, overlaps
 from leaderboard.identities import broken, differences
 
@@ -86,7 +86,7 @@ def test_a_changed_record_fails_the_checks_that_see_it(
     assert all("blunt" in problem for problem in problems)
 
 
-def test_changed_predictions_and_truths_are_found(filled: Store, maker: Any) -> None:
+def test_changed_predictions_and_annotations_are_found(filled: Store, maker: Any) -> None:
     runs = [run for run in filled.runs() if run.record.recipe.detector == "twin"]
     edit(runs[0].folder / "predictions.json", lambda d: d[3]["keypoints"].__setitem__(0, 1.0))
     (runs[1].folder / "predictions.json").write_text("[")
@@ -94,15 +94,15 @@ def test_changed_predictions_and_truths_are_found(filled: Store, maker: Any) -> 
     assert "re-scoring" in failed(report)
     (check,) = [c for c in report.checks if c.name == "re-scoring"]
     assert len(check.problems) == 2
-    truth_file = next((filled.root / "_truth").glob("*.json"))
-    edit(truth_file, lambda d: d["annotations"][0]["keypoints"].__setitem__(0, 27.0))
+    annotation_file = next((filled.root / "_annotations").glob("*.json"))
+    edit(annotation_file, lambda d: d["annotations"][0]["keypoints"].__setitem__(0, 27.0))
     assert any("not what its name promises" in p for c in audit(Store(filled.root)).checks for p in c.problems)
 
 
-def test_images_of_other_shapes_and_tied_answers_are_sound(maker: Any, truth: Truth) -> None:
+def test_images_of_other_shapes_and_tied_answers_are_sound(maker: Any, annotations: Annotations) -> None:
     """R2 is no ratio of scaled errors where images are not squares of one size; of tied answers the first counts."""
     rng = np.random.default_rng(1)
-    wide = replace(truth, sizes=rng.integers(20, 40, (len(truth), 2)))
+    wide = replace(annotations, sizes=rng.integers(20, 40, (len(annotations), 2)))
     twice = maker.answers(wide, rng.normal(0, 2, (len(wide), 1, 2)))
     twice = Predictions(np.tile(twice.image_ids, 2), np.vstack([twice.keypoints, wide.keypoints]), np.ones(100))
     maker.put("net", wide, twice)
@@ -117,29 +117,29 @@ def test_a_run_that_was_moved_is_found(filled: Store) -> None:
     assert "lies in" in next(c for c in report.checks if c.status == "failed").problems[0]
 
 
-def test_seeds_may_disagree_on_oracle_features_of_few_training_images_alone(maker: Any, truth: Truth) -> None:
+def test_seeds_may_disagree_on_oracle_features_of_few_training_images_alone(maker: Any, annotations: Annotations) -> None:
     for n, problem in ((10, False), (100, True)):
         for seed in range(2):
-            maker.put("linear", truth, maker.answers(truth, 1.0), seed, oracle=seed == 0, recipe={"n_train": n})
+            maker.put("linear", annotations, maker.answers(annotations, 1.0), seed, oracle=seed == 0, recipe={"n_train": n})
         if not problem:
-            maker.put("mean", truth, maker.answers(truth, 2.0), recipe={"n_train": 100})
+            maker.put("mean", annotations, maker.answers(annotations, 2.0), recipe={"n_train": 100})
         assert failed(audit(maker.store)) == ({"oracle features"} if problem else set())
 
 
-def test_two_truths_on_a_board_are_found(filled: Store, maker: Any) -> None:
-    other = maker.truth(seed=9)
+def test_two_annotations_on_a_board_are_found(filled: Store, maker: Any) -> None:
+    other = maker.annotations(seed=9)
     maker.put("odd", other, maker.answers(other, 1.0))
     report = audit(filled)
-    assert failed(report) == {"one truth a board"}
+    assert failed(report) == {"one set of annotations a board"}
     assert "odd" in next(c for c in report.checks if c.status == "failed").problems[0]
 
 
-def dataset(n: int, seed: int) -> KeypointDataset:
+def dataset(n: int, seed: int) -> LabeledImages:
     """Images with one white pixel each, whose position is the point, on noise that makes them differ."""
     rng = np.random.default_rng(seed)
     images = rng.integers(1, 200, (n, 9, 9)).astype(np.uint8)
     points = rng.integers(1, 8, (n, 1, 2)).astype(np.float64)
-    truth = Truth(
+    annotations = Annotations(
         np.arange(1, n + 1),
         tuple(f"{i}.png" for i in range(n)),
         np.full((n, 2), 9),
@@ -154,22 +154,22 @@ def dataset(n: int, seed: int) -> KeypointDataset:
         np.array([0.05]),
         np.array([1.0]),
     )
-    return KeypointDataset(images, truth)
+    return LabeledImages(images, annotations)
 
 
 def exported(maker: Any, leak: bool, wrong_mean: bool = False) -> None:
     """Export a data set under ``_data`` of the store, and store a run on it."""
-    from datasets.coco import Card, write_folder
+    from datasets.formats.coco_folder import Card, write_folder
 
     train, val, test = dataset(30, 1), dataset(8, 2), dataset(12, 3)
     mean = train.points.mean(axis=0) + wrong_mean
     images = np.array(test.images)
     if leak:
         images[5] = train.images[4]
-    test = KeypointDataset(images, replace(test.truth, baseline=np.tile(mean, (12, 1, 1))))
+    test = LabeledImages(images, replace(test.annotations, baseline=np.tile(mean, (12, 1, 1))))
     folder = write_folder(maker.store.root / "_data" / "dots", train, val, test, Card(task="made", data="dots"))
-    truth = folder.test.truth
-    maker.put("net", truth, maker.answers(truth, 0.25), recipe={"data_digest": folder.digest})
+    annotations = folder.test.annotations
+    maker.put("net", annotations, maker.answers(annotations, 0.25), recipe={"data_digest": folder.digest})
 
 
 def test_a_sound_data_set_passes(maker: Any) -> None:
@@ -179,15 +179,15 @@ def test_a_sound_data_set_passes(maker: Any) -> None:
     assert outcome(report)["split overlap"] == "passed"
 
 
-def test_a_truth_that_is_not_the_test_split_of_the_data_is_reported(maker: Any) -> None:
+def test_a_annotations_that_is_not_the_test_split_of_the_data_is_reported(maker: Any) -> None:
     exported(maker, leak=False)
     (run,) = maker.store.runs()
     digest = run.record.recipe.data_digest
     shutil.rmtree(run.folder)
-    other = dataset(12, 9).truth
+    other = dataset(12, 9).annotations
     maker.put("net", other, maker.answers(other, 0.25), recipe={"data_digest": digest})
     report = audit(maker.store)
-    assert failed(report) == {"one truth a board"}
+    assert failed(report) == {"one set of annotations a board"}
     assert "is not that of the data's test split" in str(report.checks)
 
 
@@ -207,7 +207,7 @@ def test_a_baseline_that_is_not_the_mean_of_train_is_reported(maker: Any) -> Non
 def test_a_mark_of_oracle_features_that_a_linear_fit_denies_is_reported(maker: Any, dots: str, marked: bool) -> None:
     """Features that hold the answer: the ink's corner where the dot is that corner; nothing where it lies anywhere."""
     from benchmark.registry import resolve
-    from datasets.coco import Card, write_folder
+    from datasets.formats.coco_folder import Card, write_folder
 
     parts = [dataset(n, seed) for seed, n in enumerate((60, 8, 12))]
     if dots == "corner":
@@ -221,8 +221,8 @@ def test_a_mark_of_oracle_features_that_a_linear_fit_denies_is_reported(maker: A
     for detector, mark in (("linear:features=pts", marked), ("linear:features=pix", False)):
         maker.put(
             detector,
-            folder.test.truth,
-            maker.answers(folder.test.truth, 0.25),
+            folder.test.annotations,
+            maker.answers(folder.test.annotations, 0.25),
             recipe={"data_digest": folder.digest, "n_train": 60, "source": source, "parameters": {"of": detector}},
             oracle=mark,
         )
@@ -245,9 +245,9 @@ def test_overlaps_names_the_pairs() -> None:
 
 
 def test_several_instances_are_audited_too(maker: Any) -> None:
-    truth = maker.truth(10, 2, 3)
+    annotations = maker.annotations(10, 2, 3)
     rng = np.random.default_rng(0)
-    maker.put("net", truth, maker.answers(truth, rng.normal(0, 1, (30, 2, 2)), rng.random(30)), scored=True)
+    maker.put("net", annotations, maker.answers(annotations, rng.normal(0, 1, (30, 2, 2)), rng.random(30)), scored=True)
     report = audit(maker.store)
     assert not report.failed
     assert outcome(report)["mean, exact and r2"] == "not applicable"

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.store import Store
-from benchmark.structures import Predictions, Truth, UserError
+from benchmark.runs.store import Store
+from benchmark.structures import Predictions, Annotations, UserError
 from leaderboard import rows
 from leaderboard.board import boards, find_run
 from leaderboard.compare import compare
@@ -61,18 +61,18 @@ def test_tiers_follow_the_evidence(filled: Store) -> None:
     assert tiers["wild"] == 3
 
 
-def test_the_row_to_use_is_the_cheapest_of_the_top_tier(maker: Any, truth: Truth) -> None:
-    noise = np.random.default_rng(0).normal(0, 1, (len(truth), 1, 2))
-    maker.put("dear", truth, maker.answers(truth, noise), fit_seconds=50.0)
-    maker.put("cheap", truth, maker.answers(truth, noise[::-1]), fit_seconds=5.0)
-    maker.put("poor", truth, maker.answers(truth, noise * 9), fit_seconds=0.1)
+def test_the_row_to_use_is_the_cheapest_of_the_top_tier(maker: Any, annotations: Annotations) -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (len(annotations), 1, 2))
+    maker.put("dear", annotations, maker.answers(annotations, noise), fit_seconds=50.0)
+    maker.put("cheap", annotations, maker.answers(annotations, noise[::-1]), fit_seconds=5.0)
+    maker.put("poor", annotations, maker.answers(annotations, noise * 9), fit_seconds=0.1)
     (board,) = boards(maker.store)
     assert board.use == "Use cheap (5 s to fit, 0.5 ms an image): the cheapest row of the top tier."
 
 
-def test_a_helped_row_to_use_names_the_best_without_help(maker: Any, truth: Truth) -> None:
-    maker.put("linear:features=pts", truth, maker.answers(truth), oracle=True, fit_seconds=0.1)
-    maker.put("net", truth, maker.answers(truth, 0.25), fit_seconds=9.0)
+def test_a_helped_row_to_use_names_the_best_without_help(maker: Any, annotations: Annotations) -> None:
+    maker.put("linear:features=pts", annotations, maker.answers(annotations), oracle=True, fit_seconds=0.1)
+    maker.put("net", annotations, maker.answers(annotations, 0.25), fit_seconds=9.0)
     (board,) = boards(maker.store)
     assert board.use == (
         "Use linear:features=pts (oracle features, 0.1 s to fit, 0.5 ms an image): the cheapest row of the top tier. "
@@ -81,38 +81,38 @@ def test_a_helped_row_to_use_names_the_best_without_help(maker: Any, truth: Trut
 
 
 def test_the_row_without_help_stands_in_the_best_tier_that_such_a_row_has_on_the_board(
-    maker: Any, truth: Truth
+    maker: Any, annotations: Annotations
 ) -> None:
     """Without the helped row, 'steady' could not be told from 'rare'; on this board it is a tier lower, and dearer wins."""
-    rare = np.zeros((len(truth), 1, 2))
+    rare = np.zeros((len(annotations), 1, 2))
     rare[7] = 5.0
-    steady = np.random.default_rng(0).normal(0, 0.2, (len(truth), 1, 2))
-    maker.put("linear:features=pts", truth, maker.answers(truth), oracle=True, fit_seconds=0.1)
-    maker.put("rare", truth, maker.answers(truth, rare), fit_seconds=200.0)
-    maker.put("steady", truth, maker.answers(truth, steady), fit_seconds=80.0)
+    steady = np.random.default_rng(0).normal(0, 0.2, (len(annotations), 1, 2))
+    maker.put("linear:features=pts", annotations, maker.answers(annotations), oracle=True, fit_seconds=0.1)
+    maker.put("rare", annotations, maker.answers(annotations, rare), fit_seconds=200.0)
+    maker.put("steady", annotations, maker.answers(annotations, steady), fit_seconds=80.0)
     (board,) = boards(maker.store)
     assert {row.label: row.tier for row in board.rows} == {"linear:features=pts": 1, "rare": 1, "steady": 2}
     assert board.use.endswith("rule in its structure: use rare (200 s to fit, 0.5 ms an image).")
 
 
-def test_a_plain_row_to_use_needs_no_second_choice(maker: Any, truth: Truth) -> None:
-    maker.put("net", truth, maker.answers(truth), fit_seconds=0.1)
-    maker.put("extrema", truth, maker.answers(truth), rule_structured=True, fit_seconds=9.0)
+def test_a_plain_row_to_use_needs_no_second_choice(maker: Any, annotations: Annotations) -> None:
+    maker.put("net", annotations, maker.answers(annotations), fit_seconds=0.1)
+    maker.put("extrema", annotations, maker.answers(annotations), rule_structured=True, fit_seconds=9.0)
     (board,) = boards(maker.store)
     assert board.use == "Use net (0.1 s to fit, 0.5 ms an image): the cheapest row of the top tier."
 
 
-def test_where_every_row_is_helped_there_is_no_second_choice(maker: Any, truth: Truth) -> None:
-    maker.put("extrema", truth, maker.answers(truth), rule_structured=True, fit_seconds=9.0)
+def test_where_every_row_is_helped_there_is_no_second_choice(maker: Any, annotations: Annotations) -> None:
+    maker.put("extrema", annotations, maker.answers(annotations), rule_structured=True, fit_seconds=9.0)
     assert "Without" not in boards(maker.store)[0].use
 
 
-def test_the_power_line_is_that_of_the_two_best_neighbours_seen_to_differ(maker: Any, truth: Truth) -> None:
-    noise = np.random.default_rng(5).normal(0, 1, (4, len(truth), 1, 2))
-    maker.put("a", truth, maker.answers(truth, noise[0]))
-    maker.put("a2", truth, maker.answers(truth, noise[0]))
-    maker.put("b", truth, maker.answers(truth, noise[1] * 1.1))
-    maker.put("far", truth, maker.answers(truth, noise[2] * 20))
+def test_the_power_line_is_that_of_the_two_best_neighbours_seen_to_differ(maker: Any, annotations: Annotations) -> None:
+    noise = np.random.default_rng(5).normal(0, 1, (4, len(annotations), 1, 2))
+    maker.put("a", annotations, maker.answers(annotations, noise[0]))
+    maker.put("a2", annotations, maker.answers(annotations, noise[0]))
+    maker.put("b", annotations, maker.answers(annotations, noise[1] * 1.1))
+    maker.put("far", annotations, maker.answers(annotations, noise[2] * 20))
     (board,) = boards(maker.store)
     assert [(row.label, row.tier) for row in board.rows] == [("a", 1), ("a2", 1), ("b", 1), ("far", 2)]
     (line,) = [note for note in board.notes if note.startswith("Power: ")]
@@ -124,22 +124,22 @@ def test_the_power_line_is_that_of_the_two_best_neighbours_seen_to_differ(maker:
     assert alone * 1.2 < int(found[1].replace(",", "")) < alone * ((2.638 + 0.842) / 2.802) ** 2 * 1.05
 
 
-def test_where_no_two_rows_share_a_tier_there_is_no_power_line(maker: Any, truth: Truth) -> None:
-    maker.put("near", truth, maker.answers(truth, 0.25))
-    maker.put("far", truth, maker.answers(truth, 5.0))
+def test_where_no_two_rows_share_a_tier_there_is_no_power_line(maker: Any, annotations: Annotations) -> None:
+    maker.put("near", annotations, maker.answers(annotations, 0.25))
+    maker.put("far", annotations, maker.answers(annotations, 5.0))
     assert not any("Power" in note for note in boards(maker.store)[0].notes)
 
 
-def test_ties_go_by_exact_then_name(maker: Any, truth: Truth) -> None:
-    maker.put("zeta", truth, maker.answers(truth, (0.6, 0.0)))
-    maker.put("beta", truth, maker.answers(truth, (0.0, 0.6)))
+def test_ties_go_by_exact_then_name(maker: Any, annotations: Annotations) -> None:
+    maker.put("zeta", annotations, maker.answers(annotations, (0.6, 0.0)))
+    maker.put("beta", annotations, maker.answers(annotations, (0.0, 0.6)))
     close = 0.6 / np.sqrt(2)  # the same distance, but within half a pixel on both axes
-    maker.put("omega", truth, maker.answers(truth, (close, close)))
+    maker.put("omega", annotations, maker.answers(annotations, (close, close)))
     assert [row.label for row in boards(maker.store)[0].rows] == ["omega", "beta", "zeta"]
 
 
-def test_scores_come_from_predictions_not_from_run_json(maker: Any, truth: Truth) -> None:
-    run = maker.put("net", truth, maker.answers(truth, (3.0, 4.0)))
+def test_scores_come_from_predictions_not_from_run_json(maker: Any, annotations: Annotations) -> None:
+    run = maker.put("net", annotations, maker.answers(annotations, (3.0, 4.0)))
     path = run.folder / "run.json"
     record = json.loads(path.read_text())
     record["scores"]["mean"] = 0.0
@@ -147,12 +147,12 @@ def test_scores_come_from_predictions_not_from_run_json(maker: Any, truth: Truth
     assert boards(maker.store)[0].rows[0].metrics["mean"] == pytest.approx(5.0)
 
 
-def test_seeds_of_different_recipes_are_never_mixed(maker: Any, truth: Truth) -> None:
+def test_seeds_of_different_recipes_are_never_mixed(maker: Any, annotations: Annotations) -> None:
     for seed in range(3):
         maker.put(
-            "net", truth, maker.answers(truth, 9.0), seed, recipe={"source": "old"}, created="2026-01-01T10:00:00"
+            "net", annotations, maker.answers(annotations, 9.0), seed, recipe={"source": "old"}, created="2026-01-01T10:00:00"
         )
-    maker.put("net", truth, maker.answers(truth, 1.0), 1, recipe={"source": "new"}, created="2026-01-02T10:00:00")
+    maker.put("net", annotations, maker.answers(annotations, 1.0), 1, recipe={"source": "new"}, created="2026-01-02T10:00:00")
     (board,) = boards(maker.store)
     (row,) = board.rows
     assert row.seeds == (1,)
@@ -160,11 +160,11 @@ def test_seeds_of_different_recipes_are_never_mixed(maker: Any, truth: Truth) ->
     assert any("1 older recipe " in note for note in board.notes)
 
 
-def test_rows_on_other_seeds_are_ranked_but_not_tested(maker: Any, truth: Truth) -> None:
+def test_rows_on_other_seeds_are_ranked_but_not_tested(maker: Any, annotations: Annotations) -> None:
     rng = np.random.default_rng(1)
     for name, seeds in (("a", (0, 1)), ("b", (0, 1)), ("c", (5,))):
         for seed in seeds:
-            maker.put(name, truth, maker.answers(truth, rng.normal(0, 1, (len(truth), 1, 2))), seed)
+            maker.put(name, annotations, maker.answers(annotations, rng.normal(0, 1, (len(annotations), 1, 2))), seed)
     rows = {row.label: row for row in boards(maker.store)[0].rows}
     assert rows["a"].tier is not None
     assert rows["c"].tier is None
@@ -173,31 +173,31 @@ def test_rows_on_other_seeds_are_ranked_but_not_tested(maker: Any, truth: Truth)
     assert rows["c"].why
 
 
-def test_a_failed_seed_is_marked_and_left_out(maker: Any, truth: Truth) -> None:
-    maker.put("net", truth, maker.answers(truth, 1.0), 0)
-    maker.put("net", truth, None, 1, error="RuntimeError: no luck")
+def test_a_failed_seed_is_marked_and_left_out(maker: Any, annotations: Annotations) -> None:
+    maker.put("net", annotations, maker.answers(annotations, 1.0), 0)
+    maker.put("net", annotations, None, 1, error="RuntimeError: no luck")
     (row,) = boards(maker.store)[0].rows
     assert row.seeds == (0,)
     assert row.failures == {1: "RuntimeError: no luck"}
     assert "failed seeds" in row.marks
 
 
-def test_a_run_whose_predictions_are_gone_is_a_failed_row(maker: Any, truth: Truth) -> None:
-    run = maker.put("net", truth, maker.answers(truth))
+def test_a_run_whose_predictions_are_gone_is_a_failed_row(maker: Any, annotations: Annotations) -> None:
+    run = maker.put("net", annotations, maker.answers(annotations))
     (run.folder / "predictions.json").unlink()
     (board,) = boards(maker.store)
     assert not board.rows
     assert "predictions.json" in board.failed[0].error
 
 
-def test_boards_never_mix_versions_data_or_folds(maker: Any, truth: Truth) -> None:
+def test_boards_never_mix_versions_data_or_folds(maker: Any, annotations: Annotations) -> None:
     for change in (
         {},
         {"version": 2},
         {"data_digest": "e" * 64, "data": "others"},
         {"folds": 5, "data": "dots-folds5"},
     ):
-        maker.put("net", truth, maker.answers(truth), recipe=change)
+        maker.put("net", annotations, maker.answers(annotations), recipe=change)
     found = boards(maker.store)
     assert [(b.version, b.data, b.folds, len(b.rows)) for b in found] == [
         (1, "dots", 0, 1), (1, "dots-folds5", 5, 1), (1, "others", 0, 1), (2, "dots", 0, 1),
@@ -206,36 +206,36 @@ def test_boards_never_mix_versions_data_or_folds(maker: Any, truth: Truth) -> No
     assert boards(maker.store, "unknown") == []
 
 
-def test_training_sizes_and_budgets_are_rows_of_their_own(maker: Any, truth: Truth) -> None:
-    maker.put("net", truth, maker.answers(truth, 2.0), recipe={"n_train": 10})
-    maker.put("net", truth, maker.answers(truth, 1.0))
-    maker.put("net", truth, maker.answers(truth, 1.5), recipe={"budget": "60s"})
+def test_training_sizes_and_budgets_are_rows_of_their_own(maker: Any, annotations: Annotations) -> None:
+    maker.put("net", annotations, maker.answers(annotations, 2.0), recipe={"n_train": 10})
+    maker.put("net", annotations, maker.answers(annotations, 1.0))
+    maker.put("net", annotations, maker.answers(annotations, 1.5), recipe={"budget": "60s"})
     assert [row.label for row in boards(maker.store)[0].rows] == ["net n100", "net n100 60s", "net n10"]
 
 
-def test_nothing_is_scored_twice_but_a_new_file_is(maker: Any, truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_scored_twice_but_a_new_file_is(maker: Any, annotations: Annotations, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     real = rows.score
     monkeypatch.setattr(rows, "score", lambda *a, **k: calls.append(1) or real(*a, **k))
-    maker.put("net", truth, maker.answers(truth, 1.0))
-    maker.put("other", truth, maker.answers(truth, 1.0))
+    maker.put("net", annotations, maker.answers(annotations, 1.0))
+    maker.put("other", annotations, maker.answers(annotations, 1.0))
     boards(maker.store)
     boards(Store(maker.store.root))
     assert len(calls) == 2
-    maker.put("net", truth, maker.answers(truth, 2.0625))
+    maker.put("net", annotations, maker.answers(annotations, 2.0625))
     assert max(row.metrics["mean"] or 0 for row in boards(maker.store)[0].rows) == pytest.approx(2.0625 * np.sqrt(2))
     assert len(calls) == 3
 
 
 def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None:
-    truth = maker.truth(40, 2, 2)
+    annotations = maker.annotations(40, 2, 2)
     rng = np.random.default_rng(3)
-    every = maker.answers(truth, rng.normal(0, 0.5, (80, 2, 2)), rng.permutation(80) / 80)
-    maker.put("every", truth, every, scored=True)
+    every = maker.answers(annotations, rng.normal(0, 0.5, (80, 2, 2)), rng.permutation(80) / 80)
+    maker.put("every", annotations, every, scored=True)
     some = np.flatnonzero(every.image_ids > 4)  # finds nothing in four images
-    maker.put("some", truth, Predictions(every.image_ids[some], every.keypoints[some] + 0.5, every.scores[some]))
+    maker.put("some", annotations, Predictions(every.image_ids[some], every.keypoints[some] + 0.5, every.scores[some]))
     few = np.flatnonzero(every.image_ids < 4)
-    maker.put("few", truth, Predictions(every.image_ids[few], every.keypoints[few], every.scores[few]))
+    maker.put("few", annotations, Predictions(every.image_ids[few], every.keypoints[few], every.scores[few]))
     (board,) = boards(maker.store)
     tested = {row.label: row.tier is not None for row in board.rows}
     assert tested == {"every": True, "some": True, "few": False}
@@ -247,20 +247,20 @@ def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None
 
 
 def test_an_image_that_one_seed_matched_nothing_in_is_not_tested(maker: Any) -> None:
-    truth = maker.truth(40, 1, 2)
+    annotations = maker.annotations(40, 1, 2)
     rng = np.random.default_rng(3)
     for name in ("a", "b"):
         for seed in range(2):
-            found = maker.answers(truth, rng.normal(0, 0.5, (80, 1, 2)))
+            found = maker.answers(annotations, rng.normal(0, 0.5, (80, 1, 2)))
             kept = np.flatnonzero(found.image_ids != (1 if (name, seed) == ("a", 1) else 0))
-            maker.put(name, truth, Predictions(found.image_ids[kept], found.keypoints[kept], found.scores[kept]), seed)
+            maker.put(name, annotations, Predictions(found.image_ids[kept], found.keypoints[kept], found.scores[kept]), seed)
     (board,) = boards(maker.store)
     assert "Rows are tested on the 39 images in which each of them matched an instance." in board.notes
     assert [row.tier for row in board.rows] == [1, 1]
 
 
-def test_a_file_changed_in_place_is_scored_again(maker: Any, truth: Truth) -> None:
-    run = maker.put("net", truth, maker.answers(truth, 2.25))
+def test_a_file_changed_in_place_is_scored_again(maker: Any, annotations: Annotations) -> None:
+    run = maker.put("net", annotations, maker.answers(annotations, 2.25))
     assert boards(maker.store)[0].rows[0].metrics["max"] == pytest.approx(2.25 * np.sqrt(2))
     path = run.folder / "predictions.json"
     text, before = path.read_text(), path.stat()
@@ -272,7 +272,7 @@ def test_a_file_changed_in_place_is_scored_again(maker: Any, truth: Truth) -> No
 
 
 def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:
-    many, nothing = maker.truth(10, 1, 2), Predictions(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0))
+    many, nothing = maker.annotations(10, 1, 2), Predictions(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0))
     maker.put("silent", many, nothing)
     (row,) = boards(maker.store)[0].rows
     assert row.metrics["mean"] is None
@@ -282,9 +282,9 @@ def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:
 def test_interval_holds_the_mean_and_narrows_with_images(maker: Any) -> None:
     widths = []
     for n in (30, 300):
-        truth = maker.truth(n)
+        annotations = maker.annotations(n)
         noise = np.random.default_rng(n).normal(0, 1, (n, 1, 2))
-        maker.put("net", truth, maker.answers(truth, noise), recipe={"data_digest": str(n), "data": str(n)})
+        maker.put("net", annotations, maker.answers(annotations, noise), recipe={"data_digest": str(n), "data": str(n)})
         found = boards(maker.store, data=str(n))[0].rows[0]
         assert found.interval is not None
         assert found.interval.mean == pytest.approx(np.hypot(noise[:, 0, 0], noise[:, 0, 1]).mean())

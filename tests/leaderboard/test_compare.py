@@ -11,16 +11,16 @@ import pytest
 from rich.console import Console
 from scipy.stats import ttest_rel
 
-from benchmark.store import Store
-from benchmark.structures import Truth, UserError
+from benchmark.runs.store import Store
+from benchmark.structures import Annotations, UserError
 from leaderboard.compare import compare
 
 
-def test_one_seed_is_students_paired_test_over_images(maker: Any, truth: Truth) -> None:
+def test_one_seed_is_students_paired_test_over_images(maker: Any, annotations: Annotations) -> None:
     rng = np.random.default_rng(0)
-    first, second = rng.normal(0, 1, (2, len(truth), 1, 2))
-    maker.put("a", truth, maker.answers(truth, first))
-    maker.put("b", truth, maker.answers(truth, second * 1.4))
+    first, second = rng.normal(0, 1, (2, len(annotations), 1, 2))
+    maker.put("a", annotations, maker.answers(annotations, first))
+    maker.put("b", annotations, maker.answers(annotations, second * 1.4))
     found = compare(maker.store, "a", "b")
     one, other = np.hypot(*first[:, 0].T), np.hypot(*(1.4 * second)[:, 0].T)
     wanted = ttest_rel(one, other)
@@ -49,9 +49,9 @@ def test_the_deciding_images_carry_the_difference(filled: Store) -> None:
     assert document["deciding"][0]["a"] - document["deciding"][0]["b"] == pytest.approx(gaps[deciding[0]])
 
 
-def test_equal_rows_cannot_be_told_apart(maker: Any, truth: Truth) -> None:
+def test_equal_rows_cannot_be_told_apart(maker: Any, annotations: Annotations) -> None:
     for name in ("a", "b"):
-        maker.put(name, truth, maker.answers(truth, 1.0))
+        maker.put(name, annotations, maker.answers(annotations, 1.0))
     found = compare(maker.store, "a", "b")
     assert (found.found.difference, found.found.p, found.better) == (0.0, 1.0, None)
     assert found.as_dict()["deciding"] == []
@@ -60,11 +60,11 @@ def test_equal_rows_cannot_be_told_apart(maker: Any, truth: Truth) -> None:
     assert "cannot be told apart" in out.getvalue()
 
 
-def test_rows_on_other_seeds_are_compared_on_those_they_share(maker: Any, truth: Truth) -> None:
+def test_rows_on_other_seeds_are_compared_on_those_they_share(maker: Any, annotations: Annotations) -> None:
     rng = np.random.default_rng(0)
     for name, seeds in (("a", (0, 1, 2)), ("b", (1, 2, 3)), ("c", (7,))):
         for seed in seeds:
-            maker.put(name, truth, maker.answers(truth, rng.normal(0, 1, (len(truth), 1, 2))), seed)
+            maker.put(name, annotations, maker.answers(annotations, rng.normal(0, 1, (len(annotations), 1, 2))), seed)
     found = compare(maker.store, "a", "b")
     assert found.seeds == (1, 2)
     assert "Compared on the seeds both have (1, 2)." in found.notes
@@ -87,7 +87,7 @@ def test_what_is_printed(filled: Store) -> None:
         assert words in text
 
 
-def test_refusals(filled: Store, maker: Any, truth: Truth) -> None:
+def test_refusals(filled: Store, maker: Any, annotations: Annotations) -> None:
     cases = {
         ("sharp", "blnt", None, None): "did you mean 'blunt'",
         ("sharp", "sharp", None, None): "same row",
@@ -98,36 +98,36 @@ def test_refusals(filled: Store, maker: Any, truth: Truth) -> None:
         with pytest.raises(UserError, match=words):
             compare(filled, *arguments)
     for name in ("sharp", "blunt"):
-        maker.put(name, truth, maker.answers(truth), recipe={"data": "more", "data_digest": "f" * 64})
+        maker.put(name, annotations, maker.answers(annotations), recipe={"data": "more", "data_digest": "f" * 64})
     with pytest.raises(UserError, match="choose with --task and --data"):
         compare(filled, "sharp", "blunt")
     assert compare(filled, "sharp", "blunt", data="more").found.p == 1
-    maker.put("sharp", truth, maker.answers(truth), recipe={"n_train": 7})
+    maker.put("sharp", annotations, maker.answers(annotations), recipe={"n_train": 7})
     with pytest.raises(UserError, match="choose one of 'sharp n7', 'sharp n100'"):
         compare(filled, "sharp", "wild n100", data="dots")
     assert compare(filled, "sharp n100", "wild", data="dots").better == "sharp n100"
 
 
-def test_another_truth_is_refused(maker: Any, truth: Truth) -> None:
-    maker.put("a", truth, maker.answers(truth))
-    other = maker.truth(len(truth), seed=5)
+def test_another_annotations_is_refused(maker: Any, annotations: Annotations) -> None:
+    maker.put("a", annotations, maker.answers(annotations))
+    other = maker.annotations(len(annotations), seed=5)
     maker.put("b", other, maker.answers(other))
-    with pytest.raises(UserError, match="different truths"):
+    with pytest.raises(UserError, match="different annotations"):
         compare(maker.store, "a", "b")
-    for name in ("c", "d"):  # the same two truths each, a seed on either
-        maker.put(name, truth, maker.answers(truth), 0)
+    for name in ("c", "d"):  # the same two annotations each, a seed on either
+        maker.put(name, annotations, maker.answers(annotations), 0)
         maker.put(name, other, maker.answers(other), 1)
-    with pytest.raises(UserError, match="different truths"):
+    with pytest.raises(UserError, match="different annotations"):
         compare(maker.store, "c", "d")
 
 
 def test_several_instances_are_compared_where_both_matched(maker: Any) -> None:
-    truth = maker.truth(20, 1, 2)
+    annotations = maker.annotations(20, 1, 2)
     rng = np.random.default_rng(0)
-    maker.put("a", truth, maker.answers(truth, rng.normal(0, 0.3, (40, 1, 2))))
+    maker.put("a", annotations, maker.answers(annotations, rng.normal(0, 0.3, (40, 1, 2))))
     offsets = rng.normal(0, 0.3, (40, 1, 2))
     offsets[:4] = 500.0  # the two instances of two images: matched by nothing
-    maker.put("b", truth, maker.answers(truth, offsets))
+    maker.put("b", annotations, maker.answers(annotations, offsets))
     found = compare(maker.store, "a", "b")
     assert found.images.tolist() == list(range(2, 20))
     assert any("misses are not part of this" in note for note in found.notes)

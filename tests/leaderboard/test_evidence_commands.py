@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from benchmark.cli import main
-from benchmark.scoring import truth_to_json, write_predictions
-from benchmark.store import Store
-from benchmark.structures import Truth
+from datasets.formats.coco import annotations_to_json
+from datasets.formats.coco_results import write_predictions
+from benchmark.runs.store import Store
+from benchmark.structures import Annotations
 
 Typed = tuple[int, str, str]
 
@@ -32,14 +33,14 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.fixture
-def files(tmp_path: Path, maker: Any, truth: Truth) -> tuple[Path, Path]:
-    (tmp_path / "truth.json").write_text(json.dumps(truth_to_json(truth)))
-    write_predictions(tmp_path / "theirs.json", maker.answers(truth, 0.25), truth)
-    return tmp_path / "theirs.json", tmp_path / "truth.json"
+def files(tmp_path: Path, maker: Any, annotations: Annotations) -> tuple[Path, Path]:
+    (tmp_path / "annotations.json").write_text(json.dumps(annotations_to_json(annotations)))
+    write_predictions(tmp_path / "theirs.json", maker.answers(annotations, 0.25), annotations)
+    return tmp_path / "theirs.json", tmp_path / "annotations.json"
 
 
 def test_score_prints_one_json_document(typed: Any, files: tuple[Path, Path]) -> None:
-    code, out, err = typed("score", "--predictions", files[0], "--truth", files[1], "--json")
+    code, out, err = typed("score", "--predictions", files[0], "--annotations", files[1], "--json")
     document = json.loads(out)
     assert (code, err) == (0, "")
     assert document["mean"] == pytest.approx(0.25 * 2**0.5)
@@ -60,7 +61,7 @@ def test_a_broken_file_is_one_line_and_exit_code_2(
     typed: Any, files: tuple[Path, Path], content: str, words: str
 ) -> None:
     files[0].write_text(content)
-    code, out, err = typed("score", "--predictions", files[0], "--truth", files[1])
+    code, out, err = typed("score", "--predictions", files[0], "--annotations", files[1])
     assert (code, out) == (2, "")
     assert words in err
     assert err.startswith("error: ")
@@ -70,7 +71,7 @@ def test_a_broken_file_is_one_line_and_exit_code_2(
 def test_a_named_file_is_on_the_board_marked(typed: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
     results = tmp_path / "new"
     assert (
-        typed("score", "--predictions", files[0], "--truth", files[1], "--name", "yolo", "--results", results)[0] == 0
+        typed("score", "--predictions", files[0], "--annotations", files[1], "--name", "yolo", "--results", results)[0] == 0
     )
     code, out, _ = typed("leaderboard", "--results", results, "--json")
     (row,) = json.loads(out)

@@ -12,24 +12,25 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmark.scoring import score, truth_to_json
-from benchmark.scoring.results_file import write_predictions
-from benchmark.structures import Predictions, Truth, UserError
+from benchmark.metrics import score
+from datasets.formats.coco import annotations_to_json
+from datasets.formats.coco_results import write_predictions
+from benchmark.structures import Predictions, Annotations, UserError
 from leaderboard.audit import audit
 from leaderboard.board import boards
 from leaderboard.external import Scored, report, score_files, store_external
 from leaderboard.tables import as_rows
 
 
-def on_disk(folder: Path, truth: Truth, predictions: Predictions) -> tuple[Path, Path]:
+def on_disk(folder: Path, annotations: Annotations, predictions: Predictions) -> tuple[Path, Path]:
     folder.mkdir(exist_ok=True)
-    (folder / "points.json").write_text(json.dumps(truth_to_json(truth)))
-    write_predictions(folder / "theirs.json", predictions, truth)
+    (folder / "points.json").write_text(json.dumps(annotations_to_json(annotations)))
+    write_predictions(folder / "theirs.json", predictions, annotations)
     return folder / "theirs.json", folder / "points.json"
 
 
-def scored(folder: Path, truth: Truth, predictions: Predictions) -> Scored:
-    return score_files(*on_disk(folder, truth, predictions))
+def scored(folder: Path, annotations: Annotations, predictions: Predictions) -> Scored:
+    return score_files(*on_disk(folder, annotations, predictions))
 
 
 def printed(found: Scored) -> str:
@@ -40,20 +41,20 @@ def printed(found: Scored) -> str:
 
 def test_the_table_is_the_harness_s_own(maker: Any, tmp_path: Path) -> None:
     for k, instances in ((1, 1), (3, 1), (2, 3)):
-        truth = maker.truth(20, k, instances)
+        annotations = maker.annotations(20, k, instances)
         rng = np.random.default_rng(k)
-        answers = maker.answers(truth, rng.normal(0, 1, truth.keypoints.shape), rng.random(len(truth.index)))
-        document = json.loads(json.dumps(scored(tmp_path, truth, answers).as_dict(), allow_nan=False))
-        for name, value in score(truth, answers).items():
+        answers = maker.answers(annotations, rng.normal(0, 1, annotations.keypoints.shape), rng.random(len(annotations.index)))
+        document = json.loads(json.dumps(scored(tmp_path, annotations, answers).as_dict(), allow_nan=False))
+        for name, value in score(annotations, answers).items():
             assert document[name] == value
         low, high = document["mean_interval"]
         assert 0 <= low < high
 
 
 def test_what_is_printed(maker: Any, tmp_path: Path) -> None:
-    truth = maker.truth(20, 2)
+    annotations = maker.annotations(20, 2)
     out = io.StringIO()
-    report(scored(tmp_path, truth, maker.answers(truth, 0.25)), Console(file=out, width=80))
+    report(scored(tmp_path, annotations, maker.answers(annotations, 0.25)), Console(file=out, width=80))
     text = out.getvalue()
     assert "20 images, 20 instances, 20 predictions" in text
     assert "40 exact, 0 jitter" in text
@@ -62,9 +63,9 @@ def test_what_is_printed(maker: Any, tmp_path: Path) -> None:
         assert f"\n{name} " in text
 
 
-def test_what_a_foreign_truth_lacks_is_said(maker: Any, tmp_path: Path) -> None:
-    truth = maker.truth(20, 1, 2)
-    theirs, points = on_disk(tmp_path, truth, maker.answers(truth, 0.25))
+def test_what_a_foreign_annotations_lacks_is_said(maker: Any, tmp_path: Path) -> None:
+    annotations = maker.annotations(20, 1, 2)
+    theirs, points = on_disk(tmp_path, annotations, maker.answers(annotations, 0.25))
     document = json.loads(points.read_text())
     del document["info"], document["annotations"][0]["area"]
     points.write_text(json.dumps(document))
@@ -78,20 +79,20 @@ def test_what_a_foreign_truth_lacks_is_said(maker: Any, tmp_path: Path) -> None:
 
 def test_the_interval_of_images_that_weigh_otherwise_names_its_own_mean(maker: Any, tmp_path: Path) -> None:
     """Of two instances in one image and two in another, one is missed: keypoints and images weigh differently."""
-    truth = maker.truth(2, 1, 2)
+    annotations = maker.annotations(2, 1, 2)
     offsets = np.array([[[0.0, 0.0]], [[0.0, 0.0]], [[3.0, 0.0]], [[900.0, 0.0]]])
-    found = scored(tmp_path, truth, maker.answers(truth, offsets, np.arange(4) / 4))
+    found = scored(tmp_path, annotations, maker.answers(annotations, offsets, np.arange(4) / 4))
     assert found.scores["mean"] == 1.0
     assert "mean over images 1.5000, 95 % 0.0000 to" in printed(found)
-    assert "mean over images" not in printed(scored(tmp_path, truth, maker.answers(truth, 0.5)))
+    assert "mean over images" not in printed(scored(tmp_path, annotations, maker.answers(annotations, 0.5)))
 
 
-def test_an_external_row_joins_the_board_of_its_truth(maker: Any, truth: Truth, tmp_path: Path) -> None:
+def test_an_external_row_joins_the_board_of_its_annotations(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    maker.put("net", truth, maker.answers(truth, rng.normal(0, 2, (len(truth), 1, 2))))
-    maker.put("net", truth, maker.answers(truth, 3.0), recipe={"n_train": 10})
-    theirs = maker.answers(truth, 0.25)
-    store_external(scored(tmp_path / "files", truth, theirs), "yolo", maker.store.root)
+    maker.put("net", annotations, maker.answers(annotations, rng.normal(0, 2, (len(annotations), 1, 2))))
+    maker.put("net", annotations, maker.answers(annotations, 3.0), recipe={"n_train": 10})
+    theirs = maker.answers(annotations, 0.25)
+    store_external(scored(tmp_path / "files", annotations, theirs), "yolo", maker.store.root)
     (board,) = boards(maker.store)
     assert [row.label for row in board.rows] == ["yolo", "net n100", "net n10"]
     first = as_rows(board)[0]
@@ -100,28 +101,28 @@ def test_an_external_row_joins_the_board_of_its_truth(maker: Any, truth: Truth, 
     assert not audit(maker.store).failed
 
 
-def test_new_predictions_under_the_same_name_replace_the_old(maker: Any, truth: Truth, tmp_path: Path) -> None:
-    maker.put("net", truth, maker.answers(truth, 1.0))
+def test_new_predictions_under_the_same_name_replace_the_old(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
+    maker.put("net", annotations, maker.answers(annotations, 1.0))
     for shift in (2.0, 3.0):
-        run = store_external(scored(tmp_path / "files", truth, maker.answers(truth, shift)), "yolo", maker.store.root)
+        run = store_external(scored(tmp_path / "files", annotations, maker.answers(annotations, shift)), "yolo", maker.store.root)
         record = run.record.model_copy(update={"created": f"2030-01-0{shift:.0f}T00:00:00+00:00"})
         maker.store.write(record, predictions=run.predictions)
     found = {row.label: row.metrics["mean"] for row in boards(maker.store)[0].rows}
     assert found["yolo"] == pytest.approx(3 * np.sqrt(2))
 
 
-def test_a_name_of_ours_is_refused(maker: Any, truth: Truth, tmp_path: Path) -> None:
-    maker.put("net", truth, maker.answers(truth, 1.0))
-    files = scored(tmp_path / "files", truth, maker.answers(truth))
+def test_a_name_of_ours_is_refused(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
+    maker.put("net", annotations, maker.answers(annotations, 1.0))
+    files = scored(tmp_path / "files", annotations, maker.answers(annotations))
     for name, words in (("net", "choose another"), ("  ", "give the row a name"), ("a\x1b[2J", "can be printed")):
         with pytest.raises(UserError, match=words):
             store_external(files, name, maker.store.root)
 
 
-def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(maker: Any, truth: Truth, tmp_path: Path) -> None:
+def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
     for n, shift in ((10, 3.0), (100, 1.0)):
-        maker.put("net", truth, maker.answers(truth, shift), recipe={"n_train": n})
-    store_external(scored(tmp_path / "files", truth, maker.answers(truth, 0.25)), "net n100", maker.store.root)
+        maker.put("net", annotations, maker.answers(annotations, shift), recipe={"n_train": n})
+    store_external(scored(tmp_path / "files", annotations, maker.answers(annotations, 0.25)), "net n100", maker.store.root)
     (board,) = boards(maker.store)
     assert [(row.label, row.tier) for row in board.rows] == [
         ("net n100 (external)", 1),
@@ -131,28 +132,28 @@ def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(maker: Any,
     assert board.use.startswith("Use net n100 (external)")
 
 
-def test_an_unknown_truth_starts_its_own_board(maker: Any, truth: Truth, tmp_path: Path) -> None:
-    maker.put("net", truth, maker.answers(truth, 1.0))
-    other = maker.truth(seed=8)
+def test_an_unknown_annotations_starts_its_own_board(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
+    maker.put("net", annotations, maker.answers(annotations, 1.0))
+    other = maker.annotations(seed=8)
     store_external(scored(tmp_path / "files", other, maker.answers(other)), "yolo", maker.store.root)
     assert [(b.task, b.data) for b in boards(maker.store)] == [("made", "dots"), ("points", "external")]
 
 
-def test_a_folder_with_a_card_names_the_board(maker: Any, truth: Truth, tmp_path: Path) -> None:
-    from benchmark.structures import KeypointDataset
-    from datasets.coco import Card, write_folder
+def test_a_folder_with_a_card_names_the_board(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
+    from benchmark.structures import LabeledImages
+    from datasets.formats.coco_folder import Card, write_folder
 
-    images = np.random.default_rng(0).integers(0, 255, (len(truth), 28, 28)).astype(np.uint8)
-    data = KeypointDataset(images, replace(truth, baseline=None))
+    images = np.random.default_rng(0).integers(0, 255, (len(annotations), 28, 28)).astype(np.uint8)
+    data = LabeledImages(images, replace(annotations, baseline=None))
     folder = write_folder(tmp_path / "coco", data, data, data, Card(task="dots", version=3, data="mine"))
-    write_predictions(tmp_path / "theirs.json", maker.answers(truth, 1.0), folder.test.truth)
+    write_predictions(tmp_path / "theirs.json", maker.answers(annotations, 1.0), folder.test.annotations)
     store_external(score_files(tmp_path / "theirs.json", tmp_path / "coco"), "yolo", maker.store.root)
     (board,) = boards(maker.store)
     assert (board.task, board.version, board.data, board.digest) == ("dots", 3, "mine", folder.digest)
 
 
-def test_missing_files_are_named(tmp_path: Path, maker: Any, truth: Truth) -> None:
-    theirs, points = on_disk(tmp_path, truth, maker.answers(truth))
+def test_missing_files_are_named(tmp_path: Path, maker: Any, annotations: Annotations) -> None:
+    theirs, points = on_disk(tmp_path, annotations, maker.answers(annotations))
     for arguments in ((theirs, tmp_path / "no.json"), (theirs, tmp_path), (tmp_path / "no.json", points)):
         with pytest.raises(UserError, match=r"no\.json|test\.json"):
             score_files(*arguments)

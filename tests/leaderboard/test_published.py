@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.registry import entries, resolve
-from benchmark.store import Store
+from benchmark.runs.store import Store
 from leaderboard.audit import audit
 from leaderboard.board import boards
 from leaderboard.expected import by_recipe, expected, recipe_of

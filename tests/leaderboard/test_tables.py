@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmark.scoring import METRICS
-from benchmark.store import Store
-from benchmark.structures import Truth
+from benchmark.metrics import METRICS
+from benchmark.runs.store import Store
+from benchmark.structures import Annotations
 from leaderboard.board import boards
 from leaderboard.tables import as_rows, frame, markdown, render, write
 
@@ -46,8 +46,8 @@ def test_the_terminal_tells_failures_the_rule_and_what_to_use(filled: Store) -> 
     assert "oracle features" not in text  # no row carries that mark
 
 
-def test_names_that_look_like_markup_are_printed_as_they_are(maker: Any, truth: Truth) -> None:
-    maker.put("net:mode=[bold]", truth, maker.answers(truth, 1.0), oracle=True)
+def test_names_that_look_like_markup_are_printed_as_they_are(maker: Any, annotations: Annotations) -> None:
+    maker.put("net:mode=[bold]", annotations, maker.answers(annotations, 1.0), oracle=True)
     assert "net:mode=[bold] [o]" in printed(maker.store, 160)
 
 
@@ -100,14 +100,14 @@ def test_an_empty_store_has_empty_files(maker: Any) -> None:
     assert frame([]).empty
 
 
-def test_a_pipe_in_a_name_does_not_break_the_markdown(maker: Any, truth: Truth) -> None:
-    maker.put("a|b", truth, maker.answers(truth, 1.0))
+def test_a_pipe_in_a_name_does_not_break_the_markdown(maker: Any, annotations: Annotations) -> None:
+    maker.put("a|b", annotations, maker.answers(annotations, 1.0))
     assert "a\\|b" in markdown(boards(maker.store))
 
 
 def test_several_keypoints_stand_on_their_own(maker: Any) -> None:
-    truth = maker.truth(30, 2)
-    maker.put("net", truth, maker.answers(truth, np.array([[0.0, 0.0], [0.0, 2.0]])))
+    annotations = maker.annotations(30, 2)
+    maker.put("net", annotations, maker.answers(annotations, np.array([[0.0, 0.0], [0.0, 2.0]])))
     (board,) = boards(maker.store)
     (row,) = as_rows(board)
     assert row["mean"] == pytest.approx(1.0)
@@ -120,9 +120,9 @@ def test_several_keypoints_stand_on_their_own(maker: Any) -> None:
 
 @pytest.mark.parametrize(("wrong", "shown"), [(0, "100"), (1, "99.9"), (5000, "50.0"), (9999, "0.01"), (10000, "0")])
 def test_a_hundred_per_cent_is_only_shown_where_it_is_meant(maker: Any, wrong: int, shown: str) -> None:
-    truth = maker.truth(10_000)
+    annotations = maker.annotations(10_000)
     offsets = np.zeros((10_000, 1, 2))
     offsets[:wrong] = 5.0
-    maker.put("net", truth, maker.answers(truth, offsets))
+    maker.put("net", annotations, maker.answers(annotations, offsets))
     line = next(line for line in printed(maker.store, 80).splitlines() if " net " in line)
     assert line.split()[5] == shown

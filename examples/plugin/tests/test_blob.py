@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keypoint_blob import Blob
 
-from benchmark.check import check
+from benchmark.conformance import check
 from benchmark.registry import resolve
 
 

