@@ -3,7 +3,7 @@
 CATALOG = {
     "mean": {
         "target": "baselines.mean:Mean",
-        "summary": "the mean of the training points: the floor, in every board",
+        "summary": "the mean of the training points: the baseline of every R2, on every board",
         "family": "reference",
     },
     "rule": {
@@ -83,10 +83,10 @@ CATALOG = {
     },
 }
 
-# Suites: sets of specifications by name; `default` is what `run` takes when nothing is named, `floor` what it adds.
+# Suites: sets of specifications by name; `default` is what `run` takes when nothing is named, `baseline` what it adds.
 SUITES = {
     "default": ["mean", "linear:features=pts", "forest"],
-    "floor": ["mean"],
+    "baseline": ["mean"],
     "heads": ["mean", "rule", "linear", "linear:features=pts", "ridge", "lasso", "forest", "sift", "cosfire"],
     "classic": [
         "mean",

@@ -1,4 +1,4 @@
-"""The floor: every image is answered with the mean of the training points.
+"""The baseline of every R2: every image is answered with the mean of the training points.
 
 Its error is the spread of the points, and every kind of R2 is measured against it (it scores 0 there by definition).
 """

@@ -1,7 +1,6 @@
 """The answer by rule: what a few lines of arithmetic on the ink achieve where the task is such a rule.
 
-Each rule takes its x and its y from extrema of the ink (`datasets.features.EXTREMA`), or is the mean position of the
-ink. A detector is not told the task, so the rule is recognised: for each keypoint the first that is exact on every
+Each rule is a named point of the ink (`datasets.ink`). A detector is not told the task, so the rule is recognised: for each keypoint the first that is exact on every
 training image. Where none is, there is no such row, and the run says so. Names ending in ``-bold`` take ink to be
 brighter than 127, not brighter than 0.
 """
@@ -15,46 +14,25 @@ import numpy as np
 
 from benchmark.detector import Budget, Card, Detector
 from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, UserError, stack_images
-from datasets.features import EXTREMA, extrema, grey, ink
 from benchmark.suggestions import unknown
+from datasets.ink import BOLD, NAMES, point
 
-BOLD = 127
 EXACT = 1e-6  # px: a point that went through a file is still exact
-
-# x and y are each the mean of these extrema.
-CORNERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "topleft": (("x_first_in_top_row",), ("y_top",)),
-    "topright": (("x_last_in_top_row",), ("y_top",)),
-    "bottomleft": (("x_first_in_bottom_row",), ("y_bottom",)),
-    "bottomright": (("x_last_in_bottom_row",), ("y_bottom",)),
-    "corner": (("x_left",), ("y_top",)),
-    "center": (("x_left", "x_right"), ("y_top", "y_bottom")),
-    "lefttop": (("x_left",), ("y_first_in_left_column",)),
-    "leftbottom": (("x_left",), ("y_last_in_left_column",)),
-    "righttop": (("x_right",), ("y_first_in_right_column",)),
-    "rightbottom": (("x_right",), ("y_last_in_right_column",)),
-}
-RULES = tuple(name + bold for bold in ("", "-bold") for name in (*CORNERS, "centroid"))
+RULES = tuple(name + bold for bold in ("", "-bold") for name in NAMES)
 
 
 def rule_points(name: str, images: Image) -> FloatArray:
-    """(N, 2) float64 px: the point of a rule in each of (N, H, W) or RGB images; the image's centre where there is no ink."""
-    pixels = grey(images)
+    """The point of a rule in every image.
+
+    Args:
+        name: One of `RULES`.
+        images: (N, H, W) uint8, or RGB.
+
+    Returns:
+        (N, 2) float64, pixels (x, y); the image's centre where there is no ink.
+    """
     plain = name.removesuffix("-bold")
-    threshold = 0 if plain == name else BOLD
-    if plain == "centroid":
-        return _centroid(pixels, threshold)
-    found = extrema(pixels, threshold)
-    return np.stack([found[:, [EXTREMA.index(part) for part in axis]].mean(axis=1) for axis in CORNERS[plain]], axis=1)
-
-
-def _centroid(pixels: Image, threshold: int) -> FloatArray:
-    mask = ink(pixels, threshold).astype(np.float64)
-    _, height, width = mask.shape
-    count = mask.sum(axis=(1, 2))
-    sums = np.stack([mask.sum(axis=1) @ np.arange(width), mask.sum(axis=2) @ np.arange(height)], axis=1)
-    middle = np.array([(width - 1) / 2, (height - 1) / 2])
-    return np.where(count[:, None] > 0, sums / np.maximum(count, 1.0)[:, None], middle)
+    return point(plain, images, 0 if plain == name else BOLD)
 
 
 class Rule(Detector):
@@ -78,7 +56,7 @@ class Rule(Detector):
 
     def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> None:
         """Recognise the rule of every keypoint. UserError where no rule is exact on all training images."""
-        points, names = train.points, train.annotations.names
+        points, names = train.points, train.annotations.keypoint_names
         if self._target and len(self._target) != len(names):
             raise UserError(f"target={'+'.join(self._target)}: give {len(names)} rules, one for each of {names}")
         chosen = self._target or [_recognise(train.stack(), points[:, k]) for k in range(len(names))]

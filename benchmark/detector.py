@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from benchmark.structures import FloatArray, Image, LabeledImages, Prediction, U
 
 HistoryRow = dict[str, float]
 Progress = Callable[[float, str], None]
+RECIPE = "recipe"  # the budget of a detector that learns as long as its own recipe says
 
 
 def no_progress(fraction: float, text: str) -> None:
@@ -24,8 +25,12 @@ def no_progress(fraction: float, text: str) -> None:
 class Budget:
     """How long a detector may learn. At most one is set; none set means the detector's own recipe.
 
-    epochs: passes over the training split. steps: optimiser steps. seconds: of fitting, evaluation included.
     Schedules are functions of the fraction spent, so that one recipe serves every budget.
+
+    Attributes:
+        epochs: Passes over the training split.
+        seconds: Of fitting, evaluation included.
+        steps: Optimiser steps.
     """
 
     epochs: int | None = None
@@ -34,16 +39,20 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str | None) -> Budget:
-        """``20`` or ``20epochs``, ``60s``, ``500steps``; None or "" is the recipe. UserError otherwise."""
-        if not text:
+        """A budget from text: ``20`` or ``20epochs``, ``60s``, ``500steps``; None, "" or ``recipe`` is the recipe.
+
+        Raises:
+            UserError: Where the text is none of these.
+        """
+        if not text or text == RECIPE:
             return cls()
-        found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|epochs?|steps?)?\s*", text)
-        unit = (found.group(2) or "epochs") if found else ""
-        if found and float(found.group(1)) > 0:
+        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|epochs?|steps?)?\s*", text)
+        unit = (match.group(2) or "epochs") if match else ""
+        if match and float(match.group(1)) > 0:
             if unit == "s":
-                return cls(seconds=float(found.group(1)))
-            if found.group(1).isdigit():
-                number = int(found.group(1))
+                return cls(seconds=float(match.group(1)))
+            if match.group(1).isdigit():
+                number = int(match.group(1))
                 return cls(steps=number) if unit.startswith("step") else cls(epochs=number)
         raise UserError(f"budget {text!r} is not a budget: write 20 (epochs), 60s (seconds) or 500steps")
 
@@ -57,29 +66,33 @@ class Budget:
             return f"{self.seconds:g}s"
         if self.steps is not None:
             return f"{self.steps}steps"
-        return "recipe" if self.epochs is None else f"{self.epochs}epochs"
+        return RECIPE if self.epochs is None else f"{self.epochs}epochs"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a detector says of itself, so that the harness and a reader need not read its code.
+    """What a detector says of itself, so that neither the harness nor a reader must read its code.
 
-    source: paper, formula or upstream file it follows.
-    instances: whether it answers one instance an image or many.
-    scores: whether its scores carry confidence (else AP is marked as tied).
-    reference: an unranked reference row. rule_structured: the network's structure is the rule of a task itself.
-    untrained: whether its score before any training (a budget of 0 epochs) is reported beside the trained one.
-    needs: what it cannot do without: "gpu".
-    ablation: parameters that remove its essential part, and so must change its score.
-
-    What it is expected to score stands in no card, where it would go stale: ``leaderboard.expected`` reads it off the
+    What it is expected to score stands in no card, where it would go stale: `leaderboard.expected` reads it off the
     published runs.
+
+    Attributes:
+        reference: Paper, formula or upstream file it follows.
+        version: Raised by whoever changes what the detector answers: it is part of a run's key, the code is not.
+        multi_instance: Whether it answers any number of instances an image by itself; otherwise exactly one.
+        has_confidence: Whether its scores carry confidence (else AP is marked as tied).
+        ranked: False for a row that is shown for comparison, neither ranked nor tested (the training mean, a rule).
+        rule_structured: The network's structure is the rule of a task itself.
+        untrained: Whether its score before any training (a budget of 0 epochs) is reported beside the trained one.
+        needs: What it cannot do without: "gpu".
+        ablation: Parameters that remove its essential part, and so must change its score.
     """
 
-    source: str = ""
-    instances: Literal["one", "many"] = "one"
-    scores: bool = False
-    reference: bool = False
+    reference: str = ""
+    version: int = 1
+    multi_instance: bool = False
+    has_confidence: bool = False
+    ranked: bool = True
     rule_structured: bool = False
     untrained: bool = False
     needs: tuple[str, ...] = ()
@@ -92,32 +105,51 @@ class Detector:
     Parameters of a detector are the keyword arguments of its ``__init__``, annotated and with defaults; a command
     line's ``name:key=value`` sets them. ``fit`` and ``predict`` are all a plugin writes.
 
-    The runner sets ``device`` ("cpu" or "cuda"), ``threads`` and ``progress`` before it calls ``fit``; ``fit`` may set
-    ``weights``, the number of learned parameters, and ``pretraining_images``, images from elsewhere that it learned from: a run
-    whose test split holds one of them fails. ``budgets`` are the kinds of budget it heeds; others leave its recipe as it is.
+    Attributes:
+        card: What it says of itself.
+        budgets: The kinds of budget it follows; any other leaves its recipe as it is.
+        device: "cpu" or "cuda"; set by the harness before ``fit``, as ``threads`` and ``progress`` are.
+        threads: Threads of every numeric library.
+        progress: Called with the fraction done (0 to 1) and a few words.
+        n_parameters: Number of learned parameters; ``fit`` may set it.
+        pretraining_images: Images from elsewhere that it learned from; ``fit`` may set it. A run whose test split holds
+            one of them fails.
     """
 
     card: ClassVar[Card] = Card()
     budgets: ClassVar[tuple[str, ...]] = ("epochs", "steps", "seconds")
     device: str = "cpu"
     threads: int = 1
-    weights: int | None = None
+    n_parameters: int | None = None
     pretraining_images: Sequence[Image] = ()
     progress: Progress = staticmethod(no_progress)
 
     def fit(
         self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget
     ) -> Sequence[HistoryRow] | None:
-        """Learn from ``train``; ``val`` is for selection only (by mean pixel error). May return a row an epoch.
+        """Learn from labelled images.
 
-        History rows hold ``epoch``, ``seconds``, and where they apply ``loss``, ``train_px``, ``val_px``.
+        Args:
+            train: What to learn from.
+            val: For selection only (by mean pixel error); nothing is trained on it.
+            seed: Fixes everything that is drawn at random.
+            budget: How long to learn.
+
+        Returns:
+            May return a history, a row an epoch: ``epoch``, ``seconds``, and where they apply ``loss``, ``train_px``,
+            ``val_px``.
         """
         raise NotImplementedError
 
     def predict(self, images: Sequence[Image]) -> FloatArray | Sequence[Prediction]:
-        """(N, K, 2) float64 pixels, one instance an image; or a Prediction an image, where there may be many.
+        """Answer unlabelled images.
 
-        A row of NaN is not an answer but an error: leave an instance out of a Prediction to say "nothing found".
+        Args:
+            images: N arrays, uint8, (H, W) or (H, W, 3) RGB.
+
+        Returns:
+            (N, K, 2) float64 pixels (x, y), one instance an image; or a `Prediction` an image, where there may be
+            several. NaN is not an answer but an error: leave an instance out of a `Prediction` to say "nothing found".
         """
         raise NotImplementedError
 
@@ -130,8 +162,11 @@ class Detector:
         raise UserError(f"{type(self).__name__} cannot be restored: it defines no restore()")
 
     def handmade_features(self, images: Sequence[Image]) -> FloatArray | None:
-        """(N, F) the hand-made inputs it learns from, if any (raw pixels are not): the runner tests whether a linear
-        fit on them already gives the answer, and marks the row "oracle features" where it does."""
+        """The hand-made inputs it learns from, if any (raw pixels are not): (N, F) float64.
+
+        The harness tests whether a linear fit on them already gives the answer, and marks the row "oracle features"
+        where it does.
+        """
         return None
 
 
@@ -139,5 +174,5 @@ def parameters(cls: type[Detector]) -> dict[str, inspect.Parameter]:
     """The parameters a detector class takes, by name: its ``__init__`` without ``self``."""
     if cls.__init__ is object.__init__:
         return {}
-    found = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return {p.name: p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    own = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return {p.name: p for p in own if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}

@@ -8,97 +8,109 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.runs import environment as env
+from benchmark import files
 from benchmark.detector import Detector
-from benchmark.registry import Entry, Spec
-from benchmark.runs.execute import answer
+from benchmark.registry import spec_of
+from benchmark.runs import facts
+from benchmark.runs.execute import answer, commonest_category
+from benchmark.runs.plan import changed_since
+from benchmark.runs.store import Store
+from benchmark.structures import Annotations, Category, Image, UserError
+from datasets import formats
 from datasets.formats.coco_results import write_predictions
-from benchmark.runs.store import Store, writing
-from benchmark.structures import Image, Annotations, UserError
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+from datasets.images import BROKEN, SUFFIXES, decode
 
 
-def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations, str]:
-    """The fitted detector of a run's folder, the annotations it was scored on, and a warning where its code has changed since.
+def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations, list[str]]:
+    """The fitted detector of a run's folder.
 
-    UserError where weights are missing or not its own.
+    Args:
+        folder: The folder of a run that was made with ``--save-weights``.
+        device: auto, cpu or cuda.
+
+    Returns:
+        The detector; the annotations it was scored on; and the files whose code has changed since it was fitted.
+
+    Raises:
+        UserError: Where weights are missing or not its own, or the detector is not to be had any more.
     """
-    stored = Store(_root_of(folder)).read(folder)
-    path = folder / "weights.safetensors"
-    if not path.is_file():
-        raise UserError(f"{path}: there are no weights; make the run with --save-weights")
-    recipe = stored.record.recipe
-    entry = Entry(recipe.detector, recipe.target, str(folder))
-    spec = Spec(entry, entry.load(), recipe.parameters)
+    root = _root_of(folder)
+    stored = Store(root).read(folder)
+    if not stored.weights.is_file():
+        raise UserError(f"{stored.weights}: there are no weights; make the run with --save-weights")
+    config, file = stored.record.config, stored.record.facts.file
+    spec = spec_of(config.name, config.parameters, root / file if file else None)
     detector = spec.build()
-    detector.device = env.device(device)
+    detector.device = facts.device(device)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        detector.restore(load_file(path))
+        detector.restore(load_file(stored.weights))
     except SafetensorError as error:
-        raise UserError(f"{path}: is not a safetensors file ({error}); make the run again with --overwrite") from error
+        raise UserError(
+            f"{stored.weights}: is not a safetensors file ({error}); make the run again with --overwrite"
+        ) from error
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
-            f"{path}: are not the weights of {recipe.detector!r} ({why}); make the run again with --overwrite"
+            f"{stored.weights}: are not the weights of {config.detector!r} ({why}); make the run again with --overwrite"
         ) from error
-    changed = (
-        "" if spec.source == recipe.source else "; its code has changed since it was fitted, so answers may differ"
-    )
-    return detector, stored.annotations, changed
+    return detector, stored.annotations, changed_since(stored.record, spec.code(), root)
 
 
 def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto") -> str:
-    """Answer a folder of images (sorted by name, ids from 1), or the test split of a COCO folder (its ids).
+    """Answer a folder of images (sorted by name, ids from 1), or the test split of a data set (its ids).
 
-    Writes ``out``, a COCO results file, and beside a plain folder's ``<out>.images.json`` which file each id is.
-    Returns a sentence on what was written.
+    Args:
+        weights: The folder of a run that was made with ``--save-weights``.
+        images: The images.
+        out: A COCO results file to write. Beside a plain folder's, ``<out>.images.json`` says which file each id is.
+        device: auto, cpu or cuda.
+
+    Returns:
+        A sentence on what was written.
+
+    Raises:
+        UserError: For anything that cannot be read, answered or written.
     """
     detector, known, changed = restored(weights, device)
+    warning = f"; {', '.join(changed)} changed since it was fitted, so answers may differ" if changed else ""
+    category = commonest_category(known)
     if (images / "annotations").is_dir():
-        from datasets.formats.coco_folder import read_folder
-
-        test = read_folder(images).test
-        if len(test.annotations.names) != len(known.names):
-            raise UserError(
-                f"{images}: has {len(test.annotations.names)} keypoints, and the detector was fitted for {len(known.names)}"
-            )
-        _write(out, detector, test.annotations, test.images)
-        return f"{out}: points of {len(test)} images{changed}"
-    found, names = _images_of(images)
+        test = formats.read(images).test
+        given, learned = len(test.annotations.keypoint_names), len(known.keypoint_names)
+        if given != learned:
+            raise UserError(f"{images}: has {given} keypoints, and the detector was fitted for {learned}")
+        _write(out, detector, test.annotations, test.images, category)
+        return f"{out}: points of {len(test)} images{warning}"
+    pictures, names = _images_of(images)
     index = out.with_suffix(".images.json")
-    _write(out, detector, _blank(found, names, known), found)
-    listed = json.dumps([{"id": i, "file_name": n} for i, n in enumerate(names, 1)], indent=1, ensure_ascii=False)
-    with writing(index):
-        index.write_text(listed + "\n", encoding="utf-8", errors="backslashreplace")
-    return f"{out}: points of {len(names)} images; {index} says which id is which file{changed}"
+    _write(out, detector, _blank(pictures, names, known), pictures, category)
+    listed = [{"id": i, "file_name": name} for i, name in enumerate(names, 1)]
+    files.write_text(index, json.dumps(listed, indent=1, ensure_ascii=False))
+    return f"{out}: points of {len(names)} images; {index} says which id is which file{warning}"
 
 
-def _write(out: Path, detector: Detector, annotations: Annotations, images: Sequence[Image]) -> None:
+def _write(out: Path, detector: Detector, annotations: Annotations, images: Sequence[Image], category: int) -> None:
     """Answer the images, and write the answers. UserError where the detector cannot, or the file cannot be written."""
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file")
-    with writing(out):
+    with files.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        found = answer(detector, annotations, images)
+        predictions, _ = answer(detector, annotations, images, category)
     except (ValueError, RuntimeError) as error:
         shapes = ", ".join(str(shape) for shape in sorted({image.shape for image in images})[:3])
         raise UserError(
             f"the detector cannot answer these images, of shape {shapes} ({' '.join(str(error).split())}): give images "
             "of the size and colours it was fitted on"
         ) from error
-    with writing(out):
-        write_predictions(out, found, annotations)
+    with files.writing(out):
+        write_predictions(out, predictions, annotations)
 
 
 def _images_of(folder: Path) -> tuple[list[Image], list[str]]:
-    from PIL import Image as ImageFiles
-    from PIL import UnidentifiedImageError
-
     if not folder.is_dir():
         raise UserError(
             f"images {folder}: " + ("is a file; name its folder" if folder.exists() else "there is no such folder")
@@ -109,16 +121,15 @@ def _images_of(folder: Path) -> tuple[list[Image], list[str]]:
     images = []
     for path in paths:
         try:
-            with ImageFiles.open(path) as picture:
-                images.append(np.array(picture if picture.mode == "L" else picture.convert("RGB"), dtype=np.uint8))
-        except (UnidentifiedImageError, OSError) as error:
+            images.append(decode(path))
+        except BROKEN as error:
             raise UserError(f"{path}: is not an image that can be read ({error})") from error
     return images, [p.name for p in paths]
 
 
 def _blank(images: Sequence[Image], names: Sequence[str], like: Annotations) -> Annotations:
     """Images of which nothing is known but their sizes, with the keypoints that the detector was fitted for."""
-    k = len(like.names)
+    k = len(like.keypoint_names)
     return Annotations(
         image_ids=np.arange(1, len(images) + 1),
         file_names=tuple(names),
@@ -129,10 +140,17 @@ def _blank(images: Sequence[Image], names: Sequence[str], like: Annotations) -> 
         boxes=np.zeros((0, 4)),
         areas=np.zeros(0),
         crowd=np.zeros(0, dtype=bool),
-        categories=np.zeros(0, dtype=np.int64),
-        names=like.names,
+        category_ids=np.zeros(0, dtype=np.int64),
+        keypoint_names=like.keypoint_names,
         sigmas=like.sigmas,
+        categories=tuple(Category(i, name) for i, name in _category_names(like).items()),
+        skeleton=like.skeleton,
     )
+
+
+def _category_names(like: Annotations) -> dict[int, str]:
+    named = {category.id: category.name for category in like.categories}
+    return {i: named.get(i, f"category {i}") for i in like.known_category_ids.tolist()}
 
 
 def _root_of(folder: Path) -> Path:

@@ -10,8 +10,10 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmark.runs.execute import Job, Callback
-from benchmark.runs.store import Stored
+from benchmark.executors.local import Callback
+from benchmark.runs.config import Job
+from benchmark.runs.plan import Planned
+from benchmark.runs.store import FolderRun
 
 
 class Bars(Callback):
@@ -31,7 +33,6 @@ class Bars(Callback):
         )
         self._grid: TaskID | None = None
         self._run: TaskID | None = None
-        self._count = 0
         self._told = 0.0
 
     def __enter__(self) -> Self:
@@ -43,10 +44,15 @@ class Bars(Callback):
     ) -> None:
         self._bars.stop()
 
-    def planned(self, jobs: Sequence[Job]) -> None:
-        """The whole plan, before it starts."""
-        self._count = len(jobs)
-        self._grid = self._bars.add_task("runs", total=len(jobs), note="")
+    def planned(self, grid: Sequence[Planned]) -> None:
+        """The whole grid, before it starts: say which stored runs are stale, and why."""
+        self._grid = self._bars.add_task("runs", total=len(grid), note="")
+        for one in grid:
+            if one.stale:
+                kept = "kept as it is" if one.stored else "run again"
+                self._say(
+                    f"{one.job.title}: its code has changed since ({', '.join(one.stale)}): {kept}", style="yellow"
+                )
 
     def started(self, job: Job) -> None:
         """A job starts to run."""
@@ -59,7 +65,7 @@ class Bars(Callback):
             self._told = now
             self._bars.update(self._run, completed=round(100 * fraction), note=text)
 
-    def finished(self, job: Job, stored: Stored, *, reused: bool) -> None:
+    def finished(self, planned: Planned, stored: FolderRun, *, reused: bool) -> None:
         """A job is stored: say what came of it."""
         if self._run is not None:
             self._bars.remove_task(self._run)
@@ -68,13 +74,13 @@ class Bars(Callback):
             self._bars.advance(self._grid)
         record = stored.record
         if record.status == "failed":
-            self._say(f"failed {job.title}: {record.error}", style="red")
+            self._say(f"failed {planned.job.title}: {record.error}", style="red")
             self._say(f"       the whole story: {stored.folder / 'log.txt'}")
-        elif not reused:
+        elif not reused and planned.asked:
             error = record.scores.get("mean")
             figure = "" if error is None else f"{error:.3f} px"
             seconds = record.fit_seconds or 0.0
-            self._say(f"{job.title}: {figure}, fitted in {seconds:.1f} s")
+            self._say(f"{planned.job.title}: {figure}, fitted in {seconds:.1f} s")
 
     def _say(self, text: str, style: str | None = None) -> None:
         self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -7,8 +7,6 @@ the group ``keypoint_benchmark.detectors``, and files or ``package.module:Class`
 
 from __future__ import annotations
 
-import ast
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -16,16 +14,18 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
+from benchmark.code_digest import PLUGIN, reached_code
 from benchmark.detector import Card, Detector, parameters
 from benchmark.structures import UserError
+from benchmark.suggestions import suggestion, unknown
 
 GROUP = "keypoint_benchmark.detectors"
 CATALOGS = ("baselines", "detectors")
@@ -33,11 +33,11 @@ CATALOGS = ("baselines", "detectors")
 
 class _Required(TypedDict):
     target: str
-    line: str
+    summary: str
 
 
 class CatalogRow(_Required, total=False):
-    """A built-in's row in a catalog: ``target`` "module:Class", ``line`` for the list, fixed ``params``, ``family``, and
+    """A built-in's row in a catalog: ``target`` "module:Class", ``summary`` for the list, fixed ``params``, ``family``, and
     ``ablation``, where what is essential to the row is another thing than to its class."""
 
     params: dict[str, Any]
@@ -47,31 +47,49 @@ class CatalogRow(_Required, total=False):
 
 @dataclass(frozen=True)
 class Entry:
-    """A name somebody offered, not yet imported."""
+    """A name somebody offered, not yet imported.
+
+    Attributes:
+        name: What it is called.
+        target: Where its class is, "module:Class".
+        origin: Who offers it, in words.
+        summary: What it is, in a line.
+        family: What kind of detector.
+        params: Parameters that this name sets.
+        ablation: What is essential to it, where that is another thing than to its class.
+        file: The detector file it was read from; None for any other.
+    """
 
     name: str
     target: str
     origin: str
-    line: str = ""
+    summary: str = ""
     family: str = "plugin"
     params: Mapping[str, Any] = field(default_factory=dict)
     ablation: Mapping[str, Any] = field(default_factory=dict)
-    problem: str = ""
+    file: Path | None = None
+
+    @property
+    def module(self) -> str:
+        """The module that defines its class."""
+        return self.target.partition(":")[0]
 
     def load(self) -> type[Detector]:
-        """Import the class. UserError, with the reason, where that fails."""
-        if self.problem:
-            raise UserError(self.problem)
+        """Import the class.
+
+        Raises:
+            UserError: With the reason, where that fails.
+        """
         if self.target in _registered_classes:
             return _registered_classes[self.target]
         module, _, attribute = self.target.partition(":")
         try:
-            found = getattr(importlib.import_module(module), attribute)
+            loaded = getattr(importlib.import_module(module), attribute)
         except UserError:
             raise
         except (Exception, SystemExit) as error:
             raise UserError(f"detector {self.name!r} ({self.origin}) cannot be loaded: {_why(error)}") from error
-        return _checked(found, self.name, self.origin)
+        return _checked(loaded, self.name, self.origin)
 
 
 @dataclass(frozen=True)
@@ -117,14 +135,19 @@ class Spec:
         except Exception as error:
             raise UserError(f"detector {self.entry.name!r} cannot be made: {_why(error)}") from error
 
-    @cached_property
-    def source(self) -> str:
-        """sha256 of the code the detector is made of: its module, and every module of its room that it imports."""
-        return source_digest(sys.modules[self.cls.__module__])
+    def code(self, also: Iterable[str] = ()) -> dict[str, str]:
+        """Digest of every module its answers come from; see `benchmark.code_digest.reached_code`."""
+        return reached_code(self.cls.__module__, also)
+
+    @property
+    def version(self) -> int:
+        """The version that the detector declares."""
+        return self.cls.card.version
 
 
 _registered: dict[str, list[Entry]] = {}
 _registered_classes: dict[str, type[Detector]] = {}
+_siblings: dict[str, list[str]] = {}  # a detector file's module -> the modules of files beside it
 
 
 def register(name: str) -> Any:
@@ -136,8 +159,7 @@ def register(name: str) -> Any:
         _checked(cls, name, cls.__module__)
         where = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
         target = f"{cls.__module__}:{cls.__qualname__}"
-        line = next(iter((cls.__doc__ or "").strip().splitlines()), "")
-        entry = Entry(name, target, f"@register in {where}", line)
+        entry = Entry(name, target, f"@register in {where}", summary_of(cls))
         kept = [e for e in _registered.get(name, []) if e.origin != entry.origin or e.target != target]
         _registered[name] = [*kept, entry]
         _registered_classes[target] = cls
@@ -146,18 +168,23 @@ def register(name: str) -> Any:
     return remember
 
 
+def summary_of(cls: type[Detector]) -> str:
+    """The first line of a class's docstring."""
+    return next(iter((cls.__doc__ or "").strip().splitlines()), "")
+
+
 def entries() -> dict[str, list[Entry]]:
     """Every name on offer with its offers (more than one is a conflict); imports no detector."""
     found: dict[str, list[Entry]] = {}
-    for room in CATALOGS:
-        catalog: dict[str, CatalogRow] = importlib.import_module(room).CATALOG
+    for package in CATALOGS:
+        catalog: dict[str, CatalogRow] = importlib.import_module(package).CATALOG
         for name, row in catalog.items():
             entry = Entry(
                 name,
                 row["target"],
                 f"built in, {row['target']}",
-                row["line"],
-                row.get("family", room),
+                row["summary"],
+                row.get("family", package),
                 row.get("params", {}),
                 row.get("ablation", {}),
             )
@@ -172,10 +199,10 @@ def entries() -> dict[str, list[Entry]]:
 
 
 def suites() -> dict[str, list[str]]:
-    """Named sets of detector specifications: what the rooms' catalogs put into each, ``default`` among them."""
+    """Named sets of detector specifications: what the catalogs put into each, ``default`` among them."""
     found: dict[str, list[str]] = {}
-    for room in CATALOGS:
-        rows: dict[str, list[str]] = importlib.import_module(room).SUITES
+    for package in CATALOGS:
+        rows: dict[str, list[str]] = importlib.import_module(package).SUITES
         for name, specs in rows.items():
             found.setdefault(name, []).extend(specs)
     return found
@@ -185,7 +212,7 @@ def suite(name: str) -> list[str]:
     """The detectors of a suite. UserError, suggesting the nearest, where there is none of that name."""
     known = suites()
     if name not in known:
-        raise UserError(f"unknown suite {name!r}{_nearest(name, known, 'there are')}")
+        raise unknown("suite", name, known)
     return known[name]
 
 
@@ -201,7 +228,7 @@ def resolve(text: str) -> Spec:
     given: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in known:
-            raise UserError(f"detector {entry.name!r} has no parameter {key!r}{_nearest(key, known, 'it takes')}")
+            raise UserError(f"detector {entry.name!r} has no parameter {key!r}{suggestion(key, known, 'it takes')}")
         given[key] = _typed(entry.name, cls, key, value)
     order = {key: given[key] for key in known if key in given}
     spec = Spec(entry, cls, order)
@@ -214,6 +241,21 @@ def resolve(text: str) -> Spec:
                 "use finite numbers, text, booleans, or lists of these"
             ) from None
     return spec
+
+
+def spec_of(name: str, parameters_of_run: Mapping[str, Any], file: Path | None) -> Spec:
+    """The detector of a stored run, with the parameters it had.
+
+    Args:
+        name: What it is called (without parameters).
+        parameters_of_run: The value of every parameter.
+        file: The detector file it came from; None for one that is offered by name.
+
+    Raises:
+        UserError: Where it is not offered any more, or the file is gone.
+    """
+    entry, cls = _find(name) if file is None else _from_file(file)
+    return Spec(entry, cls, dict(parameters_of_run))
 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:
@@ -247,7 +289,7 @@ def _find(head: str) -> tuple[Entry, type[Detector]]:
     if re.fullmatch(r"[\w.]+:[\w.]+", head):
         entry = Entry(head.rpartition(":")[2].lower(), head, head)
         return entry, entry.load()
-    raise UserError(f"unknown detector {head!r}{_nearest(head, entries(), 'there are')}")
+    raise unknown("detector", head, entries())
 
 
 def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
@@ -255,29 +297,36 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
     if not path.is_file():
         problem = "is a folder; name a .py file in it" if path.is_dir() else "does not exist"
         raise UserError(f"detector file {path} {problem}")
-    name = f"_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    name = f"{PLUGIN}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"detector file {path} is not a Python file")
+    _forget(name)  # what an earlier text of this file registered: in a notebook it may have been edited since
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    _forget(name)  # what an earlier text of this file registered: in a notebook it may have been edited since
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last, so that a file beside the detector hides no installed package
+    before = set(sys.modules)
     try:
         spec.loader.exec_module(module)
     except UserError as error:
         raise UserError(f"detector file {path} cannot be loaded: {error}") from error
     except (Exception, SystemExit) as error:
         raise UserError(f"detector file {path} cannot be loaded: {_why(error)}") from error
+    finally:
+        _siblings[name] = [new for new in set(sys.modules) - before if _lies_in(new, folder)]
+    _refuse_namesakes(path, name)
     for offers in list(_registered.values()):
         for entry in offers:
-            if entry.target.partition(":")[0] == name:
+            if entry.module == name:
                 rivals = [e for e in entries()[entry.name] if e.target != entry.target]
                 if rivals:
                     _forget(name)
                     raise UserError(
                         f"detector {entry.name!r} is offered twice: by {path} and by {rivals[0].origin}; rename one"
                     )
-                return entry, _registered_classes[entry.target]
+                return replace(entry, file=path), _registered_classes[entry.target]
     own = [
         value
         for value in vars(module).values()
@@ -287,11 +336,37 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
         raise UserError(f"detector file {path} defines {len(own)} detectors: mark the one to use with @register(name)")
     target = f"{name}:{own[0].__qualname__}"
     _registered_classes[target] = _checked(own[0], path.stem, str(path))
-    return Entry(path.stem, target, str(path)), own[0]
+    return Entry(path.stem, target, str(path), summary_of(own[0]), file=path), own[0]
+
+
+def _lies_in(module: str, folder: str) -> bool:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return bool(file) and Path(str(file)).resolve().is_relative_to(folder)
+
+
+def _refuse_namesakes(path: Path, name: str) -> None:
+    """UserError where the file imports one that lies beside it, and Python gave it another of the same name."""
+    for value in vars(sys.modules[name]).values():
+        imported = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        if not isinstance(imported, str):
+            continue
+        head = imported.partition(".")[0]
+        beside = [
+            place for place in (path.parent / f"{head}.py", path.parent / head / "__init__.py") if place.is_file()
+        ]
+        if not beside or (loaded := getattr(sys.modules.get(head), "__file__", None)) is None:
+            continue
+        if Path(loaded).resolve() != beside[0].resolve():
+            raise UserError(
+                f"detector file {path} imports {head!r}, and Python has loaded {loaded} under that name, not "
+                f"{beside[0]}: rename the file beside the detector"
+            )
 
 
 def _forget(module: str) -> None:
-    """Take back what a plugin's module has registered."""
+    """Take back what a plugin's module has registered, and the files beside it that it brought in."""
+    for sibling in _siblings.pop(module, ()):
+        sys.modules.pop(sibling, None)
     for name, offers in list(_registered.items()):
         kept = [e for e in offers if e.target.partition(":")[0] != module]
         if kept:
@@ -300,17 +375,17 @@ def _forget(module: str) -> None:
             del _registered[name]
 
 
-def _checked(found: Any, name: str, origin: str) -> type[Detector]:
-    if not (isinstance(found, type) and issubclass(found, Detector)):
+def _checked(loaded: Any, name: str, origin: str) -> type[Detector]:
+    if not (isinstance(loaded, type) and issubclass(loaded, Detector)):
         raise UserError(
-            f"detector {name!r} ({origin}) is not a class with fit and predict derived from benchmark.Detector: {found!r}"
+            f"detector {name!r} ({origin}) is not a class with fit and predict derived from benchmark.Detector: {loaded!r}"
         )
-    missing = [method for method in ("fit", "predict") if getattr(found, method) is getattr(Detector, method)]
+    missing = [method for method in ("fit", "predict") if getattr(loaded, method) is getattr(Detector, method)]
     if missing:
         raise UserError(f"detector {name!r} ({origin}) defines no {' and no '.join(missing)}")
-    if not isinstance(found.card, Card):
+    if not isinstance(loaded.card, Card):
         raise UserError(f"detector {name!r} ({origin}): its card is not a benchmark.Card")
-    return found
+    return loaded
 
 
 def _typed(name: str, cls: type[Detector], key: str, value: str) -> Any:
@@ -339,65 +414,9 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _nearest(word: str, known: Mapping[str, Any], intro: str) -> str:
-    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
-    if close:
-        return ": did you mean " + " or ".join(repr(c) for c in close) + "?"
-    return f"; {intro} {', '.join(known) or 'none'}"
-
-
 def _why(error: BaseException) -> str:
     """An error as a line: type, words, and where in the plugin it was raised (the import machinery is not a place)."""
     ours = (__file__, importlib.__file__, "<")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}".replace("\n", " ")
-
-
-def source_digest(module: ModuleType) -> str:
-    """sha256 over the code of ``module`` and of the project modules it imports, found in their text.
-
-    The project's rooms for detectors are followed (``baselines``, ``detectors``, ``datasets``, and a plugin's own
-    package); the harness is not: a change to a progress bar does not change what a detector answers. Nor does one to
-    comments, docstrings or the way lines are broken, so the code counts as Python writes it without them.
-    """
-    top = module.__name__.partition(".")[0]
-    rooms = {top, *CATALOGS, "datasets"}
-    files: dict[str, str] = {}
-    waiting = [module.__name__]
-    while waiting:
-        name = waiting.pop()
-        if name in files:
-            continue
-        try:
-            spec = sys.modules[name].__spec__ if name in sys.modules else importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            spec = None
-        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-            continue
-        tree = ast.parse(Path(spec.origin).read_bytes())
-        files[name] = _bare(tree)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                wanted = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                base = importlib.util.resolve_name("." * node.level + (node.module or ""), spec.parent or "")
-                wanted = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-            else:
-                continue
-            waiting += [w for w in wanted if w.partition(".")[0] in rooms and "." in w]
-    h = hashlib.sha256()
-    for name in sorted(files):
-        plain = name if not name.startswith("_plugin_") else "plugin"
-        h.update(plain.encode() + b"\0" + hashlib.sha256(files[name].encode()).digest())
-    return h.hexdigest()
-
-
-def _bare(tree: ast.Module) -> str:
-    """The code without comments and docstrings; changes ``tree``."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

@@ -1,4 +1,4 @@
-"""The two structures that pass between the rooms: what is true of a set of images, and what was predicted for it.
+"""The structures that pass between the stages: images, what is known of them, and what was predicted for them.
 
 Convention, everywhere outside a network: points are ``(x, y)`` in pixels, the origin is the top-left pixel, and an
 integer is the **centre** of that pixel (the index convention of COCO annotations, pycocotools, OpenCV and
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -26,24 +26,43 @@ class UserError(Exception):
     """A mistake in what the user gave us. The command line prints it as one line and exits with code 2."""
 
 
+@dataclass(frozen=True)
+class Category:
+    """A COCO category: its id and the name people read."""
+
+    id: int
+    name: str
+
+
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """The known points of N images with M instances of K keypoints in all; everything the scorer needs, and no pixels.
+    """The known points of N images with M instances of K keypoints in all; everything a score needs, and no pixels.
 
     Instances are kept flat: ``index`` says which image each belongs to, so ragged data needs no ragged arrays.
 
-    image_ids: (N,) int64, from 1. file_names: N names, relative to the split's image folder.
-    sizes: (N, 2) int64, (width, height) in pixels.
-    index: (M,) int64 ascending, the position in ``image_ids`` of each instance's image.
-    keypoints: (M, K, 2) float64, pixels (x, y); integer = pixel centre.
-    visible: (M, K) int64, COCO's flag: 0 not labelled, 1 labelled but hidden, 2 visible.
-    boxes: (M, 4) float64 (x, y, width, height). areas: (M,) float64, px^2, the area OKS divides by.
-    crowd: (M,) bool. categories: (M,) int64, COCO category ids.
-    names: K keypoint names. sigmas: (K,) float64, COCO's per-keypoint sigma.
-    spacing: (K,) float64, the pitch in px of the lattice each keypoint lies on (``exact`` means within half of it), NaN
-        for a keypoint on no lattice (null in JSON); None: no keypoint has one.
-    labels: (N,) int64 class of each image (the digit), or None. Used to stratify; never a keypoint.
-    baseline: (N, K, 2) float64, what a predictor of the training mean says for each image; None where unknown.
+    Attributes:
+        image_ids: (N,) int64, unique.
+        file_names: N names, relative to the split's image folder.
+        sizes: (N, 2) int64, (width, height) in pixels.
+        index: (M,) int64 ascending, the position in ``image_ids`` of each instance's image.
+        keypoints: (M, K, 2) float64, pixels (x, y); integer = pixel centre.
+        visible: (M, K) int64, COCO's flag: 0 not labelled, 1 labelled but hidden, 2 visible.
+        boxes: (M, 4) float64 (x, y, width, height), pixels.
+        areas: (M,) float64, px^2, the area OKS divides by.
+        crowd: (M,) bool.
+        category_ids: (M,) int64, COCO category ids.
+        keypoint_names: K names.
+        sigmas: (K,) float64, COCO's per-keypoint sigma.
+        spacing: (K,) float64, the pitch in px of the lattice each keypoint lies on (``exact`` means within half of it),
+            NaN for a keypoint on no lattice (null in JSON); None: no keypoint has one.
+        labels: (N,) int64 class of each image (the digit), or None. Used to stratify; never a keypoint.
+        baseline: (N, K, 2) float64, what a predictor of the training mean says for each image; None where unknown.
+        categories: the categories of the file, those without an instance included. Empty: one nameless category a
+            number in ``category_ids``.
+        skeleton: pairs of positions (0-based) in ``keypoint_names`` that a drawing joins.
+        flip_pairs: pairs of positions in ``keypoint_names`` that a mirror exchanges, as left and right eye.
+        groups: N names of what each image was taken from (video, session, subject), or None. Images of one group are
+            not independent of each other.
     """
 
     image_ids: IntArray
@@ -55,12 +74,16 @@ class Annotations:
     boxes: FloatArray
     areas: FloatArray
     crowd: NDArray[np.bool_]
-    categories: IntArray
-    names: tuple[str, ...]
+    category_ids: IntArray
+    keypoint_names: tuple[str, ...]
     sigmas: FloatArray
     spacing: FloatArray | None = None
     labels: IntArray | None = None
     baseline: FloatArray | None = None
+    categories: tuple[Category, ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """The number of images."""
@@ -75,15 +98,42 @@ class Annotations:
 
     @property
     def points(self) -> FloatArray:
-        """(N, K, 2) float64: the keypoints of one-instance data. Raises UserError where an image holds another number."""
+        """(N, K, 2) float64, pixels: the keypoints of one-instance data.
+
+        Raises:
+            UserError: Where an image holds another number of instances, or a keypoint is not labelled.
+        """
         if not self.single_instance:
             raise UserError(
-                "this data has images without exactly one fully labelled instance: use a detector for many instances"
+                "this data has images without exactly one fully labelled instance: use a detector for several instances"
             )
         return self.keypoints
 
+    @property
+    def known_category_ids(self) -> IntArray:
+        """(C,) int64 ascending: the ids of ``categories``, or where these are not given, those some instance has (or 1)."""
+        if self.categories:
+            return np.array(sorted(category.id for category in self.categories), dtype=np.int64)
+        used = np.unique(self.category_ids)
+        return used if len(used) else np.ones(1, dtype=np.int64)
+
+    def exception(self) -> str:
+        """The first image without exactly one fully labelled instance, in words; "" where every image has one."""
+        count = np.bincount(self.index, minlength=len(self))
+        labelled = (self.visible > 0).all(axis=1) & ~self.crowd
+        for i, name in enumerate(self.file_names):
+            if count[i] != 1:
+                return f"{name} has {count[i] or 'no'} instance{'s' if count[i] > 1 else ''}"
+            if not labelled[np.searchsorted(self.index, i)]:
+                return f"{name} has an instance with a keypoint that is not labelled, or a crowd"
+        return ""
+
     def take(self, positions: Sequence[int] | IntArray) -> Annotations:
-        """The annotations of the images at ``positions`` (0-based, unique), in that order; ids are kept."""
+        """The annotations of some images; ids are kept.
+
+        Args:
+            positions: 0-based, unique; the images of the result stand in this order.
+        """
         order = np.asarray(positions, dtype=np.int64)
         rank = np.full(len(self), -1, dtype=np.int64)
         rank[order] = np.arange(len(order))
@@ -92,7 +142,7 @@ class Annotations:
         rows = rows[np.argsort(new[rows], kind="stable")]
         picked: dict[str, Any] = {
             name: getattr(self, name)[rows]
-            for name in ("keypoints", "visible", "boxes", "areas", "crowd", "categories")
+            for name in ("keypoints", "visible", "boxes", "areas", "crowd", "category_ids")
         }
         return replace(
             self,
@@ -102,16 +152,23 @@ class Annotations:
             index=new[rows],
             labels=None if self.labels is None else self.labels[order],
             baseline=None if self.baseline is None else self.baseline[order],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in order),
             **picked,
         )
 
     @property
     def digest(self) -> str:
-        """sha256 over every field: the same on every platform."""
+        """sha256 over everything that a fit or a score depends on: the same on every platform.
+
+        What only a drawing shows (category names, skeleton) is left out, and so is what is not there (``flip_pairs``,
+        ``groups``), so that a field added to this class changes no digest of data without it.
+        """
         h = hashlib.sha256()
-        for f in fields(self):
-            value = getattr(self, f.name)
-            h.update(f.name.encode())
+        for name, attribute in _DIGESTED.items():
+            value = getattr(self, attribute)
+            if attribute in ("flip_pairs", "groups") and not value:
+                continue
+            h.update(name.encode())
             if isinstance(value, np.ndarray):
                 kind = "<f8" if value.dtype.kind == "f" else "<i8"
                 h.update(str(value.shape).encode() + np.ascontiguousarray(value, dtype=kind).tobytes())
@@ -120,40 +177,78 @@ class Annotations:
         return h.hexdigest()
 
 
+_DIGESTED = {  # name in the digest -> attribute; the names are those of the first version, and stay
+    "image_ids": "image_ids",
+    "file_names": "file_names",
+    "sizes": "sizes",
+    "index": "index",
+    "keypoints": "keypoints",
+    "visible": "visible",
+    "boxes": "boxes",
+    "areas": "areas",
+    "crowd": "crowd",
+    "categories": "category_ids",
+    "names": "keypoint_names",
+    "sigmas": "sigmas",
+    "spacing": "spacing",
+    "labels": "labels",
+    "baseline": "baseline",
+    "flip_pairs": "flip_pairs",
+    "groups": "groups",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """P predicted instances over a set of images, flat. One-instance detectors have one row an image, or none (a miss).
 
-    image_ids: (P,) int64. keypoints: (P, K, 2) float64, pixels. scores: (P,) float64. categories: (P,) int64.
+    Attributes:
+        image_ids: (P,) int64.
+        keypoints: (P, K, 2) float64, pixels (x, y); integer = pixel centre.
+        scores: (P,) float64, confidence.
+        category_ids: (P,) int64, COCO category ids.
     """
 
     image_ids: IntArray
     keypoints: FloatArray
     scores: FloatArray
-    categories: IntArray = field(default=None)  # type: ignore[assignment,arg-type]  # filled in below
+    category_ids: IntArray
 
-    def __post_init__(self) -> None:
-        if self.categories is None:
-            object.__setattr__(self, "categories", np.ones(len(self.image_ids), dtype=np.int64))
+    @classmethod
+    def of_category(
+        cls, image_ids: IntArray, keypoints: FloatArray, scores: FloatArray, category_id: int = 1
+    ) -> Predictions:
+        """Predictions that are all of one category; see the class for the arrays."""
+        return cls(image_ids, keypoints, scores, np.full(len(image_ids), category_id, dtype=np.int64))
 
     def __len__(self) -> int:
+        """The number of predicted instances."""
         return len(self.image_ids)
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a detector for many instances answers for one image: keypoints (M, K, 2) px and scores (M,), M may be 0."""
+    """What a detector answers for one image that may hold several instances, or none.
+
+    Attributes:
+        keypoints: (M, K, 2) float64, pixels (x, y); integer = pixel centre. M may be 0.
+        scores: (M,) float64, confidence.
+        category_ids: (M,) int64, COCO category ids; None where the detector tells no categories apart, which the data
+            must then not ask for.
+    """
 
     keypoints: FloatArray
     scores: FloatArray
+    category_ids: IntArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class LabeledImages:
-    """Images with known points; immutable.
+    """Images with known points: one split of a data set, or a part of one. Immutable.
 
-    images: N arrays, uint8, (H, W) or (H, W, 3) RGB; sizes may differ; may be decoded lazily.
-    annotations: what is known of them.
+    Attributes:
+        images: N arrays, uint8, (H, W) or (H, W, 3) RGB; sizes may differ; may be decoded lazily.
+        annotations: what is known of them.
     """
 
     images: Sequence[Image]
@@ -164,11 +259,12 @@ class LabeledImages:
             raise ValueError(f"{len(self.images)} images but the annotations of {len(self.annotations)}")
 
     def __len__(self) -> int:
+        """The number of images."""
         return len(self.images)
 
     @property
     def points(self) -> FloatArray:
-        """(N, K, 2) float64, pixels: the keypoints of one-instance data."""
+        """(N, K, 2) float64, pixels: the keypoints of one-instance data. See `Annotations.points`."""
         return self.annotations.points
 
     def take(self, positions: Sequence[int] | IntArray) -> LabeledImages:
@@ -180,17 +276,8 @@ class LabeledImages:
         return LabeledImages(Picked(images, chosen), self.annotations.take(chosen))
 
     def stack(self) -> Image:
-        """(N, H, W) or (N, H, W, 3) uint8: all the images as one array. Raises UserError where sizes differ."""
+        """All the images as one array, (N, H, W) or (N, H, W, 3) uint8. See `stack_images`."""
         return stack_images(self.images)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One fit of a run: learn from ``train`` and ``val``, answer ``test``. Out-of-fold runs have one a fold."""
-
-    train: LabeledImages
-    val: LabeledImages
-    test: LabeledImages
 
 
 class Picked(Sequence[Image]):
@@ -216,7 +303,11 @@ class Picked(Sequence[Image]):
 
 
 def stack_images(images: Sequence[Image]) -> Image:
-    """(N, H, W) or (N, H, W, 3) uint8 from N images of one size; UserError where sizes differ."""
+    """N images of one size as one array, (N, H, W) or (N, H, W, 3) uint8.
+
+    Raises:
+        UserError: Where sizes or colours differ.
+    """
     if isinstance(images, np.ndarray):
         return images
     decoded = list(images)

@@ -1,9 +1,6 @@
 """Hand-made features of images: pixels, extrema of the ink, HOG, and dummy columns.
 
-The extrema are those of the notes this project began with. Let *ink* be the pixels above a threshold (value > 0 unless
-said). ``mm`` (4 numbers) are the first and last inked column and row: the bounding box. ``mm2`` (8 numbers) look inside
-its edges: first and last inked row within the leftmost and the rightmost inked column, first and last inked column
-within the top and the bottom inked row. From these, points (x, y):
+From the extrema of `datasets.ink` (``mm``, the bounding box, and ``mm2``, from inside its edges), points (x, y):
 
     pts11  mm x mm                4 points: the corners of the box
     pts12  mm x mm2, both ways   16 points: one coordinate of the box, the other from inside an edge
@@ -12,7 +9,6 @@ within the top and the bottom inked row. From these, points (x, y):
 
 The top-left ink pixel is (first column *within* the top row, top row): x from mm2 and y from mm, so of the three only
 pts12 holds it whole. All functions take (N, H, W) uint8, or (N, H, W, 3) RGB which is turned to grey first.
-A blank image has no extrema; all twelve then take the image's centre, ((W - 1) / 2, (H - 1) / 2), and stay finite.
 """
 
 from __future__ import annotations
@@ -25,66 +21,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.structures import FloatArray, Image, UserError, stack_images
+from benchmark.structures import FloatArray, Image, UserError
 from benchmark.suggestions import unknown
+from datasets.images import grey
+from datasets.ink import EXTREMA, MM, MM2, Images, extrema
 
-Images = Sequence[Image] | Image
-
-MM = ("x_left", "x_right", "y_top", "y_bottom")
-MM2 = (
-    "x_first_in_top_row",
-    "x_last_in_top_row",
-    "x_first_in_bottom_row",
-    "x_last_in_bottom_row",
-    "y_first_in_left_column",
-    "y_last_in_left_column",
-    "y_first_in_right_column",
-    "y_last_in_right_column",
-)
-EXTREMA = MM + MM2
 DUMMY_COLUMNS = 72  # as many as ``pts`` has, unless the name says another number: random300
-
-
-def grey(images: Images) -> Image:
-    """(N, H, W) uint8. RGB becomes luma (ITU-R BT.601, rounded up so that what is not black stays ink)."""
-    stacked = images if isinstance(images, np.ndarray) else stack_images(images)
-    if stacked.ndim == 3:
-        return stacked
-    luma: FloatArray = stacked[..., :3] @ np.array([0.299, 0.587, 0.114])
-    return np.ceil(luma - 1e-9).astype(np.uint8)
-
-
-def ink(images: Images, threshold: int = 0) -> NDArray[np.bool_]:
-    """(N, H, W) bool: where a pixel is brighter than ``threshold``."""
-    return np.asarray(grey(images) > threshold)
-
-
-def _first_last(line: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last true position along the last axis; meaningless where none is true."""
-    return line.argmax(-1), line.shape[-1] - 1 - line[..., ::-1].argmax(-1)
-
-
-def extrema(images: Images, threshold: int = 0) -> FloatArray:
-    """(N, 12) float64, pixels, columns as ``EXTREMA``: the 4 numbers of mm, then the 8 of mm2."""
-    mask = ink(images, threshold)
-    n, height, width = mask.shape
-    if n == 0:
-        return np.zeros((0, len(EXTREMA)))
-    at = np.arange(n)
-    x_left, x_right = _first_last(np.logical_or.reduce(mask, axis=1))
-    y_top, y_bottom = _first_last(np.logical_or.reduce(mask, axis=2))
-    found = (
-        (x_left, x_right),
-        (y_top, y_bottom),
-        _first_last(mask[at, y_top]),
-        _first_last(mask[at, y_bottom]),
-        _first_last(mask[at, :, x_left]),
-        _first_last(mask[at, :, x_right]),
-    )
-    values = np.stack([v for pair in found for v in pair], axis=1).astype(np.float64)
-    middle = [(width - 1) / 2 if name.startswith("x") else (height - 1) / 2 for name in EXTREMA]
-    inked = np.logical_or.reduce(mask, axis=(1, 2))
-    return np.where(inked[:, None], values, np.array(middle))
 
 
 def _pairs(x_from: Sequence[str], y_from: Sequence[str]) -> list[tuple[str, str]]:
@@ -148,17 +90,17 @@ def parse(spec: str) -> list[tuple[str, int]]:
 
     UserError for an unknown name, with the nearest.
     """
-    found: list[tuple[str, int]] = []
+    sets: list[tuple[str, int]] = []
     for part in spec.split("+"):
         name = part.strip()
         dummy = re.fullmatch(r"(const|random)([1-9]\d{0,4})?", name)
         if dummy:
-            found.append((dummy.group(1), int(dummy.group(2) or DUMMY_COLUMNS)))
+            sets.append((dummy.group(1), int(dummy.group(2) or DUMMY_COLUMNS)))
         elif name in PLAIN:
-            found.append((name, 0))
+            sets.append((name, 0))
         else:
             raise unknown("feature set", name, NAMES)
-    return found
+    return sets
 
 
 def features(images: Images, spec: str, *, seed: int = 0) -> FloatArray:
@@ -182,25 +124,3 @@ def features(images: Images, spec: str, *, seed: int = 0) -> FloatArray:
         else:
             parts.append(extrema(stacked)[:, _columns(name)])
     return np.concatenate(parts, axis=1)
-
-
-def feature_names(spec: str, height: int = 28, width: int = 28) -> list[str]:
-    """What each column of ``features`` is, for a reader, at this image size."""
-    names: list[str] = []
-    for name, count in parse(spec):
-        if name == "pix":
-            names += [f"pixel({x}, {y})" for y in range(height) for x in range(width)]
-        elif name in ("max", "min"):
-            names += [f"arg{name} of row {y}" for y in range(height)] + [
-                f"arg{name} of column {x}" for x in range(width)
-            ]
-        elif name == "hog":
-            blank = np.zeros((1, height, width), dtype=np.uint8)
-            names += [f"hog {i}" for i in range(hog(blank).shape[1])]
-        elif count:
-            names += [f"{name} {i}" for i in range(count)]
-        elif name in POINTS:
-            names += [f"{axis} of ({x}, {y})" for x, y in POINTS[name] for axis in "xy"]
-        else:
-            names += [EXTREMA[i] for i in _columns(name)]
-    return names

@@ -8,18 +8,54 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 from PIL import Image as Pillow
 
-from benchmark.structures import Image, IntArray, UserError
+from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, UserError, stack_images
 
 MEMORY = 512 * 2**20  # bytes of decoded pixels kept in memory; larger sets are decoded at every access
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})  # of image files in a folder
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L", "I", "F")
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Pillow.DecompressionBombError)
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Pillow.DecompressionBombError)
+
+
+def decode(path: Path, *, rgb: bool = False) -> Image:
+    """The pixels of an image file: the one decoder, for data sets and for new images alike.
+
+    Args:
+        path: A file that Pillow reads.
+        rgb: Whether grey files become RGB too.
+
+    Returns:
+        (H, W) uint8 of a grey file, (H, W, 3) RGB uint8 of any other.
+
+    Raises:
+        OSError, ValueError and the like (see `BROKEN`): Where it is not an image that can be read.
+    """
+    with Pillow.open(path) as picture:
+        return _pixels(picture, rgb)
+
+
+def grey(images: Sequence[Image] | Image) -> Image:
+    """Images of one size as one grey array.
+
+    RGB becomes luma (ITU-R BT.601), rounded up so that what is not black stays ink.
+
+    Args:
+        images: N of (H, W) or (H, W, 3) uint8.
+
+    Returns:
+        (N, H, W) uint8.
+    """
+    stacked = stack_images(images)
+    if stacked.ndim == 3:
+        return stacked
+    luma: FloatArray = stacked[..., :3] @ np.array([0.299, 0.587, 0.114])
+    return np.ceil(luma - 1e-9).astype(np.uint8)
 
 
 class ImageFiles(Sequence[Image]):
@@ -44,7 +80,7 @@ class ImageFiles(Sequence[Image]):
         with self._open(range(len(self))[i]) as picture:
             try:
                 return _pixels(picture, self.rgb)
-            except _BROKEN as error:
+            except BROKEN as error:
                 raise self._unreadable(i, error) from error
 
     def __iter__(self) -> Iterator[Image]:
@@ -69,7 +105,7 @@ class ImageFiles(Sequence[Image]):
             picture = Pillow.open(self._paths[i])
         except FileNotFoundError as error:
             raise UserError(f"{self._origin}: images entry {i}: there is no file {self._paths[i]}") from error
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._unreadable(i, error) from error
         if picture.size != tuple(self._sizes[i]):
             wide, high = self._sizes[i]
@@ -124,6 +160,12 @@ def _stacked(images: list[Image]) -> Sequence[Image]:
     if len({image.shape for image in images}) != 1:
         return images
     return np.stack(images)  # type: ignore[return-value]  # an array is a sequence in all but name
+
+
+def open_splits(parts: Mapping[str, tuple[ImageFiles, Annotations]]) -> dict[str, LabeledImages]:
+    """Labelled images from files and annotations: every file checked, and decoded where all fit in memory."""
+    images = load([files for files, _ in parts.values()])
+    return {name: LabeledImages(found, annotations) for (name, (_, annotations)), found in zip(parts.items(), images)}
 
 
 def write_png(path: Path, image: Image) -> None:

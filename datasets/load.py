@@ -1,18 +1,19 @@
 """The road every run takes to its data: a preset or a folder, always through a COCO folder on disk.
 
 A preset is exported once under ``root`` and read from there, its digest checked each time; a damaged copy is written
-again. A path is read where it lies. `datasets.material` makes the fits of a run from what comes out.
+again. A path is read where it lies, by whichever of `datasets.formats` knows it.
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.structures import LabeledImages, UserError
+from benchmark.structures import UserError
+from datasets import formats
+from datasets.dataset import Dataset, DatasetCard
+from datasets.formats import coco_folder
 from datasets.tasks.build import PRESETS, build, get_preset
-from datasets.formats.coco_folder import Card, Folder, read_folder, write_folder
 from datasets.tasks.catalog import get_task
 
 DEFAULT_TASK = "topleft"
@@ -20,42 +21,22 @@ ROOT = Path("results") / "_data"
 MOST_SPLITS = 10_000
 
 
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """A loaded data set. task, version, name: as boards call it. digest: of pixels and annotations of all three splits."""
-
-    train: LabeledImages
-    val: LabeledImages
-    test: LabeledImages
-    card: Card
-    digest: str
-
-    @property
-    def task(self) -> str:
-        """The task's name."""
-        return self.card.task
-
-    @property
-    def version(self) -> int:
-        """The task's version."""
-        return self.card.version
-
-    @property
-    def name(self) -> str:
-        """What the data is called: the preset or folder, and the split where it is not 0."""
-        return (self.card.data or self.card.task) + (f"-split{self.card.split}" if self.card.split else "")
-
-
 def presets() -> dict[str, str]:
-    """The names of data and what each is, in one line."""
-    return {name: preset.line for name, preset in PRESETS.items()}
+    """The names of data, and what each is in one line."""
+    return {name: preset.summary for name, preset in PRESETS.items()}
 
 
-def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: Path | None = None) -> Splits:
-    """The data of a task (default topleft) on a preset, or a COCO keypoint folder, which brings its own points.
+def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: Path | None = None) -> Dataset:
+    """The data of a task on a preset, or of a folder, which brings its own points.
 
-    split: which division of the images; 0 for development. root: where presets are exported to, default results/_data.
-    Raises UserError for what cannot be had.
+    Args:
+        task: A task's name; None is topleft.
+        data: A preset's name, or the path of a folder.
+        split: Which division of the images; 0 for development.
+        root: Where presets are exported to; None is ``results/_data``.
+
+    Raises:
+        UserError: For what cannot be had.
     """
     _check_split(split)
     folder = _folder(data)
@@ -66,7 +47,7 @@ def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: P
     for part, images in found.splits.items():
         if not len(images):
             raise UserError(f"{data}: its {part} split holds no image, and needs at least one")
-    return Splits(found.train, found.val, found.test, found.card, found.digest)
+    return found
 
 
 def _check_split(split: int) -> None:
@@ -74,8 +55,8 @@ def _check_split(split: int) -> None:
         raise UserError(f"split {split}: give a whole number from 0 to {MOST_SPLITS}")
 
 
-def _own_points(folder: Path, task: str | None, split: int) -> Folder:
-    found = read_folder(folder, split)
+def _own_points(folder: Path, task: str | None, split: int) -> Dataset:
+    found = formats.read(folder, split)
     if task is not None and task != found.card.task:
         raise UserError(f"{folder}: brings its own points (it is {found.card.task!r}); leave --task {task} out")
     return found
@@ -89,7 +70,7 @@ def export(task: str | None, data: str, out: Path, *, split: int = 0) -> str:
         written = _write(task or DEFAULT_TASK, data, split, out)
     else:
         found = _own_points(folder, task, split)
-        written = write_folder(out, found.train, found.val, found.test, found.card)
+        written = coco_folder.write(out, found)
     card = written.card
     counts = ", ".join(f"{count} {name}" for name, count in card.images.items())
     return f"{card.task}@{card.version} {card.data}, split {card.split}: {counts} images, digest {card.digest[:12]}"
@@ -108,20 +89,22 @@ def _folder(data: str) -> Path | None:
     return None
 
 
-def _write(task: str, data: str, split: int, out: Path) -> Folder:
+def _write(task: str, data: str, split: int, out: Path) -> Dataset:
     card = get_task(task)
     parts = build(card, data, split)
-    described = Card(task=card.name, version=card.version, line=card.line, data=data, split=split, rule=card.rule)
-    return write_folder(out, *parts, described)
+    described = DatasetCard(
+        task=card.name, version=card.version, summary=card.summary, data=data, split=split, rule=card.rule
+    )
+    return coco_folder.write(out, Dataset(*parts, described, digest=""))
 
 
-def _cached(task: str, data: str, split: int, root: Path) -> Folder:
+def _cached(task: str, data: str, split: int, root: Path) -> Dataset:
     """The exported preset under ``root``, written first where it is missing, damaged or says it is something else."""
     card = get_task(task)
     path = root / f"{card.name}@{card.version}-{data}-split{split}"
     if (path / "card.json").is_file():
         try:
-            found = read_folder(path)
+            found = formats.read(path)
         except UserError:
             pass
         else:

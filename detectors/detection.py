@@ -21,7 +21,7 @@ from benchmark.structures import LabeledImages, Prediction, UserError
 from detectors.coordinates import Frame
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
-from detectors.training import Batch, TrainConfig, TorchDetector
+from detectors.training import Batch, TorchDetector, TrainConfig
 
 Backbone = Literal["small", "resnet18", "resnet50"]
 Target = dict[str, Tensor]

@@ -21,7 +21,7 @@ from benchmark.detector import Card
 from detectors import intensity
 from detectors.extrema_layer import ExtremaHead
 from detectors.pixels import Geometry
-from detectors.training import Batch, TrainConfig, TorchDetector
+from detectors.training import Batch, TorchDetector, TrainConfig
 
 LOWEST, HIGHEST = 0.3, 0.8  # first thresholds, on a scale from 0 (black) to 1 (white)
 

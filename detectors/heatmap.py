@@ -21,7 +21,7 @@ from benchmark.structures import Prediction
 from detectors import heatmap_decoding as maps
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
-from detectors.training import Batch, TrainConfig, TorchDetector
+from detectors.training import Batch, TorchDetector, TrainConfig
 from detectors.unet import Trunk, make_trunk
 
 

@@ -32,7 +32,7 @@ from benchmark.structures import FloatArray, Image, LabeledImages, UserError
 from datasets.features import features, parse
 from detectors.pixels import Geometry
 from detectors.scales import OutputScale, Scale
-from detectors.training import Batch, TrainConfig, TorchDetector
+from detectors.training import Batch, TorchDetector, TrainConfig
 
 ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 

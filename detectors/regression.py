@@ -24,7 +24,7 @@ from detectors.pixels import Geometry, Pixels
 from detectors.pretraining import calibrate, learn_digits
 from detectors.readouts import READOUTS, Readout, add_coordinates
 from detectors.scales import Scale
-from detectors.training import Batch, TrainConfig, TorchDetector
+from detectors.training import Batch, TorchDetector, TrainConfig
 from detectors.trunks import Padding, TimmTrunk, check_trunk, feature_shape, make_trunk
 
 AnyReadout = Readout | Literal["heatmap", "extrema"]

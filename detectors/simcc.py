@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmark.detector import Card
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
-from detectors.training import Batch, TrainConfig, TorchDetector
+from detectors.training import Batch, TorchDetector, TrainConfig
 from detectors.unet import Trunk, make_trunk
 
 

@@ -44,7 +44,9 @@ class Integral(MapDetector):
     """
 
     card: ClassVar[Card] = Card(
-        reference="Sun 2018, Integral Human Pose Regression, eq. 2-4", has_confidence=True, ablation={"intensity": "raw"}
+        reference="Sun 2018, Integral Human Pose Regression, eq. 2-4",
+        has_confidence=True,
+        ablation={"intensity": "raw"},
     )
 
     def __init__(
@@ -107,7 +109,9 @@ class Gumbel(MapDetector):
     """
 
     card: ClassVar[Card] = Card(
-        reference="Jang 2017, Categorical Reparameterization with Gumbel-Softmax", has_confidence=True, ablation={"tau": 30.0}
+        reference="Jang 2017, Categorical Reparameterization with Gumbel-Softmax",
+        has_confidence=True,
+        ablation={"tau": 30.0},
     )
 
     def __init__(

@@ -26,7 +26,7 @@ from benchmark.structures import UserError
 from detectors.intensity import Intensity, channels, show
 from detectors.pixels import Geometry
 from detectors.scales import OutputScale
-from detectors.training import Batch, TrainConfig, TorchDetector
+from detectors.training import Batch, TorchDetector, TrainConfig
 from detectors.trunks import ConvTrunk
 
 

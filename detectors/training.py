@@ -27,7 +27,7 @@ import torch._dynamo  # the first optimiser would import it anyway: a second tha
 from torch import Tensor, nn
 
 from benchmark.detector import Budget, Detector, HistoryRow
-from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Prediction, Annotations, UserError
+from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, Prediction, UserError
 from datasets.augment import augment, kinds
 from detectors.pixels import Geometry, Pixels
 

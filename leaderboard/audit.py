@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmark.runs.store import Store, Stored
+from benchmark.runs.store import Store, StoredRun
 from benchmark.structures import UserError
 from leaderboard.identities import baseline_metrics, broken, broken_with_baseline, differences, miscounted
 from leaderboard.rows import rescored
@@ -22,7 +22,7 @@ from leaderboard.rows import rescored
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from datasets.formats.coco_folder import Folder
+    from datasets.dataset import Dataset
 
 Status = Literal["passed", "failed", "not applicable"]
 SHOWN = 8
@@ -111,7 +111,7 @@ def audit(store: Store, folders: Sequence[Path] = ()) -> Report:
     runs, records = _records(store)
     finished = [run for run in runs if run.record.status == "finished"]
     readable, rescoring = _rescoring(finished)
-    data, unreadable = _data({run.record.recipe.data_digest for run in runs}, store.root, folders)
+    data, unreadable = _data({run.record.config.data_digest for run in runs}, store.root, folders)
     checks = (
         records,
         _places(runs),
@@ -135,7 +135,7 @@ def overlaps(splits: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], set[s
     return {pair: shared for pair, shared in pairs.items() if shared}
 
 
-def _records(store: Store) -> tuple[list[Stored], Check]:
+def _records(store: Store) -> tuple[list[StoredRun], Check]:
     """Every run whose ``run.json`` is one, wherever it lies."""
     runs, problems = [], []
     for path in sorted(store.root.rglob("run.json")):
@@ -150,47 +150,53 @@ def _records(store: Store) -> tuple[list[Stored], Check]:
     )
 
 
-def _places(runs: Sequence[Stored]) -> Check:
+def _places(runs: Sequence[StoredRun]) -> Check:
     """A key is that of its recipe and seed, and the folder is where they say."""
     problems = []
     for run in runs:
         record = run.record
-        if record.key != record.recipe.key(record.seed):
-            problems.append(f"{_name(run)}: its key {record.key} is not its recipe's, {record.recipe.key(record.seed)}")
-        elif run.folder.resolve() != run.store.folder(record.recipe, record.seed).resolve():
+        if record.key != record.config.key(record.seed):
+            problems.append(f"{_name(run)}: its key {record.key} is not its recipe's, {record.config.key(record.seed)}")
+        elif run.folder.resolve() != run.store.folder(record.config, record.seed).resolve():
             problems.append(f"{_name(run)}: lies in {run.folder}, where its recipe does not put it")
     return _check("keys", f"{_number(runs, 'run')}: the key is that of recipe and seed", problems, runs)
 
 
-def _provenance(finished: Sequence[Stored]) -> Check:
+def _provenance(finished: Sequence[StoredRun]) -> Check:
     own = [run for run in finished if not run.record.external]
     problems = [
         f"{_name(run)}: does not say when or on what it was made"
         for run in own
-        if not (run.record.created and run.record.environment)
+        if not (run.record.created and run.record.facts.python)
     ]
     return _check("provenance", f"{_number(own, 'run')}: when and on what machine it was made", problems, own)
 
 
-def _one_annotations(runs: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
+def _one_annotations(runs: Sequence[StoredRun], data: Mapping[str, Dataset]) -> Check:
     """All rows of a board were scored against one set of annotations, and it is the test split of the data."""
-    groups: dict[tuple[str, int, str, int], dict[str, list[Stored]]] = {}
+    groups: dict[tuple[str, int, str, int], dict[str, list[StoredRun]]] = {}
     for run in runs:
-        recipe = run.record.recipe
-        board = (recipe.task, recipe.version, recipe.data_digest, recipe.folds)
+        config = run.record.config
+        board = (config.task, config.version, config.data_digest, config.folds)
         groups.setdefault(board, {}).setdefault(run.record.annotations, []).append(run)
     problems = []
     for (task, version, digest, folds), annotation_digests in groups.items():
         if len(annotation_digests) > 1:
             least = min(annotation_digests.values(), key=len)
-            problems.append(f"{task}@{version}: {len(annotation_digests)} annotation_digests; the rarest is that of {_name(least[0])}")
+            problems.append(
+                f"{task}@{version}: {len(annotation_digests)} annotation_digests; the rarest is that of {_name(least[0])}"
+            )
         folder = data.get(digest)
-        if folder is not None and not folds and (other := set(annotation_digests) - {folder.test.annotations.digest[:16]}):
+        if (
+            folder is not None
+            and not folds
+            and (other := set(annotation_digests) - {folder.test.annotations.digest[:16]})
+        ):
             problems.append(f"{task}@{version}: annotations {min(other)} is not that of the data's test split")
     return _check("one set of annotations a board", f"{_number(groups, 'board')}", problems, groups)
 
 
-def _rescoring(finished: Sequence[Stored]) -> tuple[list[Stored], Check]:
+def _rescoring(finished: Sequence[StoredRun]) -> tuple[list[StoredRun], Check]:
     """The runs that can be scored again, and whether that gives what is stored."""
     readable, problems = [], []
     for run in finished:
@@ -207,13 +213,13 @@ def _rescoring(finished: Sequence[Stored]) -> tuple[list[Stored], Check]:
     return readable, _check("re-scoring", detail, problems, finished)
 
 
-def _identities(runs: Sequence[Stored]) -> Check:
+def _identities(runs: Sequence[StoredRun]) -> Check:
     problems = [f"{_name(run)}: {words}" for run in runs for words in broken(_stored_metrics(run))]
     detail = f"{_number(runs, 'run')}: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, shares in [0, 1]"
     return _check("identities", detail, problems, runs)
 
 
-def _baselines(runs: Sequence[Stored]) -> Check:
+def _baselines(runs: Sequence[StoredRun]) -> Check:
     """R2 against the table of the training mean."""
     known = {run.record.annotations: run for run in runs}
     tables = {digest: baseline_metrics(run.annotations) for digest, run in known.items()}
@@ -228,7 +234,7 @@ def _baselines(runs: Sequence[Stored]) -> Check:
     return _check("R2 through the baseline", detail, problems, having)
 
 
-def _counts(runs: Sequence[Stored]) -> Check:
+def _counts(runs: Sequence[StoredRun]) -> Check:
     single = [run for run in runs if run.annotations.single_instance]
     problems = [
         f"{_name(run)}: {words}"
@@ -238,36 +244,36 @@ def _counts(runs: Sequence[Stored]) -> Check:
     return _check("mean, exact and r2", f"{_number(single, 'run')}, counted again image by image", problems, single)
 
 
-def _tied(runs: Sequence[Stored]) -> Check:
+def _tied(runs: Sequence[StoredRun]) -> Check:
     """Whether AP is marked as tied where, and only where, scores tie or carry nothing."""
     problems, marked = [], []
     for run in runs:
         scores = run.predictions.scores.tolist()
-        tied = not run.record.scored or len(set(scores)) < len(scores)
+        tied = not run.record.has_confidence or len(set(scores)) < len(scores)
         if tied:
-            marked.append(run.record.recipe.detector)
+            marked.append(run.record.config.detector)
         if run.record.scores.get("flags", {}).get("tied_scores") != tied:
             problems.append(f"{_name(run)}: its AP is {'not ' if tied else ''}marked as tied, wrongly")
     names = ", ".join(dict.fromkeys(marked))
     return _check("tied scores", f"{_number(runs, 'run')}; AP marked as tied: {names or 'none'}", problems, runs)
 
 
-def _oracle(finished: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
+def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset]) -> Check:
     """Whether the features hold the answer is the same for every seed that trained on all images, and is what a linear
     fit on them says where the data and the detector's code are at hand."""
     largest: dict[tuple[str, str], int] = {}
     for run in finished:
-        recipe = run.record.recipe
-        board = (recipe.task, recipe.data_digest)
-        largest[board] = max(largest.get(board, 0), recipe.n_train)
-    seen: dict[str, list[Stored]] = {}
+        config = run.record.config
+        board = (config.task, config.data_digest)
+        largest[board] = max(largest.get(board, 0), config.n_train)
+    seen: dict[str, list[StoredRun]] = {}
     for run in finished:
-        recipe = run.record.recipe
-        if recipe.n_train == largest[recipe.task, recipe.data_digest]:
-            seen.setdefault(recipe.digest, []).append(run)
+        config = run.record.config
+        if config.n_train == largest[config.task, config.data_digest]:
+            seen.setdefault(config.digest, []).append(run)
     problems, again = [], 0
     for seeds in seen.values():
-        marks = {run.record.oracle for run in seeds}
+        marks = {run.record.oracle_features for run in seeds}
         if len(marks) > 1:
             problems.append(f"{_name(seeds[0])}: its seeds disagree on oracle features")
         elif (holds := _fitted(seeds[0], data)) is not None:
@@ -277,13 +283,15 @@ def _oracle(finished: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
                     f"{_name(seeds[0])}: is {'not ' if holds else ''}marked, and a linear fit says it should "
                     f"{'' if holds else 'not '}be"
                 )
-    marked = [run.record.recipe.detector for run in finished if run.record.oracle]
+    marked = [run.record.config.detector for run in finished if run.record.oracle_features]
     names = ", ".join(dict.fromkeys(marked))
     unmarked = dict.fromkeys(
-        run.record.recipe.detector
+        run.record.config.detector
         for run in finished
         if run.record.scores.get("exact") == 1
-        and not (run.record.oracle or run.record.reference or run.record.rule_structured or run.record.external)
+        and not (
+            run.record.oracle_features or not run.record.ranked or run.record.rule_structured or run.record.external
+        )
     )
     detail = (
         f"{_number(finished, 'run')}; marked: {names or 'none'}; exact on every image without a mark: "
@@ -292,25 +300,31 @@ def _oracle(finished: Sequence[Stored], data: Mapping[str, Folder]) -> Check:
     return _check("oracle features", detail, problems, finished)
 
 
-def _fitted(run: Stored, data: Mapping[str, Folder]) -> bool | None:
+def _fitted(run: StoredRun, data: Mapping[str, Dataset]) -> bool | None:
     """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
     from benchmark.registry import resolve
     from benchmark.runs.execute import holds_the_answer
+    from benchmark.runs.plan import changed_since
 
-    recipe = run.record.recipe
-    folder = data.get(recipe.data_digest)
-    if folder is None or recipe.folds or recipe.n_train != len(folder.train) or run.record.external:
+    config = run.record.config
+    folder = data.get(config.data_digest)
+    if folder is None or config.folds or config.n_train != len(folder.train) or run.record.external:
         return None
     try:
-        spec = resolve(recipe.detector)
-        return holds_the_answer(spec.build(), folder.train) if spec.source == recipe.source else None
+        spec = resolve(config.detector)
+        return (
+            holds_the_answer(spec.build(), folder.train)
+            if not changed_since(run.record, spec.code(), run.store.root)
+            else None
+        )
     except UserError:
         return None
 
 
-def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Folder], list[str]]:
+def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Dataset], list[str]]:
     """The data sets of the runs, by digest, and what is wrong with those that cannot be read."""
-    from datasets.formats.coco_folder import read_card, read_folder
+    from datasets import formats
+    from datasets.formats.coco_folder import read_card
 
     found, problems = {}, []
     exported = [path.parent for path in sorted((root / "_data").glob("*/card.json"))]
@@ -318,7 +332,7 @@ def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[
         try:
             if path in exported and read_card(path / "card.json").digest not in digests:
                 continue
-            folder = read_folder(path)
+            folder = formats.read(path)
         except UserError as error:
             problems.append(str(error))
         else:
@@ -327,23 +341,23 @@ def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[
     return found, problems
 
 
-def _overlap(runs: Sequence[Stored], data: Mapping[str, Folder], problems: list[str]) -> Check:
+def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], problems: list[str]) -> Check:
     """No image of one split is found in another, by its pixels; the stored baseline is the mean of the training split."""
     from datasets.splits import digests
 
-    wanted = {run.record.recipe.data_digest: run for run in runs if not run.record.external}
+    wanted = {run.record.config.data_digest: run for run in runs if not run.record.external}
     for digest, run in wanted.items():
         if digest not in data:
             continue
         splits = data[digest].splits
         for (a, b), shared in overlaps({name: digests(part.images) for name, part in splits.items()}).items():
-            problems.append(f"{run.record.recipe.data}: {len(shared)} images of {a} are also in {b}")
+            problems.append(f"{run.record.config.data}: {len(shared)} images of {a} are also in {b}")
         train, test = splits["train"].annotations, splits["test"].annotations
         if test.baseline is not None and train.single_instance:
             gap = float(np.abs(test.baseline - train.points.mean(axis=0)).max())
             if gap > 1e-9:
-                problems.append(f"{run.record.recipe.data}: the baseline is {gap:g} px off the mean of train")
-    missing = [run.record.recipe.data for digest, run in wanted.items() if digest not in data]
+                problems.append(f"{run.record.config.data}: the baseline is {gap:g} px off the mean of train")
+    missing = [run.record.config.data for digest, run in wanted.items() if digest not in data]
     detail = (
         f"{_number(wanted.keys() & data.keys(), 'data set')}: no image in two splits, the baseline is the mean of train"
     )
@@ -357,7 +371,7 @@ def _check(name: str, detail: str, problems: Sequence[str], concerned: object) -
     return Check(name, status, detail, tuple(problems))
 
 
-def _stored_metrics(run: Stored) -> Mapping[str, float | None]:
+def _stored_metrics(run: StoredRun) -> Mapping[str, float | None]:
     """The numbers of ``run.json``: those are audited, not fresh ones."""
     return {
         name: value for name, value in run.record.scores.items() if value is None or isinstance(value, (int, float))
@@ -368,6 +382,6 @@ def _number(concerned: Sized, noun: str) -> str:
     return f"{len(concerned)} {noun}" + ("" if len(concerned) == 1 else "s")
 
 
-def _name(run: Stored) -> str:
-    recipe = run.record.recipe
-    return f"{recipe.task}@{recipe.version}/{recipe.data} {recipe.detector} n{recipe.n_train} seed {run.record.seed}"
+def _name(run: StoredRun) -> str:
+    config = run.record.config
+    return f"{config.task}@{config.version}/{config.data} {config.detector} n{config.n_train} seed {run.record.seed}"

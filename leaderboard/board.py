@@ -14,9 +14,9 @@ from difflib import get_close_matches
 import numpy as np
 
 from benchmark.metrics.oks import BoolArray
+from benchmark.runs.store import Store, StoredRun
 from benchmark.statistics.tiers import RULE, Row, board_order, place, recommend
 from benchmark.statistics.uncertainty import TIE, p_value, power
-from benchmark.runs.store import Store, Stored
 from benchmark.structures import UserError
 from leaderboard.rows import EXTERNAL, LEGEND, ORACLE, STRUCTURED, UNTESTED, BoardRow, labels_of, make_row, newest
 
@@ -66,22 +66,22 @@ def boards(store: Store, task: str | None = None, data: str | None = None) -> li
 
     Runs whose files cannot be read are failed seeds, with the reason; UserError only where a ``run.json`` is broken.
     """
-    groups: dict[tuple[str, int, str, int], list[Stored]] = {}
+    groups: dict[tuple[str, int, str, int], list[StoredRun]] = {}
     for run in store.runs():
-        recipe = run.record.recipe
-        if task in (None, recipe.task):
-            groups.setdefault((recipe.task, recipe.version, recipe.data_digest, recipe.folds), []).append(run)
-    chosen = [runs for runs in groups.values() if data is None or any(r.record.recipe.data == data for r in runs)]
+        config = run.record.config
+        if task in (None, config.task):
+            groups.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
+    chosen = [runs for runs in groups.values() if data is None or any(r.record.config.data == data for r in runs)]
     made = [_board(runs) for runs in chosen]
     return sorted(made, key=lambda board: (board.task, board.version, board.data, board.digest))
 
 
-def find_run(store: Store, detector: str, task: str, data: str, seed: int | None = None) -> Stored:
+def find_run(store: Store, detector: str, task: str, data: str, seed: int | None = None) -> StoredRun:
     """A finished run of a row: of the recipe its board shows, on the most training images, with the lowest seed or ``seed``.
 
     UserError, naming what there is, where there is none.
     """
-    runs = [r for r in store.runs() if (r.record.recipe.task, r.record.recipe.data) == (task, data)]
+    runs = [r for r in store.runs() if (r.record.config.task, r.record.config.data) == (task, data)]
     if not runs:
         raise UserError(f"{store.root}: holds no run of task {task} on data {data}; make one with: run --task {task}")
     shown, _ = newest(runs)
@@ -109,27 +109,27 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return ": did you mean " + " or ".join(map(repr, close)) + "?" if close else "; there are " + ", ".join(names)
 
 
-def _board(runs: Sequence[Stored]) -> Board:
+def _board(runs: Sequence[StoredRun]) -> Board:
     shown, older = newest(runs)
     labels = labels_of(shown)
     made = [make_row(labels[identity], seeds) for identity, seeds in shown.items()]
     failed = sorted((row for row in made if not row.runs), key=lambda row: row.label)
     finished = [row for row in made if row.runs]
     ordered = _ordered(finished)
-    ranked = [row for row in ordered if not row.record.reference]
-    references = [row for row in ordered if row.record.reference]
-    many = any(table.flags["many"] for row in finished for table in row.scores)
+    ranked = [row for row in ordered if row.record.ranked]
+    references = [row for row in ordered if not row.record.ranked]
+    many = any(table.flags["multi_instance"] for row in finished for table in row.scores)
     ranked, use, tests = _placed(ranked)
-    last = max(runs, key=lambda run: (run.record.created, run.record.recipe.data)).record
+    last = max(runs, key=lambda run: (run.record.created, run.record.config.data)).record
     annotations = next((row.runs[0].annotations for row in finished), None)
     return Board(
-        task=last.recipe.task,
-        version=last.recipe.version,
-        data=last.recipe.data,
-        digest=last.recipe.data_digest,
-        folds=last.recipe.folds,
+        task=last.config.task,
+        version=last.config.version,
+        data=last.config.data,
+        digest=last.config.data_digest,
+        folds=last.config.folds,
         images=len(annotations) if annotations else 0,
-        keypoints=annotations.names if annotations else (),
+        keypoints=annotations.keypoint_names if annotations else (),
         many=many,
         rows=tuple(ranked),
         references=tuple(references),
@@ -163,7 +163,13 @@ def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, list[str]]
             shared[row.annotation_digests] = np.asarray(known & shared.get(row.annotation_digests, known))
     chosen = [i for i, row in enumerate(ranked) if fit[i] and shared[row.annotation_digests].any()]
     tested = [
-        Row(row.label, row.errors[:, shared[row.annotation_digests]], row.seeds, row.annotation_digests, row.metrics["exact"])
+        Row(
+            row.label,
+            row.errors[:, shared[row.annotation_digests]],
+            row.seeds,
+            row.annotation_digests,
+            row.metrics["exact"],
+        )
         for row in (ranked[i] for i in chosen)
     ]
     places = dict(zip(chosen, place(tested)))
@@ -242,7 +248,7 @@ def _notes(rows: Sequence[BoardRow], many: bool, older: int, tests: Sequence[str
         notes.append(f"Exact 100 %: {perfect[0].exact_interval.note.split('; ')[-1]}.")
     if len({annotations for row in rows for annotations in row.annotation_digests}) > 1:
         notes.append("Rows were scored against more than one set of annotations: run the audit.")
-    if len({(row.recipe.device, row.recipe.threads) for row in rows if not row.record.external}) > 1:
+    if len({(row.config.device, row.config.threads) for row in rows if not row.record.external}) > 1:
         notes.append("Rows ran on different devices or thread counts: their seconds do not compare.")
     if many:
         notes.append(

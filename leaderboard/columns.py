@@ -41,7 +41,7 @@ def columns(board: Board) -> list[Column]:
         Column("misses", _figure("misses", ".4g") if many else _nothing, 13),
         Column("fit s", lambda row: _short(row.fit_seconds), 3),
         Column("ms/image", lambda row: _short(row.predict_ms), 10),
-        Column("parameters", lambda row: _count(row.weights), 13),
+        Column("parameters", lambda row: _count(row.n_parameters), 13),
         Column("seeds", _seeds, 4),
         Column("untrained exact %", _untrained, 14),
     ]

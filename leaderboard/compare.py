@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.statistics.uncertainty import Paired, Power, paired, power
 from benchmark.runs.store import Store
+from benchmark.statistics.uncertainty import Paired, Power, paired, power
 from benchmark.structures import FloatArray, IntArray, UserError
 from leaderboard.board import Board, boards, nearest
 from leaderboard.rows import BoardRow
@@ -139,7 +139,7 @@ def compare(store: Store, a: str, b: str, task: str | None = None, data: str | N
         missing = next((name for name, side in ((a, 1), (b, 2)) if not any(row[side] for row in found)), b)
         for board, _, _ in found:
             for row in board.failed:
-                if missing in (row.label, row.recipe.detector):
+                if missing in (row.label, row.config.detector):
                     raise UserError(f"{missing!r} has failed on {board.title}: {row.error}")
         raise UserError(
             f"no board ({asked}) has a finished row {missing!r} beside the other"
@@ -176,7 +176,9 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
     if a.seeds != b.seeds:
         notes.append(f"Compared on the seeds both have ({_listed(seeds)}).")
     if board.many:
-        notes.append(f"Of {len(annotations):,} images, those in which both matched an instance: misses are not part of this.")
+        notes.append(
+            f"Of {len(annotations):,} images, those in which both matched an instance: misses are not part of this."
+        )
     return Comparison(
         board=board.title,
         a=a.label,
@@ -197,7 +199,7 @@ def _row(board: Board, name: str) -> BoardRow | None:
     """The finished row of that label; else the detector's, if it has one row alone. UserError where it has several."""
     rows = (*board.rows, *board.references)
     labelled = [row for row in rows if row.label == name]
-    named = labelled or [row for row in rows if row.recipe.detector == name]
+    named = labelled or [row for row in rows if row.config.detector == name]
     if len(named) > 1:
         labels = ", ".join(repr(row.label) for row in named)
         raise UserError(f"{name!r} is several rows of {board.title}: choose one of {labels}")

@@ -38,9 +38,9 @@ def by_recipe(folder: Path) -> dict[tuple[str, str], dict[str, float]]:
     from benchmark.runs.store import Store  # late: a list of names needs no schema
 
     return {
-        (run.record.recipe.target, json.dumps(run.record.recipe.parameters, sort_keys=True)): run.record.scores
+        (run.record.config.target, json.dumps(run.record.config.parameters, sort_keys=True)): run.record.scores
         for run in Store(folder).runs()
-        if (run.record.recipe.task, run.record.recipe.data, run.record.status) == ("topleft", "tiny", "finished")
+        if (run.record.config.task, run.record.config.data, run.record.status) == ("topleft", "tiny", "finished")
     }
 
 

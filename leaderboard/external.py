@@ -5,7 +5,6 @@ A row made elsewhere has one seed (0), no cost, and an unknown number of trainin
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.runs.execute import results_folder
 from benchmark.metrics import Scores, score
-from datasets.formats.coco import annotations_from_json, annotation_notes
-from datasets.formats.json_columns import read_json
-from datasets.formats.coco_results import read_predictions
+from benchmark.runs.config import RunConfig
+from benchmark.runs.store import Record, Store, StoredRun, results_folder
 from benchmark.statistics.uncertainty import Interval, exact_share, interval
-from benchmark.runs.store import RunConfig, Record, Store, Stored
-from benchmark.structures import Predictions, Annotations, UserError
+from benchmark.structures import Annotations, Predictions, UserError
+from datasets.formats.coco import annotation_notes, annotations_from_json
+from datasets.formats.coco_results import read_predictions
+from datasets.formats.json_columns import read_json
 from leaderboard.columns import share
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def score_files(predictions: Path, annotations: Path) -> Scored:
     )
 
 
-def store_external(scored: Scored, name: str, results: Path) -> Stored:
+def store_external(scored: Scored, name: str, results: Path) -> StoredRun:
     """Store the predictions as the row ``name`` of the board whose runs answered the same annotations; returns the run.
 
     Where no stored run has that annotations it starts a board of its own: that of the folder's card, else one named after the
@@ -94,24 +93,23 @@ def store_external(scored: Scored, name: str, results: Path) -> Stored:
     store = Store(results_folder(results))
     digest = store.put_annotations(scored.annotations)
     others = [run.record for run in store.runs() if run.record.annotations == digest]
-    if any(record.recipe.detector == name and not record.external for record in others):
+    if any(record.config.detector == name and not record.external for record in others):
         raise UserError(f"name {name!r} is a detector of this board: choose another for predictions made elsewhere")
     made = RunConfig(
         **_board(others, scored),
         n_train=0,
         detector=name,
-        target="external",
-        source=hashlib.sha256(scored.predictions.read_bytes()).hexdigest(),
+        name=name,
     )
     record = Record(
         status="finished",
         key=made.key(0),
-        recipe=made,
+        config=made,
         seed=0,
         annotations=digest,
-        line="predictions made by another tool",
-        source=scored.predictions.name,
-        scored=True,
+        summary="predictions made by another tool",
+        reference=scored.predictions.name,
+        has_confidence=True,
         external=True,
         scores=scored.scores.as_dict(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,7 +156,7 @@ def report(scored: Scored, console: Console) -> None:
     lines = [
         "jitter: near the right point; inversion: at another keypoint of the instance; swap: at another instance's"
     ]
-    if scores.flags["many"]:
+    if scores.flags["multi_instance"]:
         lines.append("several instances an image: pixel metrics are over matched pairs")
     for line in (*lines, *scored.notes):
         console.print(line, style="dim", highlight=False, markup=False)
@@ -168,7 +166,7 @@ def _board(others: list[Record], scored: Scored) -> dict[str, Any]:
     """Task, version, data, data digest and folds of the board that the predictions belong to."""
     ours = [record for record in others if not record.external] or others
     if ours:
-        last = max(ours, key=lambda record: record.created).recipe
+        last = max(ours, key=lambda record: record.created).config
         return last.model_dump(include={"task", "version", "data", "data_digest", "folds"})
     from datasets.formats.coco_folder import read_card
 
@@ -177,7 +175,12 @@ def _board(others: list[Record], scored: Scored) -> dict[str, Any]:
         card = read_card(folder / "card.json")
         data = (card.data or card.task) + (f"-split{card.split}" if card.split else "")
         return {"task": card.task, "version": card.version, "data": data, "data_digest": card.digest}
-    return {"task": scored.annotation_file.stem, "version": 1, "data": "external", "data_digest": scored.annotations.digest}
+    return {
+        "task": scored.annotation_file.stem,
+        "version": 1,
+        "data": "external",
+        "data_digest": scored.annotations.digest,
+    }
 
 
 def _bounds(found: Interval | None) -> list[float | None] | None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.files import writing
 from benchmark.metrics import Scores, score
-from benchmark.runs.store import writing
-from benchmark.structures import FloatArray, Image, IntArray, Predictions, Annotations
+from benchmark.structures import Annotations, FloatArray, Image, IntArray, Predictions
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -56,7 +56,7 @@ def contact_sheet(
     """
     scores = score(annotations, predictions)
     bad, others = choose(annotations, scores, worst, random)
-    canvas = _Canvas(title, _summary(scores), annotations.names, COLUMNS)
+    canvas = _Canvas(title, _summary(scores), annotations.keypoint_names, COLUMNS)
     for heading, chosen in (("worst", bad), ("at random", others)):
         if len(chosen):
             canvas.section(f"{len(chosen)} {heading}")
@@ -122,7 +122,9 @@ class _Canvas:
         self._text(MARGIN, self._y + 6, heading, 15, INK)
         self._y += 30
 
-    def tile(self, image: Image, annotations: Annotations, predictions: Predictions, i: int, captions: tuple[str, str]) -> None:
+    def tile(
+        self, image: Image, annotations: Annotations, predictions: Predictions, i: int, captions: tuple[str, str]
+    ) -> None:
         """The next tile: image ``i`` with its annotations and what was predicted, and two lines below."""
         if self._column == self._columns:
             self._end_row()
@@ -280,7 +282,7 @@ def _summary(scores: Scores) -> str:
     parts = [f"{scores.counts['images']:,} images"]
     parts += ["nothing matched" if mean is None else f"mean {mean:.3f} px"]
     parts += [] if exact is None else [f"exact {100 * exact:.1f} %"]
-    if scores.flags["many"]:
+    if scores.flags["multi_instance"]:
         precision, recall = scores["precision"], scores["recall"]
         parts += [
             f"{name} {value:.3f}" for name, value in (("precision", precision), ("recall", recall)) if value is not None

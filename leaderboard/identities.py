@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.metrics import score
-from benchmark.structures import Predictions, Annotations
+from benchmark.structures import Annotations, Predictions
 
 Metrics = Mapping[str, float | None]
 TIGHT = 1e-12
@@ -40,7 +40,11 @@ def baseline_metrics(annotations: Annotations) -> Metrics | None:
     """The table of a predictor of the training mean; None where the mean is unknown or images hold several instances."""
     if annotations.baseline is None or not annotations.single_instance:
         return None
-    return score(annotations, Predictions(annotations.image_ids, annotations.baseline, np.ones(len(annotations))), has_scores=False)
+    return score(
+        annotations,
+        Predictions.of_category(annotations.image_ids, annotations.baseline, np.ones(len(annotations))),
+        has_scores=False,
+    )
 
 
 def broken_with_baseline(metrics: Metrics, baseline: Metrics, annotations: Annotations) -> list[str]:
@@ -71,7 +75,9 @@ def miscounted(metrics: Metrics, annotations: Annotations, predictions: Predicti
         if image not in best or confidence > predictions.scores[best[image]]:
             best[image] = row
     distances, hits, squares, spreads = [], [], _Sums(), _Sums()
-    spacing = [math.nan] * len(annotations.names) if annotations.spacing is None else annotations.spacing.tolist()
+    spacing = (
+        [math.nan] * len(annotations.keypoint_names) if annotations.spacing is None else annotations.spacing.tolist()
+    )
     for i, (image, (width, height)) in enumerate(zip(annotations.image_ids.tolist(), annotations.sizes.tolist())):
         for j, (x, y) in enumerate(annotations.keypoints[i].tolist()):
             dx, dy = float(width), float(height)

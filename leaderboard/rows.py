@@ -8,14 +8,15 @@ seed has none in the row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmark.metrics import Scores, score
+from benchmark.runs.config import RunConfig
+from benchmark.runs.store import Record, StoredRun
 from benchmark.statistics.uncertainty import Interval, exact_share, interval
-from benchmark.runs.store import RunConfig, Record, Stored
 from benchmark.structures import FloatArray, UserError
 
 ORACLE = "oracle features"
@@ -51,9 +52,9 @@ class BoardRow:
     """
 
     label: str
-    recipe: RunConfig
+    config: RunConfig
     record: Record
-    runs: tuple[Stored, ...]
+    runs: tuple[StoredRun, ...]
     scores: tuple[Scores, ...]
     failures: dict[int, str]
     metrics: dict[str, float | None]
@@ -93,9 +94,9 @@ class BoardRow:
         return _mean([run.record.predict_ms for run in self.runs])
 
     @property
-    def weights(self) -> int | None:
+    def n_parameters(self) -> int | None:
         """Learned parameters (the largest number, should seeds differ)."""
-        return max((run.record.weights for run in self.runs if run.record.weights is not None), default=None)
+        return max((run.record.n_parameters for run in self.runs if run.record.n_parameters is not None), default=None)
 
     @property
     def untrained(self) -> dict[str, float]:
@@ -105,23 +106,18 @@ class BoardRow:
         return {name: float(np.mean([r[name] for r in reports if name in r])) for name in names}
 
 
-_scored: dict[tuple[str, str, int, int, bool], Scores] = {}
+_scored: dict[tuple[Hashable, str, bool], Scores] = {}
 
 
-def rescored(run: Stored) -> Scores:
+def rescored(run: StoredRun) -> Scores:
     """The table of a finished run, from its stored predictions; each file is scored once a process.
 
     UserError where they, or the annotations, cannot be read.
     """
-    path = run.folder / "predictions.json"
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); run it again") from error
-    annotations = run.annotations  # read (and its digest checked) by every store, also where the scores are known already
-    key = (str(path.resolve()), run.record.annotations, state.st_mtime_ns, state.st_size, run.record.scored)
+    annotations = run.annotations  # read, and its digest checked, by every store, also where scores are known already
+    key = (run.fingerprint, run.record.annotations, run.record.has_confidence)
     if key not in _scored:
-        _scored[key] = score(annotations, run.predictions, has_scores=run.record.scored)
+        _scored[key] = score(annotations, run.predictions, has_scores=run.record.has_confidence)
     return _scored[key]
 
 
@@ -141,18 +137,23 @@ def over_seeds(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float 
     return found
 
 
-def newest(runs: Sequence[Stored]) -> tuple[dict[Identity, list[Stored]], int]:
-    """The runs of each row's newest recipe, by rising seed, and how many older recipes were left out."""
-    found: dict[Identity, dict[str, list[Stored]]] = {}
+def newest(runs: Sequence[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], int]:
+    """The runs of each row, by rising seed, and how many older settings of a row were left out.
+
+    Where a row was run with several settings (threads, parameters that its name does not show) or several states of its
+    code, those of the newest run stand: seeds of different code are never averaged.
+    """
+    by_row: dict[Identity, dict[str, list[StoredRun]]] = {}
     for run in runs:
-        recipe = run.record.recipe
-        identity = (recipe.detector, recipe.n_train, recipe.budget)
-        found.setdefault(identity, {}).setdefault(recipe.digest, []).append(run)
+        config = run.record.config
+        identity = (config.detector, config.n_train, config.budget)
+        setting = f"{config.digest} {sorted(run.record.facts.code.values())}"
+        by_row.setdefault(identity, {}).setdefault(setting, []).append(run)
     shown, older = {}, 0
-    for identity, recipes in found.items():
-        last = max(recipes, key=lambda digest: (max(r.record.created for r in recipes[digest]), digest))
-        shown[identity] = sorted(recipes[last], key=lambda r: r.record.seed)
-        older += len(recipes) - 1
+    for identity, settings in by_row.items():
+        last = max(settings, key=lambda setting: (max(r.record.created for r in settings[setting]), setting))
+        shown[identity] = sorted(settings[last], key=lambda r: r.record.seed)
+        older += len(settings) - 1
     return shown, older
 
 
@@ -169,7 +170,7 @@ def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
     return {i: f"{label} (external)" if not i[1] and label in ours else label for i, label in labels.items()}
 
 
-def make_row(label: str, runs: Sequence[Stored]) -> BoardRow:
+def make_row(label: str, runs: Sequence[StoredRun]) -> BoardRow:
     done, tables, failures = [], [], {}
     for run in runs:
         if run.record.status == "failed":
@@ -185,7 +186,7 @@ def make_row(label: str, runs: Sequence[Stored]) -> BoardRow:
     marks = [
         mark
         for mark, holds in (
-            (ORACLE, any(run.record.oracle for run in done)),
+            (ORACLE, any(run.record.oracle_features for run in done)),
             (STRUCTURED, record.rule_structured),
             (EXTERNAL, record.external),
             (TIED, any(table.flags["tied_scores"] for table in tables)),
@@ -200,7 +201,7 @@ def make_row(label: str, runs: Sequence[Stored]) -> BoardRow:
     known, lattice = complete(errors), complete(exact)
     return BoardRow(
         label=label,
-        recipe=record.recipe,
+        config=record.config,
         record=record,
         runs=tuple(done),
         scores=tuple(tables),

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.files import writing
 from benchmark.metrics import METRICS
 from benchmark.statistics.uncertainty import Interval
-from benchmark.runs.store import writing
 from leaderboard.board import Board
 from leaderboard.columns import Column, columns, share
 from leaderboard.rows import LEGEND, TIED, BoardRow, over_seeds
@@ -39,7 +39,7 @@ def frame(boards: Sequence[Board]) -> pd.DataFrame:
 
     rows = [row for board in boards for row in as_rows(board)]
     found = pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows])
-    whole = [name for name in ("rank", "tier", "weights", "n_train") if name in found]
+    whole = [name for name in ("rank", "tier", "n_parameters", "n_train") if name in found]
     return found.astype(dict.fromkeys(whole, "Int64"))
 
 
@@ -138,19 +138,19 @@ Ranked by mean pixel error on the test images, best first; every figure is score
 
 
 def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
-    environment = row.record.environment
+    facts = row.record.facts
     tables = row.scores
     return {
-        "detector": row.recipe.detector,
+        "detector": row.config.detector,
         "row": row.label,
         "task": board.task,
         "version": board.version,
         "data": board.data,
         "data_digest": board.digest,
-        "n_train": row.recipe.n_train or None,
-        "budget": row.recipe.budget,
+        "n_train": row.config.n_train or None,
+        "budget": row.config.budget,
         "status": "finished" if row.runs else "failed",
-        "reference": row.record.reference,
+        "ranked": row.record.ranked,
         "rank": row.rank,
         "tier": row.tier,
         "p": row.p,
@@ -166,11 +166,12 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "untrained_exact": row.untrained.get("exact"),
         "fit_seconds": row.fit_seconds,
         "predict_ms": row.predict_ms,
-        "weights": row.weights,
-        "device": row.recipe.device,
-        "threads": row.recipe.threads,
-        "cpu": environment.get("cpu"),
-        "recipe": row.recipe.digest,
+        "n_parameters": row.n_parameters,
+        "device": row.config.device,
+        "threads": row.config.threads,
+        "processor": facts.processor,
+        "instruction_set": facts.instruction_set,
+        "config": row.config.digest,
         "annotations": ",".join(row.annotation_digests),
         "keypoints": {name: _keypoint(row, name) for name in board.keypoints} if tables else {},
         "taxonomy": {kind: sum(t.taxonomy[kind] for t in tables) / len(tables) for kind in tables[0].taxonomy}
@@ -203,7 +204,7 @@ def _table(board: Board) -> list[str]:
     ]
     for row in (*board.rows, *board.references):
         cells = [_escaped(column.cell(row)) for column in shown]
-        if row.record.reference:
+        if not row.record.ranked:
             cells = [f"*{cell}*" if column.left else cell for column, cell in zip(shown, cells)]
         lines.append("| " + " | ".join(cells) + " |")
     return lines if len(lines) > 2 else []

@@ -26,7 +26,7 @@ import scoring_cases  # noqa: E402  (found through the line above)
 import scoring_oracles  # noqa: E402
 
 from benchmark.metrics import average_precision  # noqa: E402
-from benchmark.structures import Predictions, Annotations  # noqa: E402
+from benchmark.structures import Annotations, Predictions  # noqa: E402
 
 
 def ours(annotations: Annotations, predictions: Predictions) -> np.ndarray[Any, Any]:

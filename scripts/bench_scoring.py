@@ -25,11 +25,11 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import scoring_cases  # noqa: E402  (found through the line above)
 
 from benchmark.metrics import score, write_predictions  # noqa: E402
+from benchmark.runs.store import Record, RunConfig, Store  # noqa: E402
+from benchmark.statistics.tiers import Row, tiers  # noqa: E402
+from benchmark.structures import Predictions  # noqa: E402
 from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import read_predictions
-from benchmark.statistics.tiers import Row, tiers  # noqa: E402
-from benchmark.runs.store import RunConfig, Record, Store  # noqa: E402
-from benchmark.structures import Predictions  # noqa: E402
 from leaderboard.board import boards  # noqa: E402
 from leaderboard.external import score_files  # noqa: E402
 
@@ -76,7 +76,7 @@ def stored(rows: int, images: int, seeds: int, folder: Path) -> Store:
         )
         for seed in range(seeds):
             points = annotations.keypoints + rng.normal(0, 1.05**i, annotations.keypoints.shape)
-            answers = Predictions(annotations.image_ids, points, rng.permutation(images) / images)
+            answers = Predictions.of_category(annotations.image_ids, points, rng.permutation(images) / images)
             record = Record(
                 status="finished", key=made.key(seed), recipe=made, seed=seed, annotations=digest, scored=True,
                 fit_seconds=1.0, predict_ms=1.0, scores=score(annotations, answers).as_dict(),

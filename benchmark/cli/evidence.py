@@ -13,7 +13,9 @@ from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console
 app = typer.Typer()
 
 
-@app.command(epilog="Example: python -m benchmark score --predictions theirs.json --annotations results/_data/topleft@1-tiny")
+@app.command(
+    epilog="Example: python -m benchmark score --predictions theirs.json --annotations results/_data/topleft@1-tiny"
+)
 def score(
     predictions: Annotated[
         Path, typer.Option("--predictions", metavar="FILE", help="A COCO keypoint results file of any tool.")

@@ -62,8 +62,7 @@ BoardData = Annotated[
 
 
 def open_store(results: Path) -> Store:
-    from benchmark.runs.execute import results_folder
-    from benchmark.runs.store import Store
+    from benchmark.runs.store import Store, results_folder
 
     if not results.exists():
         raise UserError(f"results {results}: there is no such folder; make a run first (python -m benchmark run)")

@@ -75,38 +75,47 @@ def run(
     ] = None,
     results: Results = Path("results"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again what is stored already.")] = False,
+    reuse: Annotated[
+        str,
+        typer.Option(
+            "--reuse",
+            metavar="WHICH",
+            help="current: a stored run whose code has changed is run again; stale: it stands as it is.",
+        ),
+    ] = "current",
     save_weights: Annotated[
         bool, typer.Option("--save-weights", help="Store the fitted weights (safetensors).")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit detectors, score them on the test images, and print the leaderboard. Finished runs are reused."""
-    from benchmark.api import run_plan
+    from benchmark.api import grid_config, run_grid
     from benchmark.progress import Bars
     from benchmark.registry import suite as members
 
     chosen = list(detector or ())
     if suite is not None or not chosen:
         chosen += members("default" if suite is None else suite)
+    grid = grid_config(
+        chosen,
+        task=task,
+        data=data,
+        seeds=seeds,
+        n=n,
+        split=split,
+        folds=folds,
+        budget=budget,
+        device=device,
+        threads=threads,
+        results=results,
+        overwrite=overwrite,
+        reuse=reuse,
+        save_weights=save_weights,
+    )
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
-        done = run_plan(
-            chosen,
-            task=task,
-            data=data,
-            seeds=range(seeds),
-            n=n or (),
-            split=split,
-            folds=folds,
-            budget=budget,
-            device=device,
-            threads=threads,
-            results=results,
-            overwrite=overwrite,
-            save_weights=save_weights,
-            callback=bars,
-        )
-    recipe = done[0].record.recipe
-    _publish(done[0].store, recipe.task, recipe.data, as_json, digest=recipe.data_digest)
+        done = run_grid(grid, bars)
+    config = done[0].record.config
+    _publish(done[0].store, config.task, config.data, as_json, digest=config.data_digest)
     if all(stored.record.status == "failed" for stored in done):
         raise typer.Exit(1)
 
@@ -177,21 +186,24 @@ def show(
     results: Results = Path("results"),
 ) -> None:
     """Draw a contact sheet: the worst and some random test images, with annotations and prediction."""
-    from benchmark.api import open_data
+    from benchmark.runs.config import DataReference
+    from benchmark.runs.data import open_data
+    from datasets.dataset import tests_of
     from leaderboard.board import find_run
     from leaderboard.gallery import contact_sheet
 
     store = open_store(results)
-    material = open_data(task, data, split=split, folds=folds, results=store.root)
-    stored = find_run(store, detector, material.task, material.data, seed)
-    if stored.record.recipe.data_digest != material.digest:
+    parts = open_data(DataReference(task=task, data=data, split=split, folds=folds, root=str(store.root / "_data")))
+    name = parts[0].name + (f"-folds{folds}" if folds else "")
+    stored = find_run(store, detector, parts[0].card.task, name, seed)
+    if stored.record.config.data_digest != parts[0].digest:
         raise UserError(
-            f"{stored.folder}: was run on other data called {material.data!r} (digest "
-            f"{stored.record.recipe.data_digest[:12]}, and this one's is {material.digest[:12]}): run it on this"
+            f"{stored.place}: was run on other data called {name!r} (digest "
+            f"{stored.record.config.data_digest[:12]}, and this one's is {parts[0].digest[:12]}): run it on this"
         )
-    path = out or stored.folder / "sheet.png"
-    title = f"{detector} on {material.task}/{material.data}, seed {stored.record.seed}"
-    contact_sheet(material.images, stored.annotations, stored.predictions, path, title=title)
+    path = out or Path(stored.place) / "sheet.png"
+    title = f"{detector} on {parts[0].card.task}/{name}, seed {stored.record.seed}"
+    contact_sheet(tests_of(parts).images, stored.annotations, stored.predictions, path, title=title)
     say(str(path))
 
 
@@ -230,7 +242,7 @@ def _listing(what: str) -> list[dict[str, Any]]:
     if what == "tasks":
         from datasets.tasks.catalog import tasks
 
-        return [{"name": t.name, "version": t.version, "what it is": t.line} for t in tasks().values()]
+        return [{"name": t.name, "version": t.version, "what it is": t.summary} for t in tasks().values()]
     if what == "data":
         from datasets.load import presets
 
@@ -252,4 +264,4 @@ def _figures(known: dict[str, float] | None) -> dict[str, float | None]:
 def _offer(offers: list[Any]) -> str:
     if len(offers) > 1:
         return "offered twice, so refused: by " + " and by ".join(e.origin for e in offers)
-    return str(offers[0].problem or offers[0].line)
+    return str(offers[0].summary)

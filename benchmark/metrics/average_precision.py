@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.metrics.oks import BoolArray, group, ignored, match
-from benchmark.structures import FloatArray, Predictions, Annotations
+from benchmark.structures import Annotations, FloatArray, Predictions
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -29,7 +29,9 @@ class AveragePrecision:
     ar: float | None
 
 
-def average_precision(annotations: Annotations, predictions: Predictions, scores: FloatArray | None = None) -> AveragePrecision:
+def average_precision(
+    annotations: Annotations, predictions: Predictions, scores: FloatArray | None = None
+) -> AveragePrecision:
     """AP and AR of the predictions, ranked by ``scores`` (P,) or, where None, by their own.
 
     Equal scores stand in the order of image ids, then of the predictions. Inputs are trusted: see `check.py`.
@@ -37,7 +39,7 @@ def average_precision(annotations: Annotations, predictions: Predictions, scores
     ranked = predictions.scores if scores is None else scores
     counted = ~ignored(annotations)
     precisions, recalls = [], []
-    for category in np.unique(annotations.categories[counted]).tolist():
+    for category in np.unique(annotations.category_ids[counted]).tolist():
         found = group(annotations, predictions, ranked, category, MAX_DETECTIONS)
         total = int(counted[found.instances].sum())
         order = np.argsort(-ranked[found.detections], kind="stable")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.structures import FloatArray, IntArray, Predictions, Annotations
+from benchmark.structures import Annotations, FloatArray, IntArray, Predictions
 
 BLOCK = 1_000_000  # numbers in the largest array of a block: memory stays bounded, and most of it in cache
 BoolArray = NDArray[np.bool_]
@@ -67,11 +67,13 @@ class Group:
     count: IntArray
 
 
-def group(annotations: Annotations, predictions: Predictions, scores: FloatArray, category: int, limit: int | None) -> Group:
+def group(
+    annotations: Annotations, predictions: Predictions, scores: FloatArray, category: int, limit: int | None
+) -> Group:
     """What there is of ``category``; at most the ``limit`` best detections of an image are kept."""
     n = len(annotations)
     by_id = np.argsort(annotations.image_ids, kind="stable")
-    chosen = np.flatnonzero(predictions.categories == category)
+    chosen = np.flatnonzero(predictions.category_ids == category)
     owner = np.searchsorted(annotations.image_ids[by_id], predictions.image_ids[chosen])
     order = np.lexsort((-scores[chosen], owner))
     chosen, owner = chosen[order], owner[order]
@@ -81,7 +83,7 @@ def group(annotations: Annotations, predictions: Predictions, scores: FloatArray
         chosen, owner = chosen[kept], owner[kept]
     rank = np.empty(n, dtype=np.int64)
     rank[by_id] = np.arange(n)
-    instances = np.flatnonzero(annotations.categories == category)
+    instances = np.flatnonzero(annotations.category_ids == category)
     home = rank[annotations.index[instances]]
     order = np.argsort(home, kind="stable")
     count = np.bincount(home, minlength=n)

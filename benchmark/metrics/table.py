@@ -2,8 +2,8 @@
 
 Which prediction answers which instance:
 
-- *One instance an image*: the best scored prediction of an image (of equals the first in the file) is its answer. No
-  prediction is an error of (W, H) px, never exact, never a dropped row.
+- *One instance an image*: the best scored prediction of an image (of equals the first in the file) is its answer,
+  whatever its category: AP counts categories, pixels do not. No prediction is an error of (W, H) px, never exact, never a dropped row.
 - *Several, or none*: COCO's greedy matching by falling score within an image and category at an OKS of at least .1, the
   threshold of Ronchi and Perona's error analysis. Pixel metrics are over the matched pairs; precision, recall and misses
   stand beside them. Crowds and unlabelled instances neither gain nor cost.
@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.metrics.average_precision import average_precision
-from benchmark.metrics.validation import check_annotations, first_problem
 from benchmark.metrics.oks import BoolArray, group, ignored, match, positions
 from benchmark.metrics.pixels import PIXEL_METRICS, Errors, pixel_metrics
 from benchmark.metrics.taxonomy import KINDS, kinds
-from benchmark.structures import FloatArray, IntArray, Predictions, Annotations, UserError
+from benchmark.metrics.validation import check_annotations, first_problem
+from benchmark.structures import Annotations, FloatArray, IntArray, Predictions, UserError
 
 MATCH_OKS = 0.1
 OKS_METRICS = ("ap", "ap50", "ap75", "ar", "ap_constant")
@@ -106,13 +106,18 @@ def score(annotations: Annotations, predictions: Predictions, *, has_scores: boo
             reasons["precision"] = "no prediction counts"
         if values["recall"] is None:
             reasons["recall"] = "no instance counts"
-    names = annotations.names
+    names = annotations.keypoint_names
     return Scores(
         metrics=values,
         reasons=reasons,
-        flags={"tied_scores": not has_scores or len(np.unique(predictions.scores)) < len(predictions), "many": not one},
+        flags={
+            "tied_scores": not has_scores or len(np.unique(predictions.scores)) < len(predictions),
+            "multi_instance": not one,
+        },
         keypoints={name: pixel_metrics(errors.keypoint(j))[0] for j, name in enumerate(names)},
-        taxonomy=_taxonomy(annotations, predictions, rows, answers, errors, int((annotations.visible[counted] > 0).sum())),
+        taxonomy=_taxonomy(
+            annotations, predictions, rows, answers, errors, int((annotations.visible[counted] > 0).sum())
+        ),
         counts={
             "images": len(annotations),
             "instances": int(counted.sum()),
@@ -132,8 +137,7 @@ def _one_instance_each(annotations: Annotations) -> bool:
 def _answer_one(annotations: Annotations, predictions: Predictions) -> tuple[IntArray, IntArray, int]:
     """The instances, the prediction that answers each (-1: none), and how many predictions answer nothing."""
     image = positions(annotations, predictions.image_ids)
-    fitting = np.flatnonzero(predictions.categories == annotations.categories[image])
-    order = fitting[np.lexsort((-predictions.scores[fitting], image[fitting]))]
+    order = np.lexsort((-predictions.scores, image))
     owners, first = np.unique(image[order], return_index=True)
     answers = np.full(len(annotations), -1, dtype=np.int64)
     answers[owners] = order[first]
@@ -144,7 +148,7 @@ def _answer_many(annotations: Annotations, predictions: Predictions) -> tuple[In
     """The matched instances, the prediction of each, and how many predictions match nothing, ignored ones included."""
     no_matter = ignored(annotations)
     rows, answers, spare = [], [], 0
-    for category in np.unique(predictions.categories).tolist():
+    for category in np.unique(predictions.category_ids).tolist():
         found = group(annotations, predictions, predictions.scores, category, None)
         taken = match(annotations, predictions, found, np.array([MATCH_OKS]))[0]
         good = (taken >= 0) & ~no_matter[taken] if len(no_matter) else np.zeros(len(taken), dtype=bool)
@@ -169,8 +173,12 @@ def _errors(annotations: Annotations, predictions: Predictions, rows: IntArray, 
         labelled=annotations.visible[rows] > 0,
         answered=answered,
         sizes=sizes,
-        spacing=np.full(len(annotations.names), math.nan) if annotations.spacing is None else annotations.spacing,
-        from_baseline=None if annotations.baseline is None else annotations.keypoints[rows] - annotations.baseline[image],
+        spacing=np.full(len(annotations.keypoint_names), math.nan)
+        if annotations.spacing is None
+        else annotations.spacing,
+        from_baseline=None
+        if annotations.baseline is None
+        else annotations.keypoints[rows] - annotations.baseline[image],
     )
 
 
@@ -193,7 +201,9 @@ def _taxonomy(
     return dict(zip(KINDS, counts.tolist()))
 
 
-def _per_image(annotations: Annotations, rows: IntArray, values: FloatArray | BoolArray, counted: BoolArray) -> FloatArray:
+def _per_image(
+    annotations: Annotations, rows: IntArray, values: FloatArray | BoolArray, counted: BoolArray
+) -> FloatArray:
     """(N,) the mean over an image's keypoints that count; NaN where it has none."""
     image = annotations.index[rows]
     total = np.bincount(image, np.where(counted, values, 0.0).sum(axis=1), minlength=len(annotations))

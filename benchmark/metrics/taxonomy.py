@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.metrics.oks import BLOCK, BoolArray
-from benchmark.structures import FloatArray, IntArray, Annotations
+from benchmark.structures import Annotations, FloatArray, IntArray
 
 KINDS = ("exact", "jitter", "inversion", "swap", "miss")
 SIMILAR = 0.5
@@ -46,7 +46,9 @@ def kinds(annotations: Annotations, rows: IntArray, points: FloatArray, exact: B
     return found
 
 
-def _nearest(annotations: Annotations, rows: IntArray, points: FloatArray, first: IntArray, count: IntArray) -> IntArray:
+def _nearest(
+    annotations: Annotations, rows: IntArray, points: FloatArray, first: IntArray, count: IntArray
+) -> IntArray:
     """`kinds` without the exact ones: every prediction against every keypoint of every instance of its image."""
     k = points.shape[1]
     pair = np.repeat(np.arange(len(rows)), count)

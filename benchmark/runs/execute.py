@@ -1,307 +1,188 @@
-"""From a plan to stored runs: fit on train, answer the test images, score, store. One key is never run twice.
+"""One job made: fit on train, answer the test images, score, store. All that a worker needs.
 
-A plan is a grid of detectors x training sizes x seeds on one task and one data set. Its runs are independent: a
-detector that fails costs its own row, and an interruption leaves every finished run intact.
+What a detector cannot change is taken from it: the images it is handed are read-only, the test annotations stay here, and
+an answer that is not finite, or of the wrong shape, is a failed run with its reason. A run that fails costs itself alone.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from benchmark.runs import environment as env
-from benchmark.detector import Budget, Detector, HistoryRow, Progress
-from benchmark.registry import Spec, resolve
+from benchmark.detector import Budget, Detector, HistoryRow, Progress, no_progress
 from benchmark.metrics import score
-from benchmark.runs.store import RunConfig, Record, Store, Stored
+from benchmark.registry import Spec, resolve, summary_of
+from benchmark.runs import facts
+from benchmark.runs.config import Job
+from benchmark.runs.data import verified_data
+from benchmark.runs.store import FolderRun, Record, Store
 from benchmark.structures import (
+    Annotations,
     FloatArray,
     Image,
+    IntArray,
     LabeledImages,
-    Part,
     Picked,
     Prediction,
     Predictions,
-    Annotations,
     UserError,
 )
+from datasets.dataset import Dataset, tests_of
 
 ORACLE_EXACT = 0.999
-MAX_SEED = 2**32 - 1  # the largest that every library takes
-MAX_THREADS = 1024
 
 
-class Material(Protocol):
-    """What the runner needs of a loaded data set; ``datasets.material`` makes it."""
+def execute(job: Job, progress: Progress = no_progress, store: Store | None = None) -> FolderRun:
+    """Make one run and store it. Whatever the detector raises becomes a failed record with its traceback.
 
-    @property
-    def task(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def data(self) -> str: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def n_train(self) -> int: ...
-    @property
-    def annotations(self) -> Annotations: ...
-    @property
-    def folds(self) -> int: ...
-    @property
-    def plural(self) -> str:
-        """The first image without exactly one fully labelled instance, in words; "" where every image has one."""
-        ...
+    Args:
+        job: What to make.
+        progress: Is told how far the run is, 0 to 1, and in words.
+        store: The store of the job's results, where one is open already.
 
-    def parts(self, n: int, seed: int) -> Iterator[Part]:
-        """The fits of a run on ``n`` training images (nested in n, the same for every detector of a seed)."""
-        ...
+    Returns:
+        The stored run.
 
-
-@dataclass(frozen=True)
-class Job:
-    """One run to make: a detector, a training size and a seed."""
-
-    spec: Spec
-    recipe: RunConfig
-    seed: int
-
-    @property
-    def title(self) -> str:
-        """How a person would call it."""
-        return f"{self.spec.name} seed {self.seed}" + (f" n{self.recipe.n_train}")
-
-
-class Callback:
-    """Is told how a plan goes. This one says nothing; the command line has one that draws bars."""
-
-    def planned(self, jobs: Sequence[Job]) -> None:
-        """The whole plan, before it starts."""
-
-    def started(self, job: Job) -> None:
-        """A job starts to run."""
-
-    def progress(self, fraction: float, text: str) -> None:
-        """The running job is this far (0 to 1)."""
-
-    def finished(self, job: Job, stored: Stored, *, reused: bool) -> None:
-        """A job is stored, now (``reused`` False) or earlier."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to run, checked in full before anything runs."""
-
-    material: Material
-    jobs: tuple[Job, ...]
-    device: str
-    threads: int
-    save_weights: bool = False
-    overwrite: bool = False
-
-
-def plan(
-    material: Material,
-    detectors: Sequence[str],
-    *,
-    seeds: Sequence[int] = (0,),
-    sizes: Sequence[int] = (),
-    budget: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    save_weights: bool = False,
-) -> Plan:
-    """Resolve every name and check every setting, before the first second of computing is spent. Raises UserError."""
-    spent = Budget.parse(budget)
-    where = env.device(device)
-    workers = env.cores() if threads is None else whole("threads", threads, 1, MAX_THREADS)
-    if not seeds:
-        raise UserError("seeds: there is none; give at least one")
-    if not detectors:
-        raise UserError("detectors: there is none; name at least one")
-    if save_weights and material.folds:
-        raise UserError("save-weights: a run over folds has as many fits as folds; leave one of the two out")
-    for seed in seeds:
-        whole("seed", seed, 0, MAX_SEED)
-    for n in sizes:
-        if not 1 <= whole("n", n, 1) <= material.n_train:
-            raise UserError(
-                f"n {n}: {material.data} has {material.n_train} training images, so give 1 to {material.n_train}"
-            )
-    specs = [resolve(text) for text in detectors]
-    for spec in specs:
-        spec.build()  # a refused parameter shows now, not after an hour
-        if "gpu" in spec.cls.card.needs and where == "cpu":
-            raise UserError(f"detector {spec.name!r} needs a GPU, and runs would be made on {where}: leave it out")
-        if spec.cls.card.instances == "one" and (where_not := material.plural):
-            raise UserError(
-                f"detector {spec.name!r} answers one instance an image, and in {material.data} {where_not}: correct "
-                "the data, or choose a detector for several (python -m benchmark list detectors)"
-            )
-    jobs: dict[str, Job] = {}
-    for spec in specs:
-        for n in sizes or (material.n_train,):
-            recipe = RunConfig(
-                task=material.task,
-                version=material.version,
-                data=material.data,
-                data_digest=material.digest,
-                folds=material.folds,
-                n_train=n,
-                detector=spec.name,
-                target=f"{spec.cls.__module__}:{spec.cls.__qualname__}",
-                parameters=dict(spec.values),
-                source=spec.source,
-                budget=str(spent if spent.kind in spec.cls.budgets else Budget()),
-                device=where,
-                threads=workers,
-            )
-            for seed in seeds:
-                jobs.setdefault(recipe.key(seed), Job(spec, recipe, seed))
-    return Plan(material, tuple(jobs.values()), where, workers, save_weights, overwrite)
-
-
-def execute(todo: Plan, store: Store, callback: Callback | None = None) -> list[Stored]:
-    """Run what is not stored yet, in the plan's order; returns every stored run of the plan, failed ones included."""
-    watch = callback or Callback()
-    watch.planned(todo.jobs)
-    store.put_annotations(todo.material.annotations)
-    done = []
-    for job in todo.jobs:
-        earlier = None if todo.overwrite else store.find(job.recipe, job.seed)
-        if earlier is not None and _reusable(earlier, todo.save_weights):
-            watch.finished(job, earlier, reused=True)
-            done.append(earlier)
-            continue
-        watch.started(job)
-        stored = run_job(job, todo, store, watch)
-        watch.finished(job, stored, reused=False)
-        done.append(stored)
-    return done
-
-
-def _reusable(stored: Stored, with_weights: bool) -> bool:
-    """Whether a stored run can stand for a new one: finished, with predictions that can be read, and weights if wanted."""
-    if stored.record.status != "finished" or (with_weights and not (stored.folder / "weights.safetensors").is_file()):
-        return False
-    try:
-        _ = stored.predictions
-    except UserError:
-        return False
-    return True
-
-
-def run_job(job: Job, todo: Plan, store: Store, watch: Callback) -> Stored:
-    """Fit, predict, score and store one job. Whatever the detector raises becomes a failed record with its traceback."""
-    annotations = todo.material.annotations
-    card = job.spec.build().card  # the object's: a parameter may make a network one whose structure is the rule
+    Raises:
+        UserError: Where the job itself cannot be made: its data has changed, its results cannot be written.
+    """
+    store = store or Store(job.results)
+    folds = verified_data(job.data, job.config.data_digest)
+    spec = resolve(job.specification)
+    before = set(sys.modules)
+    annotations = tests_of(folds).annotations
+    card = spec.build().card  # the object's: a parameter may make a network one whose structure is the rule
     record = Record(
         status="failed",
-        key=job.recipe.key(job.seed),
-        recipe=job.recipe,
+        key=job.key,
+        config=job.config,
         seed=job.seed,
+        specification=job.specification,
         annotations=store.put_annotations(annotations),
-        line=job.spec.entry.line or next(iter((job.spec.cls.__doc__ or "").strip().splitlines()), ""),
-        source=card.source,
-        scored=card.scores,
+        summary=spec.entry.summary or summary_of(spec.cls),
         reference=card.reference,
+        has_confidence=card.has_confidence,
+        ranked=card.ranked,
         rule_structured=card.rule_structured,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        environment=env.environment(),
+        facts=facts.machine(),
     )
     try:
-        with _threads(todo.threads):
-            outcome = _run_parts(job, todo, watch)
-        scores = score(annotations, outcome.predictions, has_scores=card.scores).as_dict()
-        before = {}
+        with _threads(job.config.threads):
+            outcome = _fit_and_answer(job, spec, folds, progress)
+        scores = score(annotations, outcome.predictions, has_scores=card.has_confidence).as_dict()
+        untrained: Mapping[str, Any] = {}
         if outcome.untrained is not None:
-            before = score(annotations, outcome.untrained, has_scores=card.scores).as_dict()
+            untrained = score(annotations, outcome.untrained, has_scores=card.has_confidence).as_dict()
     except (Exception, SystemExit) as error:  # SystemExit too: a detector that exits costs its own row, not the others
         words = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
         record.error = words if isinstance(error, UserError) else f"{type(error).__name__}: {words}".rstrip(": ")
+        record.facts = _with_code(record.facts, spec, before, store)
         return store.write(record, log=traceback.format_exc())
-    record = record.model_copy(update={**outcome.facts, "status": "finished"})
+    record.status = "finished"
+    record.fit_seconds, record.predict_ms = outcome.fit_seconds, 1000 * outcome.predict_seconds / len(annotations)
+    record.oracle_features, record.n_parameters = outcome.oracle_features, outcome.n_parameters
+    record.tells_categories = outcome.tells_categories
     record.scores = scores
-    record.untrained = {name: before[name] for name in ("mean", "exact") if before.get(name) is not None}
+    record.untrained = {name: untrained[name] for name in ("mean", "exact") if untrained.get(name) is not None}
+    record.facts = _with_code(record.facts, spec, before, store)
     log = f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
     return store.write(
         record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
     )
 
 
+def _with_code(known: facts.Facts, spec: Spec, before: set[str], store: Store) -> facts.Facts:
+    """The facts with the code that was run: what the class reaches, and what was imported while it ran."""
+    file = ""
+    if spec.entry.file is not None:
+        try:
+            file = Path(os.path.relpath(spec.entry.file.resolve(), store.root.resolve())).as_posix()
+        except ValueError:  # another drive
+            file = str(spec.entry.file.resolve())
+    return known.model_copy(update={"code": spec.code(set(sys.modules) - before), "file": file})
+
+
 @dataclass
 class _Outcome:
+    """What came of all the fits of a run."""
+
     predictions: Predictions
     untrained: Predictions | None
-    history: list[HistoryRow]
-    weights: dict[str, Any] | None
-    facts: dict[str, Any]
-
-
-def _run_parts(job: Job, todo: Plan, watch: Callback) -> _Outcome:
-    """Every fit of a run (one, or one a fold), and their answers together."""
-    answers, before = [], []
-    history: list[HistoryRow] = []
+    history: list[HistoryRow] = field(default_factory=list)
     weights: dict[str, Any] | None = None
-    fit_seconds = predict_seconds = 0.0
-    oracle = True
-    count = 0
-    folds = max(1, todo.material.folds)
-    budget = Budget.parse("" if job.recipe.budget == str(Budget()) else job.recipe.budget)
-    every = todo.material.parts(todo.material.n_train, job.seed)
-    for i, (part, all_of_it) in enumerate(zip(todo.material.parts(job.recipe.n_train, job.seed), every)):
+    fit_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    oracle_features: bool = True
+    n_parameters: int | None = None
+    tells_categories: bool = True
+
+
+def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Progress) -> _Outcome:
+    """Every fit of a run (one, or one a fold), and their answers together."""
+    answers: list[Predictions] = []
+    untrained: list[Predictions] = []
+    nothing = np.zeros(0)
+    outcome = _Outcome(Predictions.of_category(nothing.astype(int), nothing, nothing), None)
+    budget = Budget.parse(job.config.budget)
+    for i, whole in enumerate(folds):
+        part = whole.with_train(job.config.n_train, job.seed)
         train, val = _frozen(part.train), _frozen(part.val)
         images = _frozen(part.test).images
-        detector = _fresh(job, todo)
-        detector.progress = _share_of(watch, i, folds)
+        category = commonest_category(part.train.annotations)
+        detector = _fresh(job, spec)
+        detector.progress = _share_of(progress, i, len(folds))
         if detector.card.untrained:
-            ignorant = _fresh(job, todo)
-            ignorant.fit(train, val, seed=job.seed, budget=Budget(epochs=0))
-            before.append(answer(ignorant, part.test.annotations, images))
+            before_training = _fresh(job, spec)
+            before_training.fit(train, val, seed=job.seed, budget=Budget(epochs=0))
+            untrained.append(answer(before_training, part.test.annotations, images, category)[0])
         started = time.perf_counter()
         rows = detector.fit(train, val, seed=job.seed, budget=budget) or []
-        fit_seconds += time.perf_counter() - started
+        outcome.fit_seconds += time.perf_counter() - started
         _refuse_test_images(detector.pretraining_images, images)
-        watch.progress((i + 1) / folds, "predicting")
+        progress((i + 1) / len(folds), "predicting")
         started = time.perf_counter()
-        answers.append(answer(detector, part.test.annotations, images))
-        predict_seconds += time.perf_counter() - started
+        predictions, tells_categories = answer(detector, part.test.annotations, images, category)
+        outcome.predict_seconds += time.perf_counter() - started
+        answers.append(predictions)
+        outcome.tells_categories &= tells_categories
         if not all(isinstance(row, Mapping) for row in rows):
             raise TypeError("fit returned a history that is not a list of rows, each a dict of numbers")
-        history += [{"fold": float(i), **row} for row in rows] if todo.material.folds else list(rows)
-        oracle = oracle and holds_the_answer(detector, all_of_it.train)
-        count = int(detector.weights or 0)
-        if todo.save_weights:
-            weights = {str(name): np.asarray(array) for name, array in detector.state().items()}
-            if odd := [name for name, array in weights.items() if array.dtype.kind not in "biuf"]:
-                raise TypeError(f"state() holds {odd[0]!r} of type {weights[odd[0]].dtype}, not an array of numbers")
-    facts = {
-        "fit_seconds": fit_seconds,
-        "predict_ms": 1000 * predict_seconds / max(1, len(todo.material.annotations)),
-        "oracle": oracle,
-        "weights": count or None,
-    }
-    return _Outcome(_joined(answers), _joined(before) if before else None, history, weights, facts)
+        outcome.history += [{"fold": float(i), **row} for row in rows] if len(folds) > 1 else list(rows)
+        outcome.oracle_features = outcome.oracle_features and holds_the_answer(detector, whole.train)
+        outcome.n_parameters = int(detector.n_parameters or 0) or None
+        if job.save_weights:
+            outcome.weights = _weights_of(detector)
+    outcome.predictions = _joined(answers)
+    outcome.untrained = _joined(untrained) if untrained else None
+    return outcome
 
 
-def _share_of(watch: Callback, part: int, parts: int) -> Progress:
+def _weights_of(detector: Detector) -> dict[str, Any]:
+    weights = {str(name): np.asarray(array) for name, array in detector.state().items()}
+    if odd := [name for name, array in weights.items() if array.dtype.kind not in "biuf"]:
+        raise TypeError(f"state() holds {odd[0]!r} of type {weights[odd[0]].dtype}, not an array of numbers")
+    return weights
+
+
+def _share_of(progress: Progress, part: int, parts: int) -> Progress:
     """Progress of one fit as progress of the whole run."""
-    return lambda fraction, text: watch.progress((part + fraction) / parts, text)
+    return lambda fraction, text: progress((part + fraction) / parts, text)
 
 
-def _fresh(job: Job, todo: Plan) -> Detector:
-    detector = job.spec.build()
-    detector.device, detector.threads = todo.device, todo.threads
+def _fresh(job: Job, spec: Spec) -> Detector:
+    detector = spec.build()
+    detector.device, detector.threads = job.config.device, job.config.threads
     return detector
 
 
@@ -312,40 +193,72 @@ def _refuse_test_images(pretraining_images: Sequence[Image], test: Sequence[Imag
         raise UserError(f"it learned from other images, and {count} of them are in the test split: choose other data")
 
 
-def answer(detector: Detector, annotations: Annotations, images: Sequence[Image]) -> Predictions:
-    """What the detector says of the test images, checked: shapes (N, K, 2), every number finite.
+def commonest_category(annotations: Annotations) -> int:
+    """The category id that most instances have (the lowest on ties): what is answered by a detector that tells none apart."""
+    ids, counts = np.unique(annotations.category_ids, return_counts=True)
+    return int(ids[np.argmax(counts)]) if len(ids) else int(annotations.known_category_ids[0])
 
-    ``annotations`` gives ids and K alone; a detector sees nothing of it. Raises ValueError where an answer is not one.
+
+def answer(
+    detector: Detector, annotations: Annotations, images: Sequence[Image], category: int
+) -> tuple[Predictions, bool]:
+    """What a detector says of the test images, checked: shapes, and every number finite.
+
+    Args:
+        detector: A fitted detector; it is handed the images alone.
+        annotations: Of these images; ids and K are taken from them, and nothing else.
+        images: N images.
+        category: The category of what a detector finds that tells no categories apart.
+
+    Returns:
+        The predictions, and whether the detector tells categories apart, or has only one to tell.
+
+    Raises:
+        ValueError: Where an answer is not one.
     """
-    said = detector.predict(images)
-    n, k = len(images), len(annotations.names)
-    if isinstance(said, np.ndarray):
-        if said.shape != (n, k, 2):
-            raise ValueError(f"predict answered an array of shape {said.shape} where {(n, k, 2)} was expected")
-        said = [Prediction(points[None], np.ones(1)) for points in np.asarray(said, dtype=np.float64)]
-    if len(said) != n:
-        raise ValueError(f"predict answered {len(said)} images where {n} were asked")
+    answers = detector.predict(images)
+    n, k = len(images), len(annotations.keypoint_names)
+    if isinstance(answers, np.ndarray):
+        if answers.shape != (n, k, 2):
+            raise ValueError(f"predict answered an array of shape {answers.shape} where {(n, k, 2)} was expected")
+        answers = [Prediction(points[None], np.ones(1)) for points in np.asarray(answers, dtype=np.float64)]
+    if len(answers) != n:
+        raise ValueError(f"predict answered {len(answers)} images where {n} were asked")
     ids: list[int] = []
     points: list[FloatArray] = [np.zeros((0, k, 2))]
     scores: list[FloatArray] = [np.zeros(0)]
-    for image_id, prediction in zip(annotations.image_ids.tolist(), said):
-        found = np.asarray(prediction.keypoints, dtype=np.float64).reshape(-1, k, 2)
+    categories: list[IntArray] = [np.zeros(0, dtype=np.int64)]
+    for image_id, prediction in zip(annotations.image_ids.tolist(), answers):
+        instances = np.asarray(prediction.keypoints, dtype=np.float64).reshape(-1, k, 2)
         confidence = np.asarray(prediction.scores, dtype=np.float64).reshape(-1)
-        if len(found) != len(confidence):
-            raise ValueError(f"image {image_id}: {len(found)} instances but {len(confidence)} scores")
-        if not (np.isfinite(found).all() and np.isfinite(confidence).all()):
+        count = len(instances)
+        if count != len(confidence):
+            raise ValueError(f"image {image_id}: {count} instances but {len(confidence)} scores")
+        if not (np.isfinite(instances).all() and np.isfinite(confidence).all()):
             raise ValueError(f"image {image_id}: the answer holds a value that is not finite")
-        ids += [image_id] * len(found)
-        points.append(found)
+        told = np.full(count, category) if prediction.category_ids is None else np.asarray(prediction.category_ids)
+        if told.shape != (count,):
+            raise ValueError(f"image {image_id}: {count} instances but category ids of shape {told.shape}")
+        ids += [image_id] * count
+        points.append(instances)
         scores.append(confidence)
-    return Predictions(np.array(ids, dtype=np.int64), np.concatenate(points), np.concatenate(scores))
+        categories.append(told.astype(np.int64))
+    tells = len(annotations.known_category_ids) == 1 or all(one.category_ids is not None for one in answers)
+    return (
+        Predictions(
+            np.array(ids, dtype=np.int64), np.concatenate(points), np.concatenate(scores), np.concatenate(categories)
+        ),
+        tells,
+    )
 
 
 def holds_the_answer(detector: Detector, train: LabeledImages) -> bool:
     """Whether a linear fit on the detector's hand-made inputs is at least 99.9 % exact on train: *oracle features*.
 
-    ``train``: the full training split, whatever subset was learned from. With as many inputs as images any fit is exact and
-    says nothing, so nothing is marked then.
+    Args:
+        detector: Fitted or not.
+        train: The full training split, whatever subset was learned from. With as many inputs as images any fit is exact
+            and says nothing, so the answer is no then.
     """
     features = detector.handmade_features(train.images)
     spacing = train.annotations.spacing
@@ -370,6 +283,7 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
         ids[order],
         np.concatenate([p.keypoints for p in parts])[order],
         np.concatenate([p.scores for p in parts])[order],
+        np.concatenate([p.category_ids for p in parts])[order],
     )
 
 
@@ -416,20 +330,3 @@ def _threads(count: int) -> Iterator[None]:
     finally:
         if torch:
             torch.set_num_threads(before)
-
-
-def results_folder(path: str | Path) -> Path:
-    """The folder of results as a path; UserError where something else is in its place."""
-    if not str(path):
-        raise UserError("results: the name is empty; name a folder")
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"results {folder}: is a file; name a folder")
-    return folder
-
-
-def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """``value`` if it is a whole number from ``low`` to ``high``; UserError naming it otherwise."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= (high or value):
-        return int(value)
-    raise UserError(f"{name} {value!r}: give a whole number " + (f"from {low} to {high}" if high else f"from {low}"))

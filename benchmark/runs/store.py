@@ -2,65 +2,35 @@
 
 ``results/<task>@<version>/<data>/<detector>/n<train>/seed<k>/<key>/`` holds ``run.json`` (checked against `Record`),
 ``predictions.json`` (a COCO results file), ``history.csv`` and ``log.txt``. A folder is written aside and renamed last,
-so one with a ``run.json`` is whole. The annotations a run was scored against is kept once per hash in ``_annotations/``: a board
-can be scored again anywhere. Nothing is pickled.
+so one with a ``run.json`` is whole. The annotations a run was scored against are kept once per digest in
+``_annotations/``: a board can be scored again anywhere. Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from benchmark import files
 from benchmark.detector import HistoryRow
+from benchmark.runs.config import RunConfig
+from benchmark.runs.facts import Facts
+from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_from_json, annotations_to_json
 from datasets.formats.coco_results import read_predictions, write_predictions
-from benchmark.structures import Predictions, Annotations, UserError
+from datasets.formats.json_columns import read_json
 
 LONGEST = 150  # bytes of a folder's name; file systems allow 255, and something is added while it is written
-
-
-class RunConfig(BaseModel):
-    """Everything that decides the outcome of a run but its seed: two runs of one recipe are two seeds of one row."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: str
-    version: int
-    data: str
-    data_digest: str
-    folds: int = 0
-    n_train: int
-    detector: str
-    target: str
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    source: str
-    budget: str = "recipe"
-    device: str = "cpu"
-    threads: int = 1
-
-    @property
-    def digest(self) -> str:
-        """16 hex digits over every field that decides the outcome (names shown to people are left out)."""
-        decides = self.model_dump(mode="json", exclude={"detector", "data"})
-        if self.target.startswith("_plugin_"):  # a plugin file's module is named after its path; its source is keyed
-            decides["target"] = self.target.partition(":")[2]
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
-
-    def key(self, seed: int) -> str:
-        """The run's name: 16 hex digits over the recipe and the seed."""
-        return hashlib.sha256(f"{self.digest} seed {seed}".encode()).hexdigest()[:16]
+SCHEMA = 2
 
 
 class Record(BaseModel):
@@ -68,102 +38,179 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     status: Literal["finished", "failed"]
     key: str
-    recipe: RunConfig
+    config: RunConfig
     seed: int
-    annotations: str = Field(description="digest of the annotations it was scored against, a file in _annotations/")
-    line: str = Field(default="", description="the detector in one line")
-    source: str = Field(default="", description="paper, formula or upstream file")
-    scored: bool = Field(default=False, description="whether the detector's scores carry confidence")
-    reference: bool = Field(default=False, description="an unranked reference row")
+    specification: str = Field(default="", description="the detector as it was asked for")
+    annotations: str = Field(description="digest of what it was scored against, a file in _annotations/")
+    summary: str = Field(default="", description="the detector in one line")
+    reference: str = Field(default="", description="paper, formula or upstream file")
+    has_confidence: bool = Field(default=False, description="whether the detector's scores carry confidence")
+    tells_categories: bool = Field(default=True, description="whether it answers one of several categories by itself")
+    ranked: bool = Field(default=True, description="False: shown for comparison, neither ranked nor tested")
     rule_structured: bool = Field(default=False, description="the network's structure is the rule of a task itself")
-    oracle: bool = Field(default=False, description="a linear fit on its hand-made inputs is 99.9 % exact on train")
+    oracle_features: bool = Field(
+        default=False, description="a linear fit on its hand-made inputs is 99.9 % exact on train"
+    )
     external: bool = Field(default=False, description="predictions made by another tool")
     fit_seconds: float | None = None
     predict_ms: float | None = Field(default=None, description="milliseconds an image")
-    weights: int | None = Field(default=None, description="number of learned parameters")
+    n_parameters: int | None = Field(default=None, description="number of learned parameters")
     untrained: dict[str, float] = Field(
         default_factory=dict, description="scores before any training, where it reports them"
     )
     scores: dict[str, Any] = Field(default_factory=dict)
     error: str = ""
     created: str = ""
-    environment: dict[str, Any] = Field(default_factory=dict)
+    facts: Facts = Field(default_factory=Facts)
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A run on disk: its record, and its files on demand."""
+class StoredRun:
+    """A finished or failed run that is kept somewhere: its record, and the rest on demand.
 
-    folder: Path
+    Attributes:
+        record: What ``run.json`` says.
+        place: Where it is kept, for messages: a folder, or a bundle and the run's key.
+    """
+
     record: Record
-    store: Store
+    place: str
 
-    @cached_property
+    @property
     def annotations(self) -> Annotations:
-        """What it was scored against."""
-        return self.store.annotations(self.record.annotations)
+        """What it was scored against. UserError where these cannot be read."""
+        raise NotImplementedError
 
-    @cached_property
+    @property
     def predictions(self) -> Predictions:
-        """What it answered."""
-        return read_predictions(self.folder / "predictions.json", self.annotations, own=True)
+        """What it answered. UserError where these cannot be read."""
+        raise NotImplementedError
+
+    @property
+    def history_text(self) -> str:
+        """``history.csv``; "" where there is none."""
+        raise NotImplementedError
+
+    @property
+    def log(self) -> str:
+        """``log.txt``."""
+        raise NotImplementedError
+
+    @property
+    def fingerprint(self) -> Hashable:
+        """Something that differs wherever the predictions do: where they are kept, and since when."""
+        raise NotImplementedError
 
     @property
     def history(self) -> list[dict[str, str]]:
         """The rows of ``history.csv``, as text."""
-        path = self.folder / "history.csv"
-        if not path.is_file():
-            return []
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file))
+        return list(csv.DictReader(io.StringIO(self.history_text)))
+
+    @property
+    def title(self) -> str:
+        """How a person would call it."""
+        config = self.record.config
+        return (
+            f"{config.task}@{config.version}/{config.data} {config.detector} n{config.n_train} seed {self.record.seed}"
+        )
 
 
-class Store:
+class Results:
+    """Runs that are kept somewhere: a folder (`Store`), a bundle, or several of them.
+
+    Attributes:
+        root: The folder or file.
+    """
+
+    root: Path
+
+    def runs(self) -> Iterator[StoredRun]:
+        """Every run, in an order that does not change. UserError where a record is broken."""
+        raise NotImplementedError
+
+
+class FolderRun(StoredRun):
+    """A run in a folder of its own."""
+
+    def __init__(self, folder: Path, record: Record, store: Store) -> None:
+        self.folder, self.record, self.store = folder, record, store
+        self.place = str(folder)
+
+    @property
+    def annotations(self) -> Annotations:
+        return self.store.annotations(self.record.annotations)
+
+    @cached_property
+    def predictions(self) -> Predictions:  # type: ignore[override]  # read once
+        return read_predictions(self.folder / "predictions.json", self.annotations, own=True)
+
+    @property
+    def history_text(self) -> str:
+        return self._text("history.csv")
+
+    @property
+    def log(self) -> str:
+        return self._text("log.txt")
+
+    @property
+    def fingerprint(self) -> Hashable:
+        path = self.folder / "predictions.json"
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); run it again") from error
+        return str(path.resolve()), state.st_mtime_ns, state.st_size
+
+    @property
+    def weights(self) -> Path:
+        """Where its fitted weights are, if they were saved."""
+        return self.folder / "weights.safetensors"
+
+    def _text(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+class Store(Results):
     """The folder of results."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         self._annotations: dict[str, Annotations] = {}
 
-    def folder(self, recipe: RunConfig, seed: int) -> Path:
-        """Where the run of this recipe and seed lies, or will."""
+    def folder(self, config: RunConfig, seed: int) -> Path:
+        """Where the run of this config and seed lies, or will."""
         return (
             self.root
-            / f"{slug(recipe.task)}@{recipe.version}"
-            / slug(recipe.data)
-            / slug(recipe.detector)
-            / f"n{recipe.n_train}"
+            / f"{slug(config.task)}@{config.version}"
+            / slug(config.data)
+            / slug(config.detector)
+            / f"n{config.n_train}"
             / f"seed{seed}"
-            / recipe.key(seed)
+            / config.key(seed)
         )
 
-    def find(self, recipe: RunConfig, seed: int) -> Stored | None:
-        """The stored run of this recipe and seed, finished or failed; None where there is none."""
-        folder = self.folder(recipe, seed)
+    def find(self, config: RunConfig, seed: int) -> FolderRun | None:
+        """The stored run of this config and seed, finished or failed; None where there is none."""
+        folder = self.folder(config, seed)
         return self.read(folder) if (folder / "run.json").is_file() else None
 
-    def read(self, folder: Path) -> Stored:
-        """The run in ``folder``. UserError where its record is not one."""
+    def read(self, folder: Path) -> FolderRun:
+        """The run in ``folder``.
+
+        Raises:
+            UserError: Where its record is not one.
+        """
         path = folder / "run.json"
         try:
-            return Stored(folder, Record.model_validate_json(path.read_bytes()), self)
+            return FolderRun(folder, read_record(path.read_bytes(), str(path)), self)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            if first["loc"] == ("schema_version",) and type(first["input"]) is int and first["input"] > 1:
-                raise UserError(
-                    f"{path}: is of schema {first['input']}, and this version of keypoint-benchmark reads 1: "
-                    "use a newer version, or another --results folder"
-                ) from error
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise UserError(f"{path}: {where}: {first['msg']}; delete the folder and run it again") from error
 
-    def runs(self) -> Iterator[Stored]:
-        """Every stored run, in the order of its path. Folders being written, and those beginning with '_', are not runs."""
+    def runs(self) -> Iterator[FolderRun]:
+        """Every stored run, in the order of its path; a folder being written, or beginning with '_', is not one."""
         if not self.root.is_dir():
             return
         for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
@@ -174,86 +221,112 @@ class Store:
         record: Record,
         *,
         predictions: Predictions | None = None,
-        history: Sequence[HistoryRow] = (),
+        history: Sequence[HistoryRow] | str = (),
         log: str = "",
         weights: Mapping[str, Any] | None = None,
-    ) -> Stored:
+    ) -> FolderRun:
         """Store a run whole: written aside, renamed last, replacing an earlier run of the same key.
 
-        UserError where the folder cannot be written; what was stored before stays.
-        """
-        folder = self.folder(record.recipe, record.seed)
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-        with writing(folder):
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
-            try:
-                if predictions is not None:
-                    write_predictions(aside / "predictions.json", predictions, self.annotations(record.annotations))
-                if history:
-                    columns = list(dict.fromkeys(key for row in history for key in row))
-                    with (aside / "history.csv").open("w", newline="", encoding="utf-8") as file:
-                        writer = csv.DictWriter(file, columns, lineterminator="\n")
-                        writer.writeheader()
-                        writer.writerows(history)
-                if weights is not None:
-                    from safetensors.numpy import save_file
+        Args:
+            record: What becomes ``run.json``.
+            predictions: What it answered; None of a failed run.
+            history: A row an epoch, or the text of a ``history.csv``.
+            log: What becomes ``log.txt``.
+            weights: Named arrays of the fitted detector.
 
-                    save_file(dict(weights), aside / "weights.safetensors")
-                (aside / "log.txt").write_text(log, encoding="utf-8", errors="backslashreplace")
-                (aside / "run.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-                if folder.exists():
-                    old = folder.with_name(f".{folder.name}.old")
-                    shutil.rmtree(old, ignore_errors=True)
-                    folder.rename(old)
-                    aside.rename(folder)
-                    shutil.rmtree(old, ignore_errors=True)
-                else:
-                    aside.rename(folder)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
-        return Stored(folder, record, self)
+        Raises:
+            UserError: Where the folder cannot be written; what was stored before stays.
+        """
+        target = self.folder(record.config, record.seed)
+
+        def fill(folder: Path) -> None:
+            if predictions is not None:
+                write_predictions(folder / "predictions.json", predictions, self.annotations(record.annotations))
+            if text := history if isinstance(history, str) else _csv(history):
+                (folder / "history.csv").write_text(text, encoding="utf-8", newline="")
+            if weights is not None:
+                from safetensors.numpy import save_file
+
+                save_file(dict(weights), folder / "weights.safetensors")
+            (folder / "log.txt").write_text(log, encoding="utf-8", errors="backslashreplace", newline="")
+            (folder / "run.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+        files.write_folder(target, fill, is_whole=lambda folder: (folder / "run.json").is_file())
+        return FolderRun(target, record, self)
 
     def put_annotations(self, annotations: Annotations) -> str:
-        """Keep a set of annotations, once per digest; returns the digest. A copy that is damaged is written again."""
+        """Keep annotations, once per digest; returns the digest. A copy that is damaged is written again."""
         digest = annotations.digest[:16]
-        path = self._annotations_path(digest)
         try:
             self.annotations(digest)
         except UserError:
-            with writing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                aside = path.with_name(f".{path.name}.{os.getpid()}")
-                aside.write_text(json.dumps(annotations_to_json(annotations)), encoding="utf-8")
-                aside.replace(path)
+            files.write_text(self._annotations_path(digest), json.dumps(annotations_to_json(annotations)))
         self._annotations[digest] = annotations
         return digest
 
     def annotations(self, digest: str) -> Annotations:
-        """The annotations of that digest. UserError where it is missing or has been changed."""
+        """The annotations of that digest.
+
+        Raises:
+            UserError: Where they are missing or have been changed.
+        """
         if digest not in self._annotations:
             path = self._annotations_path(digest)
-            try:
-                document = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise UserError(f"{path}: the annotations of a stored run cannot be read ({error}); run it again") from error
-            annotations = annotations_from_json(document, str(path))
-            if annotations.digest[:16] != digest:
-                raise UserError(f"{path}: its content is not what its name promises; run again to restore it")
-            self._annotations[digest] = annotations
+            if not path.is_file():
+                raise UserError(f"{path}: the annotations of a stored run are not there; run it again")
+            self._annotations[digest] = verified_annotations(read_json(path), digest, str(path))
         return self._annotations[digest]
 
     def _annotations_path(self, digest: str) -> Path:
         return self.root / "_annotations" / f"{digest}.json"
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """UserError, naming ``path``, where what is done inside cannot be written."""
+def read_record(text: bytes | str, origin: str) -> Record:
+    """A record from JSON text.
+
+    Raises:
+        UserError: Naming ``origin`` and the field, where it is not one.
+    """
     try:
-        yield
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+        return Record.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["loc"] == ("schema_version",) and type(first["input"]) is int:
+            older = first["input"] < SCHEMA
+            raise UserError(
+                f"{origin}: is of schema {first['input']}, and this version of keypoint-benchmark reads {SCHEMA}: "
+                + (
+                    "run it again in another --results folder"
+                    if older
+                    else "use a newer version, or another --results folder"
+                )
+            ) from error
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UserError(f"{origin}: {where}: {first['msg']}; delete the folder and run it again") from error
+
+
+def verified_annotations(document: Any, digest: str, origin: str) -> Annotations:
+    """Annotations from a stored document, whose content must have the digest it goes by.
+
+    Raises:
+        UserError: Where it is not what it should be.
+    """
+    annotations = annotations_from_json(document, origin)
+    if annotations.digest[:16] != digest:
+        raise UserError(f"{origin}: its content is not what its name promises; run again to restore it")
+    return annotations
+
+
+def _csv(history: Sequence[HistoryRow]) -> str:
+    """A history as CSV, a column for every key that some row has."""
+    if not history:
+        return ""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
 
 
 def slug(name: str) -> str:
@@ -265,3 +338,17 @@ def slug(name: str) -> str:
     if len(plain.encode()) <= LONGEST:
         return plain
     return plain.encode()[: LONGEST - 17].decode(errors="ignore") + "@" + hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def results_folder(path: str | Path) -> Path:
+    """The folder of results as a path.
+
+    Raises:
+        UserError: Where the name is empty, or something else is in its place.
+    """
+    if not str(path):
+        raise UserError("results: the name is empty; name a folder")
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"results {folder}: is a file; name a folder")
+    return folder

@@ -2,8 +2,8 @@
 
 The format is that of https://cocodataset.org/#format-data: ``info``, ``images``, ``annotations``, ``categories``. What
 COCO has no place for stands where other readers ignore it: ``info`` holds ``sigmas`` and ``spacing``, an image may hold
-``label`` and ``baseline``. Files of other tools lack those, and may lack boxes and areas too; `annotation_notes` says what was
-filled in.
+``label``, ``baseline`` and ``group``, a category ``flip_pairs`` (positions from 1, as in ``skeleton``). Files of other
+tools lack those, and may lack boxes and areas too; `annotation_notes` says what was filled in.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.structures import Annotations, Category, FloatArray, IntArray, UserError
 from datasets.formats.json_columns import (
     Record,
     Where,
@@ -25,7 +26,6 @@ from datasets.formats.json_columns import (
     tables,
     whole_numbers,
 )
-from benchmark.structures import FloatArray, IntArray, Annotations, UserError
 
 BOX_PADDING = 3.0  # px around labelled keypoints, where a file gives no box
 PLAIN_SIGMA = 0.05
@@ -46,6 +46,9 @@ def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
     if annotations.baseline is not None:
         for image, points in zip(images, annotations.baseline.tolist()):
             image["baseline"] = points
+    if annotations.groups is not None:
+        for image, name in zip(images, annotations.groups):
+            image["group"] = name
     m = len(annotations.index)
     triples: list[list[float | int]] = [
         [value for (x, y), v in zip(points, flags) for value in (x, y, v)]
@@ -65,7 +68,7 @@ def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
         for i, image_id, category, triple, labelled, box, area, crowd in zip(
             range(m),
             annotations.image_ids[annotations.index].tolist(),
-            annotations.categories.tolist(),
+            annotations.category_ids.tolist(),
             triples,
             (annotations.visible > 0).sum(axis=1).tolist(),
             annotations.boxes.tolist(),
@@ -82,17 +85,22 @@ def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
         },
         "images": images,
         "annotations": entries,
-        "categories": [
-            {
-                "id": c,
-                "name": f"category {c}",
-                "supercategory": "",
-                "keypoints": list(annotations.names),
-                "skeleton": [],
-            }
-            for c in (np.unique(annotations.categories).tolist() or [1])
-        ],
+        "categories": _categories_to_json(annotations),
     }
+
+
+def _categories_to_json(annotations: Annotations) -> list[Record]:
+    names = {category.id: category.name for category in annotations.categories}
+    shape: Record = {
+        "keypoints": list(annotations.keypoint_names),
+        "skeleton": [[a + 1, b + 1] for a, b in annotations.skeleton],
+    }
+    if annotations.flip_pairs:
+        shape["flip_pairs"] = [[a + 1, b + 1] for a, b in annotations.flip_pairs]
+    return [
+        {"id": i, "name": names.get(i, f"category {i}"), "supercategory": "", **shape}
+        for i in annotations.known_category_ids.tolist()
+    ]
 
 
 def read_annotations(path: Path | str) -> Annotations:
@@ -125,7 +133,8 @@ def annotations_from_json(document: Any, origin: str) -> Annotations:
     def annotation(i: int) -> str:
         return f"{origin}: annotations entry {i}"
 
-    names, known = _categories(document, rows, origin)
+    names, categories = _categories(document, rows, origin)
+    known = np.array([category.id for category in categories], dtype=np.int64)
     k = len(names)
     ids = _unique_ids(images, image)
     sizes = np.stack(
@@ -163,12 +172,16 @@ def annotations_from_json(document: Any, origin: str) -> Annotations:
         boxes=boxes[order],
         areas=real_numbers(areas, "area", annotation, low=0, high=float(MAX_SIDE**2))[order],
         crowd=crowd[order].astype(np.bool_),
-        categories=category[order],
-        names=names,
+        category_ids=category[order],
+        keypoint_names=names,
         sigmas=_sigmas(info, k, origin),
         spacing=_spacing(info, k, origin),
         labels=_labels(images, image),
         baseline=_baseline(images, k, image),
+        categories=categories,
+        skeleton=_pairs(document["categories"], "skeleton", k),
+        flip_pairs=_pairs(document["categories"], "flip_pairs", k),
+        groups=_groups(images, image),
     )
 
 
@@ -197,8 +210,8 @@ def _human(document: Record) -> bool:
     return len(_categories(document, document["annotations"], "")[0]) == len(HUMAN_SIGMAS)
 
 
-def _categories(document: Record, rows: list[Record], origin: str) -> tuple[tuple[str, ...], IntArray]:
-    """The keypoint names that all categories share, and the category ids."""
+def _categories(document: Record, rows: list[Record], origin: str) -> tuple[tuple[str, ...], tuple[Category, ...]]:
+    """The keypoint names that all categories share, and the categories."""
 
     def where(i: int) -> str:
         return f"{origin}: categories entry {i}"
@@ -226,7 +239,27 @@ def _categories(document: Record, rows: list[Record], origin: str) -> tuple[tupl
         if type(first) is not list or not first or len(first) % 3:
             raise UserError(f"{origin}: no category has 'keypoints'; give a COCO keypoint file, not one of boxes only")
         names = [f"keypoint{j + 1}" for j in range(len(first) // 3)]
-    return tuple(names), ids
+    titles = [category.get("name") for category in categories]
+    return tuple(names), tuple(
+        Category(i, title if type(title) is str and title.isprintable() and title else f"category {i}")
+        for i, title in zip(ids.tolist(), titles)
+    )
+
+
+def _pairs(categories: list[Record], key: str, k: int) -> tuple[tuple[int, int], ...]:
+    """Pairs of keypoints, 0-based, from the first category that has some; positions in the file count from 1.
+
+    A drawing needs them and nothing else does, so what is not a list of such pairs counts as none.
+    """
+    for category in categories:
+        given = category.get(key)
+        if type(given) is not list or not given:
+            continue
+        if all(type(pair) is list and len(pair) == 2 and all(type(i) is int for i in pair) for pair in given):
+            pairs = tuple((a - 1, b - 1) for a, b in given)
+            if all(0 <= i < k for pair in pairs for i in pair):
+                return pairs
+    return ()
 
 
 def _unique_ids(rows: list[Record], where: Where) -> IntArray:
@@ -296,6 +329,17 @@ def _labels(images: list[Record], where: Where) -> IntArray | None:
     if not any("label" in image for image in images):
         return None
     return whole_numbers(column(images, "label", where), "label", where, -MAX_ID, MAX_ID)
+
+
+def _groups(images: list[Record], where: Where) -> tuple[str, ...] | None:
+    """(N,) names, or None."""
+    if not any("group" in image for image in images):
+        return None
+    names = column(images, "group", where)
+    for i, name in enumerate(names):
+        if type(name) is not str or not name.isprintable():
+            raise UserError(f"{where(i)}: 'group' is {shown(name)} where the name of a video or session was expected")
+    return tuple(names)
 
 
 def _baseline(images: list[Record], k: int, where: Where) -> FloatArray | None:

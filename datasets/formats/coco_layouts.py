@@ -18,36 +18,49 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmark.structures import Annotations, LabeledImages, UserError
+from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
 from datasets.formats.coco import read_annotations
-from benchmark.structures import LabeledImages, Annotations, UserError
-from datasets.tasks.build import with_baseline
-from datasets.formats.coco_folder import Card, Folder, content_digest, open_images
-from datasets.images import ImageFiles
+from datasets.images import ImageFiles, open_splits
 from datasets.splits import digests, split
 
 _WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _IGNORED = ("card.json", "package.json")
 
 
-def read_foreign(root: Path, number: int = 0) -> Folder:
-    """The folder of another tool as three splits. UserError naming what is missing or wrong. number: the split's."""
+def sniff(root: Path) -> bool:
+    """Whether this may be such a folder: any folder may; `read` says what is missing."""
+    return root.is_dir()
+
+
+def read(root: Path, number: int = 0) -> Dataset:
+    """The folder of another tool as three splits.
+
+    Args:
+        root: The folder.
+        number: Which division of the images, where the folder does not bring its own.
+
+    Raises:
+        UserError: Naming what is missing or wrong.
+    """
     files = annotation_files(root)
     parts = {}
     for name, path in files.items():
         annotations = read_annotations(path)
-        parts[name] = (ImageFiles(_image_paths(root, path, name, annotations), annotations.sizes, str(path)), annotations)
-    names = {annotations.names for _, annotations in parts.values()}
+        paths = _image_paths(root, path, name, annotations)
+        parts[name] = (ImageFiles(paths, annotations.sizes, str(path)), annotations)
+    names = {annotations.keypoint_names for _, annotations in parts.values()}
     if len(names) > 1:
-        listed = "; ".join(f"{files[name]}: {', '.join(annotations.names)}" for name, (_, annotations) in parts.items())
+        listed = "; ".join(f"{files[name]}: {', '.join(one.keypoint_names)}" for name, (_, one) in parts.items())
         raise UserError(f"{root}: its files speak of different keypoints ({listed})")
-    loaded = open_images(parts)
+    loaded = open_splits(parts)
     if number and len(loaded) == 3:
         raise UserError(f"{root}: brings its own train, val and test, so there is no split {number}; leave --split out")
     train, val, test = _three(loaded, root, number)
     val, test = (data if data.annotations.baseline is not None else with_baseline(data, train) for data in (val, test))
     digest = content_digest({"train": train, "val": val, "test": test})
-    card = Card(task=root.resolve().name or "folder", data=root.resolve().name or "folder", split=number, digest=digest)
-    return Folder(train, val, test, card, digest)
+    title = root.resolve().name or "folder"
+    return Dataset(train, val, test, DatasetCard(task=title, data=title, split=number, digest=digest), digest)
 
 
 def annotation_files(root: Path) -> dict[str, Path]:

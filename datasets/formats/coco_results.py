@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.metrics.validation import first_copy, first_problem
+from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import MAX_ID
 from datasets.formats.json_columns import Record, column, read_json, real_numbers, records, tables, whole_numbers
-from benchmark.structures import Predictions, Annotations, UserError
 
 
 def predictions_to_json(predictions: Predictions) -> list[Record]:
@@ -37,7 +37,7 @@ def predictions_to_json(predictions: Predictions) -> list[Record]:
         }
         for image_id, category, points, box, score in zip(
             predictions.image_ids.tolist(),
-            predictions.categories.tolist(),
+            predictions.category_ids.tolist(),
             predictions.keypoints.tolist(),
             np.hstack([low, high - low]).tolist(),
             predictions.scores.tolist(),
@@ -76,7 +76,7 @@ def predictions_from_json(document: Any, annotations: Annotations, origin: str, 
     def where(i: int) -> str:
         return f"{origin}: entry {i}"
 
-    k = len(annotations.names)
+    k = len(annotations.keypoint_names)
     given = column(rows, "keypoints", where)
     triples = tables(given, 3 * k, "keypoints", where, "x, y, v a keypoint").reshape(-1, k, 3)
     _check_boxes(rows, origin)
@@ -84,7 +84,7 @@ def predictions_from_json(document: Any, annotations: Annotations, origin: str, 
         image_ids=whole_numbers(column(rows, "image_id", where), "image_id", where, 0, MAX_ID),
         keypoints=np.ascontiguousarray(triples[:, :, :2]),
         scores=real_numbers(column(rows, "score", where), "score", where),
-        categories=whole_numbers(column(rows, "category_id", where), "category_id", where, 0, MAX_ID),
+        category_ids=whole_numbers(column(rows, "category_id", where), "category_id", where, 0, MAX_ID),
     )
     if problem := first_problem(predictions, annotations) or (None if own else first_copy(predictions)):
         row, words = problem

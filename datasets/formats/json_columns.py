@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.metrics.validation import FAR
 from benchmark.structures import FloatArray, IntArray, UserError
 
-FAR = 1e9  # px: no coordinate, box or area root is larger, so squares stay finite with room to spare
 Record = dict[str, Any]
 Where = Callable[[int], str]
 

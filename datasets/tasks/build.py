@@ -6,19 +6,19 @@ part stand in the order of their hash; ids and file names count from 1 in each p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Annotations, UserError
-from datasets import sources, splits
-from datasets.tasks.scenes import Canvas, compose
-from datasets.features import EXTREMA, extrema
+from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, UserError
 from benchmark.suggestions import unknown
-from datasets.tasks.targets import require, target_points
+from datasets import sources, splits
+from datasets.dataset import with_baseline
+from datasets.ink import EXTREMA, extrema
 from datasets.tasks.catalog import Task
+from datasets.tasks.scenes import Canvas, compose
+from datasets.tasks.targets import require, target_points
 
 Digits = tuple[Image, IntArray]
 
@@ -30,7 +30,7 @@ class Preset:
     test_canvas: what the test digits are laid on, where the task has no canvas of its own.
     """
 
-    line: str
+    summary: str
     digits: tuple[int, ...]
     parts: Callable[[int], tuple[Digits, Digits, Digits]]
     test_canvas: Canvas | None = None
@@ -147,8 +147,8 @@ def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> Label
         boxes=boxes,
         areas=np.full(m, task.area),
         crowd=np.zeros(m, dtype=np.bool_),
-        categories=np.ones(m, dtype=np.int64),
-        names=task.points.keypoints,
+        category_ids=np.ones(m, dtype=np.int64),
+        keypoint_names=task.points.keypoints,
         sigmas=np.full(k, task.sigma),
         spacing=None if np.isnan(spacing).all() else spacing,
         labels=labels,
@@ -162,14 +162,3 @@ def ink_boxes(images: Image) -> FloatArray:
     found = extrema(images)
     x0, x1, y0, y1 = (found[:, EXTREMA.index(name)] for name in ("x_left", "x_right", "y_top", "y_bottom"))
     return np.stack([x0, y0, x1 - x0 + 1, y1 - y0 + 1], axis=1)
-
-
-def with_baseline(data: LabeledImages, train: LabeledImages) -> LabeledImages:
-    """``data`` whose annotations also says what a predictor of the training mean would answer: (N, K, 2), the mean of the
-    training split's points. As it was where either holds other than one instance an image."""
-    if not (train.annotations.single_instance and data.annotations.single_instance and len(train)):
-        return data
-    points = train.points
-    total = [[math.fsum(column) for column in keypoint] for keypoint in points.transpose(1, 2, 0).tolist()]
-    mean = np.array(total) / len(points)  # summed exactly, so the same to the last bit everywhere
-    return replace(data, annotations=replace(data.annotations, baseline=np.tile(mean, (len(data), 1, 1))))

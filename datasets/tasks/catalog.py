@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datasets.tasks.scenes import Canvas
 from benchmark.suggestions import unknown
+from datasets.tasks.scenes import Canvas
 from datasets.tasks.targets import ALL_DIGITS, DIGIT_DEPENDENT, TARGETS, Target
 
 SIGMA = 0.0455
@@ -29,7 +29,7 @@ class Task:
     """
 
     name: str
-    line: str
+    summary: str
     target: str
     version: int = 1
     rule: bool = True

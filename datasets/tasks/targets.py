@@ -1,6 +1,6 @@
 """Targets: from images to the points that are asked for, by noise-free rules on the ink.
 
-Almost all are extrema of the ink mask (`datasets.features`): ``topleft`` is the first inked column of the top inked row,
+Almost all are extrema of the ink mask (`datasets.ink`): ``topleft`` is the first inked column of the top inked row,
 not the corner of the box; ``corner`` is that. ``centroid``, the mean position of ink pixels, is no extremum and on no
 lattice: a negative control for detectors built on extrema. In ``digit-dependent`` and ``all-digits`` every digit asks for
 a point of its own, so that what and where must both be known.
@@ -18,26 +18,11 @@ from functools import partial
 import numpy as np
 
 from benchmark.structures import FloatArray, Image, IntArray, UserError
-from datasets.features import EXTREMA, extrema, ink
 from benchmark.suggestions import unknown
-
-BOLD = 127  # ink of ``topleft-bold``: brighter than this
+from datasets.ink import BOLD, CENTROID, POINTS, has_ink, point
 
 Find = Callable[[Image, IntArray | None], FloatArray]
 
-# Each point is the mean of these extrema in x, and of these in y.
-POINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "topleft": (("x_first_in_top_row",), ("y_top",)),
-    "topright": (("x_last_in_top_row",), ("y_top",)),
-    "bottomleft": (("x_first_in_bottom_row",), ("y_bottom",)),
-    "bottomright": (("x_last_in_bottom_row",), ("y_bottom",)),
-    "lefttop": (("x_left",), ("y_first_in_left_column",)),
-    "leftbottom": (("x_left",), ("y_last_in_left_column",)),
-    "righttop": (("x_right",), ("y_first_in_right_column",)),
-    "rightbottom": (("x_right",), ("y_last_in_right_column",)),
-    "corner": (("x_left",), ("y_top",)),
-    "center": (("x_left", "x_right"), ("y_top", "y_bottom")),
-}
 DIGIT_DEPENDENT = {3: "topleft", 7: "center"}
 ALL_DIGITS = {
     0: "topright",
@@ -53,38 +38,25 @@ ALL_DIGITS = {
 }
 
 
-def point(name: str, images: Image, threshold: int = 0) -> FloatArray:
-    """(N, 2) float64: the named point of every image, NaN where no pixel is above ``threshold``."""
-    found = extrema(images, threshold)
-    axes = [found[:, [EXTREMA.index(part) for part in parts]].mean(axis=1) for parts in POINTS[name]]
-    inked = images.reshape(len(images), -1).max(axis=1) > threshold if len(images) else np.zeros(0, dtype=np.bool_)
-    return np.where(inked[:, None], np.stack(axes, axis=1), np.nan)
+def _defined(name: str, images: Image, threshold: int = 0) -> FloatArray:
+    """(N, 2) float64: the named point of every image, NaN where there is no ink."""
+    return np.where(has_ink(images, threshold)[:, None], point(name, images, threshold), np.nan)
 
 
 def _points(images: Image, labels: IntArray | None, *, names: tuple[str, ...], threshold: int = 0) -> FloatArray:
-    return np.stack([point(name, images, threshold) for name in names], axis=1)
-
-
-def _centroid(images: Image, labels: IntArray | None) -> FloatArray:
-    mask = ink(images).astype(np.float64)
-    _, height, width = mask.shape
-    count = mask.sum(axis=(1, 2))
-    count[count == 0] = np.nan
-    x = mask.sum(axis=1) @ np.arange(width) / count
-    y = mask.sum(axis=2) @ np.arange(height) / count
-    return np.stack([x, y], axis=1)[:, None]
+    return np.stack([_defined(name, images, threshold) for name in names], axis=1)
 
 
 def _by_digit(images: Image, labels: IntArray | None, *, wanted: Mapping[int, str]) -> FloatArray:
     if labels is None:
         raise UserError("this target depends on the digit: give images with labels")
-    if strange := sorted(set(labels.tolist()) - set(wanted)):
-        raise UserError(f"this target says nothing of label {strange[0]}: give digits {', '.join(map(str, wanted))}")
-    found = np.full((len(images), 1, 2), np.nan)
+    if others := sorted(set(labels.tolist()) - set(wanted)):
+        raise UserError(f"this target says nothing of label {others[0]}: give digits {', '.join(map(str, wanted))}")
+    points = np.full((len(images), 1, 2), np.nan)
     for digit, name in wanted.items():
         rows = np.flatnonzero(labels == digit)
-        found[rows, 0] = point(name, images[rows])
-    return found
+        points[rows, 0] = _defined(name, images[rows])
+    return points
 
 
 @dataclass(frozen=True)
@@ -105,7 +77,7 @@ TARGETS: dict[str, Target] = {
     **{name: _plain(name) for name in POINTS},
     "topleft-bold": _plain("topleft", threshold=BOLD),
     "both": _plain("topleft", "center"),
-    "centroid": Target(("centroid",), (None,), _centroid),
+    "centroid": Target((CENTROID,), (None,), partial(_points, names=(CENTROID,))),
     # One keypoint, whole or half pixels as the digit asks: the finer lattice holds both.
     "digit-dependent": Target(("point",), (0.5,), partial(_by_digit, wanted=DIGIT_DEPENDENT)),
     "all-digits": Target(("point",), (0.5,), partial(_by_digit, wanted=ALL_DIGITS)),

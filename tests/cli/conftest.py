@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from benchmark import registry
-from benchmark.conformance import rectangles
 from benchmark.cli import main
+from benchmark.conformance import rectangles
 from datasets.formats.coco_folder import Card, write_folder
 
 

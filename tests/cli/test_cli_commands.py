@@ -127,7 +127,9 @@ def test_a_score_is_what_numpy_says(cli: Cli, data: Path, results: Path, points:
 def test_a_comparison_is_what_numpy_says(cli: Cli, data: Path, results: Path, points: Any, run_of: Any) -> None:
     annotations = points(data / "annotations" / "test.json")
     of = {
-        name: np.mean([errors(points(run_of(results, name, s) / "predictions.json"), annotations) for s in (0, 1)], axis=0)
+        name: np.mean(
+            [errors(points(run_of(results, name, s) / "predictions.json"), annotations) for s in (0, 1)], axis=0
+        )
         for name in ("mean", "linear")
     }
     found = cli("compare", "mean", "linear", "--results", results, "--json").document

@@ -309,13 +309,21 @@ def test_images_of_many_sizes_and_colours_cost_only_the_rows_that_cannot(cli: Cl
         ("predictions.json", lambda file: file.unlink(), "predictions.json: cannot be read"),
         ("_annotations", lambda file: file.write_text("{"), "the annotations of a stored run cannot be read"),
         ("_annotations", lambda file: file.unlink(), "the annotations of a stored run cannot be read"),
-        ("_annotations", edited(lambda d: d["images"][0].update(width=29)), "its content is not what its name promises"),
+        (
+            "_annotations",
+            edited(lambda d: d["images"][0].update(width=29)),
+            "its content is not what its name promises",
+        ),
     ],
 )
 def test_damaged_results(
     cli: Cli, data: Path, results: Path, run_of: Any, file: str, damage: Callable[[Path], None], words: str
 ) -> None:
-    found = (results / "_annotations").iterdir() if file == "_annotations" else (run_of(results, "mean", s) / file for s in (0, 1))
+    found = (
+        (results / "_annotations").iterdir()
+        if file == "_annotations"
+        else (run_of(results, "mean", s) / file for s in (0, 1))
+    )
     for path in list(found):
         damage(path)
     refused(cli("compare", "mean", "linear", "--results", results), words)

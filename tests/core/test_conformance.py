@@ -17,7 +17,7 @@ from benchmark import Detector, register
 
 class Base(Detector):
     def fit(self, train, val, *, seed, budget):
-        self.k = len(train.annotations.names)
+        self.k = len(train.annotations.keypoint_names)
         self.point = train.points.mean(axis=0)
 
     def predict(self, images):

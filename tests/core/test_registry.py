@@ -22,7 +22,7 @@ class Blob(Detector):
         self.shift = shift
 
     def fit(self, train, val, *, seed, budget):
-        self.k = len(train.annotations.names)
+        self.k = len(train.annotations.keypoint_names)
 
     def predict(self, images):
         import numpy as np

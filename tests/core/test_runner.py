@@ -15,7 +15,7 @@ from benchmark.conformance import rectangles
 from benchmark.detector import Budget, Detector
 from benchmark.runs.execute import Callback, execute, holds_the_answer, plan
 from benchmark.runs.store import Store, Stored
-from benchmark.structures import LabeledImages, Part, Annotations
+from benchmark.structures import Annotations, LabeledImages, Part
 
 COUNTS = '''
 import numpy as np
@@ -183,7 +183,9 @@ def test_a_run_fails_that_learned_from_a_test_image_elsewhere(tmp_path: Path, co
     text = (
         Path(counting)
         .read_text()
-        .replace("        if self.where:", "        self.pretraining_images = list(BORROWED)\n        if self.where:", 1)
+        .replace(
+            "        if self.where:", "        self.pretraining_images = list(BORROWED)\n        if self.where:", 1
+        )
     )
     number = 3 if same else 11
     Path(counting).write_text(

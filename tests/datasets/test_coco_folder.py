@@ -15,10 +15,10 @@ import pytest
 from PIL import Image as Pillow
 
 from benchmark.structures import LabeledImages, UserError
-from datasets.tasks.build import build, label
 from datasets.formats.coco_folder import Card, content_digest, read_folder, write_folder
 from datasets.load import export, load, presets
 from datasets.sources import mnist_embedded
+from datasets.tasks.build import build, label
 from datasets.tasks.catalog import get_task, tasks
 
 
@@ -111,7 +111,9 @@ def test_colour_and_several_sizes_survive(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     sizes = [(5 + i, 9) for i in range(10)]
     images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
-    annotations = replace(train.annotations, sizes=np.array([(w, h) for h, w in sizes]), keypoints=np.full((10, 1, 2), 1.25))
+    annotations = replace(
+        train.annotations, sizes=np.array([(w, h) for h, w in sizes]), keypoints=np.full((10, 1, 2), 1.25)
+    )
     colour = LabeledImages(images, annotations)
     with pytest.raises(ValueError, match="grey and coloured"):
         write_folder(tmp_path / "d", colour, colour, test, Card(task="x"))

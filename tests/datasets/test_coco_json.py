@@ -17,8 +17,8 @@ from scoring_cases import awkward, crowded, single
 from scoring_mutants import mutant
 
 from benchmark.metrics import score
-from datasets.formats.coco import read_annotations, annotations_from_json, annotation_notes, annotations_to_json
-from benchmark.structures import Predictions, Annotations, UserError
+from benchmark.structures import Annotations, Predictions, UserError
+from datasets.formats.coco import annotation_notes, annotations_from_json, annotations_to_json, read_annotations
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -26,10 +26,12 @@ from benchmark.structures import Predictions, Annotations, UserError
 def test_the_identical_annotations_comes_back(seed: int) -> None:
     annotations = awkward(seed)[0]
     rng = np.random.default_rng(seed)
-    n, k = len(annotations), len(annotations.names)
+    n, k = len(annotations), len(annotations.keypoint_names)
     if seed % 2:
         spacing = rng.choice([0.5, 1.0, np.nan], k)
-        annotations = replace(annotations, spacing=spacing, labels=rng.integers(0, 9, n), baseline=rng.normal(0, 9, (n, k, 2)))
+        annotations = replace(
+            annotations, spacing=spacing, labels=rng.integers(0, 9, n), baseline=rng.normal(0, 9, (n, k, 2))
+        )
     again = annotations_from_json(json.loads(json.dumps(annotations_to_json(annotations), allow_nan=False)), "memory")
     assert again.digest == annotations.digest
     assert annotation_notes(annotations_to_json(annotations)) == annotation_notes(annotations_to_json(again))
@@ -40,7 +42,8 @@ def test_a_annotations_without_instances_comes_back() -> None:
     bare = replace(
         annotations,
         **{
-            f: getattr(annotations, f)[:0] for f in ("index", "keypoints", "visible", "boxes", "areas", "crowd", "categories")
+            f: getattr(annotations, f)[:0]
+            for f in ("index", "keypoints", "visible", "boxes", "areas", "crowd", "categories")
         },
     )
     assert annotations_from_json(annotations_to_json(bare), "memory").digest == bare.digest
@@ -92,7 +95,7 @@ def test_human_sigmas_are_those_of_pycocotools() -> None:
 def test_keypoints_without_names_are_numbered() -> None:
     document = foreign(2)
     del document["categories"][0]["keypoints"]
-    assert annotations_from_json(document, "f").names == ("keypoint1", "keypoint2")
+    assert annotations_from_json(document, "f").keypoint_names == ("keypoint1", "keypoint2")
 
 
 def test_pycocotools_loads_what_we_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,7 +205,7 @@ def test_mutants_of_a_annotations_are_refused_in_one_line_or_can_be_scored(tmp_p
         read += 1
         rows = annotations.image_ids[annotations.index]
         if len({*zip(rows.tolist(), map(bytes, annotations.keypoints))}) == len(rows):
-            perfect = Predictions(rows, annotations.keypoints, np.arange(len(rows)) / 9, annotations.categories)
+            perfect = Predictions(rows, annotations.keypoints, np.arange(len(rows)) / 9, annotations.category_ids)
             assert score(annotations, perfect)["mean"] in (0, None)
     assert 200 < read < 1300
     assert all(str(path) in line and "\n" not in line for line in lines)

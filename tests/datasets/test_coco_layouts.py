@@ -66,7 +66,7 @@ def test_usual_layouts_are_read(layout: str, tmp_path: Path) -> None:
     found = read_folder(tmp_path)
     assert [len(found.train), len(found.val), len(found.test)] == [5, 4, 3]
     assert found.test.annotations.image_ids.tolist() == [21, 22, 23]
-    assert found.test.annotations.names == ("nose", "tail")
+    assert found.test.annotations.keypoint_names == ("nose", "tail")
     assert np.array_equal(found.val.images[0], np.random.default_rng(11).integers(0, 256, (12, 16, 3), dtype=np.uint8))
     assert found.test.annotations.baseline is not None
     assert found.test.annotations.baseline[0].tolist() == [[3.0, 2.5], [3.0, 3.5]]  # ids 1 to 5 of train

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scoring_cases import crowded, single, annotations_of
+from scoring_cases import annotations_of, crowded, single
 from scoring_fuzz import fuzz
 
 from benchmark.metrics import score
-from datasets.formats.coco_results import read_predictions, write_predictions
-from datasets.formats.coco_results import predictions_to_json
 from benchmark.structures import Predictions, UserError
+from datasets.formats.coco_results import predictions_to_json, read_predictions, write_predictions
 
 TRUTH = annotations_of(np.full((4, 1, 2), 10.0))
 
@@ -129,7 +128,7 @@ def test_a_foreign_file_is_read(tmp_path: Path) -> None:
 
 def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
     annotations, found = crowded(2, 2, 3, 0)
-    none = Predictions(found.image_ids[:0], found.keypoints[:0], found.scores[:0])
+    none = Predictions.of_category(found.image_ids[:0], found.keypoints[:0], found.scores[:0])
     write_predictions(tmp_path / "p.json", none, annotations)
     again = read_predictions(tmp_path / "p.json", annotations, own=True)
     assert again.keypoints.shape == (0, 3, 2)
@@ -138,7 +137,7 @@ def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
 
 
 def test_a_repeat_is_read_where_a_detector_of_ours_said_it(tmp_path: Path) -> None:
-    twice = Predictions(np.array([2, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
+    twice = Predictions.of_category(np.array([2, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
     write_predictions(tmp_path / "p.json", twice, TRUTH)
     assert len(read_predictions(tmp_path / "p.json", TRUTH, own=True)) == 2
     with pytest.raises(UserError, match="entry 1: is the same"):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmark.structures import UserError
-from datasets.tasks.build import build
 from datasets.sources import IDX_FILES, data_root, mnist_embedded, mnist_full
+from datasets.tasks.build import build
 from datasets.tasks.catalog import get_task
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from benchmark.structures import LabeledImages, UserError
-from datasets.tasks.build import PRESETS, build, get_preset, ink_boxes, label
-from datasets.tasks.scenes import Canvas, compose
 from datasets.sources import mnist_embedded
 from datasets.splits import digests
-from datasets.tasks.targets import target_points
+from datasets.tasks.build import PRESETS, build, get_preset, ink_boxes, label
 from datasets.tasks.catalog import get_task, tasks
+from datasets.tasks.scenes import Canvas, compose
+from datasets.tasks.targets import target_points
 
 # A changed figure means that a card produces other data: give that card a new version, then pin it anew.
 PINNED = {
@@ -40,7 +40,15 @@ def content(parts: tuple[LabeledImages, ...]) -> str:
     h = hashlib.sha256()
     for data in parts:
         annotations = data.annotations
-        arrays = [data.stack(), annotations.index, annotations.keypoints, annotations.boxes, annotations.areas, annotations.labels, annotations.baseline]
+        arrays = [
+            data.stack(),
+            annotations.index,
+            annotations.keypoints,
+            annotations.boxes,
+            annotations.areas,
+            annotations.labels,
+            annotations.baseline,
+        ]
         for array in arrays:
             h.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return h.hexdigest()[:16]
@@ -123,12 +131,12 @@ def test_annotations_is_whole_and_inside_the_picture(name: str) -> None:
         assert (high[:, 0] <= annotations.sizes[annotations.index]).all()
         assert set(annotations.areas.tolist()) == {784.0}
         assert set(annotations.sigmas.tolist()) == {0.0455}
-        assert annotations.names == card.points.keypoints
+        assert annotations.keypoint_names == card.points.keypoints
         assert annotations.image_ids.tolist() == list(range(1, len(data) + 1))
         if annotations.spacing is None:
             assert name == "centroid"
         else:
-            assert len(annotations.spacing) == len(annotations.names)
+            assert len(annotations.spacing) == len(annotations.keypoint_names)
 
 
 @pytest.mark.parametrize("name", [n for n, card in tasks().items() if card.rule])

@@ -26,6 +26,8 @@ def two_in_one(count: int, seed: int) -> LabeledImages:
         "keypoints": np.stack([annotations.keypoints, other.keypoints + shift], 1).reshape(-1, 1, 2),
         "boxes": np.stack([annotations.boxes, other.boxes + np.array([28, 0, 0, 0])], 1).reshape(-1, 4),
     }
-    doubled = {n: np.repeat(getattr(annotations, n), 2, axis=0) for n in ("visible", "areas", "crowd", "categories", "index")}
+    doubled = {
+        n: np.repeat(getattr(annotations, n), 2, axis=0) for n in ("visible", "areas", "crowd", "categories", "index")
+    }
     images = np.concatenate([left.images, right.images], axis=2)
     return LabeledImages(images, replace(annotations, sizes=annotations.sizes * [2, 1], **mixed, **doubled))

@@ -57,7 +57,9 @@ def test_convention_a_perfect_torchvision_heatmap_decodes_within_its_cell():
 def test_convention_target_boxes_are_padded_and_stay_on_the_image():
     data = rectangles(6, seed=5)
     detector = KeypointRCNNDetector(pad=3.0)
-    for target, box, point in zip(detector.targets(batch_of(data), Frame(4.0)), data.annotations.boxes, data.points[:, 0]):
+    for target, box, point in zip(
+        detector.targets(batch_of(data), Frame(4.0)), data.annotations.boxes, data.points[:, 0]
+    ):
         edges = np.clip(np.concatenate([box[:2] - 3, box[:2] + box[2:] + 3]), 0, 28) * 4
         np.testing.assert_allclose(target["boxes"][0], edges, atol=1e-5)
         np.testing.assert_allclose(target["keypoints"][0, 0], [*(point + 0.5) * 4, 1], atol=1e-5)

@@ -235,9 +235,9 @@ def test_a_frozen_trunk_does_not_learn_and_its_head_does(readout):
     was, now = before.state(), after.state()
     same = {name for name in was if np.array_equal(was[name], now[name])}
     assert {name for name in was if name.startswith("model.trunk.")} <= same
-    assert after.n_parameters == sum(v.size for n, v in now.items() if n.startswith(("model.head", "model.project"))) - sum(
-        v.size for n, v in now.items() if n.startswith("model.head.scale")
-    )
+    assert after.n_parameters == sum(
+        v.size for n, v in now.items() if n.startswith(("model.head", "model.project"))
+    ) - sum(v.size for n, v in now.items() if n.startswith("model.head.scale"))
 
 
 def test_features_kept_of_a_frozen_trunk_are_those_computed_anew(monkeypatch):

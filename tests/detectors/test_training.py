@@ -15,7 +15,7 @@ from benchmark.conformance import rectangles
 from benchmark.detector import Budget
 from benchmark.structures import LabeledImages, UserError
 from detectors.pixels import Geometry
-from detectors.training import TrainConfig, Spending, TorchDetector, rate
+from detectors.training import Spending, TorchDetector, TrainConfig, rate
 
 TRAIN, VAL = rectangles(40, height=12, width=10, seed=1), rectangles(8, height=12, width=10, seed=2)
 

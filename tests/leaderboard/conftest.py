@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmark.metrics import score
-from benchmark.runs.store import RunConfig, Record, Store, Stored
-from benchmark.structures import FloatArray, Predictions, Annotations
+from benchmark.runs.store import Record, RunConfig, Store, Stored
+from benchmark.structures import Annotations, FloatArray, Predictions
 
 
 def made_annotations(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0) -> Annotations:
@@ -28,19 +28,21 @@ def made_annotations(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0)
         boxes=np.column_stack([points.min(axis=1) - 3, np.full((m, 2), 6.0)]),
         areas=np.full(m, 784.0),
         crowd=np.zeros(m, dtype=bool),
-        categories=np.ones(m, dtype=np.int64),
-        names=tuple(f"p{j}" for j in range(k)),
+        category_ids=np.ones(m, dtype=np.int64),
+        keypoint_names=tuple(f"p{j}" for j in range(k)),
         sigmas=np.full(k, 0.0455),
         spacing=np.ones(k),
         baseline=np.full((n, k, 2), 13.25) if instances == 1 else None,
     )
 
 
-def answers(annotations: Annotations, offsets: FloatArray | float = 0.0, scores: FloatArray | None = None) -> Predictions:
+def answers(
+    annotations: Annotations, offsets: FloatArray | float = 0.0, scores: FloatArray | None = None
+) -> Predictions:
     """The annotations's points moved by ``offsets`` (broadcast to (M, K, 2))."""
     moved = annotations.keypoints + np.asarray(offsets)
     confidence = np.ones(len(moved)) if scores is None else scores
-    return Predictions(annotations.image_ids[annotations.index], moved, confidence)
+    return Predictions.of_category(annotations.image_ids[annotations.index], moved, confidence)
 
 
 class Maker:

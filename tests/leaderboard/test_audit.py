@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.runs.store import Store
-from benchmark.structures import LabeledImages, Predictions, Annotations
+from benchmark.structures import Annotations, LabeledImages, Predictions
 from leaderboard.audit import Report, audit, overlaps
 from leaderboard.identities import broken, differences
 
@@ -104,7 +104,9 @@ def test_images_of_other_shapes_and_tied_answers_are_sound(maker: Any, annotatio
     rng = np.random.default_rng(1)
     wide = replace(annotations, sizes=rng.integers(20, 40, (len(annotations), 2)))
     twice = maker.answers(wide, rng.normal(0, 2, (len(wide), 1, 2)))
-    twice = Predictions(np.tile(twice.image_ids, 2), np.vstack([twice.keypoints, wide.keypoints]), np.ones(100))
+    twice = Predictions.of_category(
+        np.tile(twice.image_ids, 2), np.vstack([twice.keypoints, wide.keypoints]), np.ones(100)
+    )
     maker.put("net", wide, twice)
     assert failed(audit(maker.store)) == set()
 
@@ -117,10 +119,14 @@ def test_a_run_that_was_moved_is_found(filled: Store) -> None:
     assert "lies in" in next(c for c in report.checks if c.status == "failed").problems[0]
 
 
-def test_seeds_may_disagree_on_oracle_features_of_few_training_images_alone(maker: Any, annotations: Annotations) -> None:
+def test_seeds_may_disagree_on_oracle_features_of_few_training_images_alone(
+    maker: Any, annotations: Annotations
+) -> None:
     for n, problem in ((10, False), (100, True)):
         for seed in range(2):
-            maker.put("linear", annotations, maker.answers(annotations, 1.0), seed, oracle=seed == 0, recipe={"n_train": n})
+            maker.put(
+                "linear", annotations, maker.answers(annotations, 1.0), seed, oracle=seed == 0, recipe={"n_train": n}
+            )
         if not problem:
             maker.put("mean", annotations, maker.answers(annotations, 2.0), recipe={"n_train": 100})
         assert failed(audit(maker.store)) == ({"oracle features"} if problem else set())

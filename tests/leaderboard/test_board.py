@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmark.runs.store import Store
-from benchmark.structures import Predictions, Annotations, UserError
+from benchmark.structures import Annotations, Predictions, UserError
 from leaderboard import rows
 from leaderboard.board import boards, find_run
 from leaderboard.compare import compare
@@ -150,9 +150,16 @@ def test_scores_come_from_predictions_not_from_run_json(maker: Any, annotations:
 def test_seeds_of_different_recipes_are_never_mixed(maker: Any, annotations: Annotations) -> None:
     for seed in range(3):
         maker.put(
-            "net", annotations, maker.answers(annotations, 9.0), seed, recipe={"source": "old"}, created="2026-01-01T10:00:00"
+            "net",
+            annotations,
+            maker.answers(annotations, 9.0),
+            seed,
+            recipe={"source": "old"},
+            created="2026-01-01T10:00:00",
         )
-    maker.put("net", annotations, maker.answers(annotations, 1.0), 1, recipe={"source": "new"}, created="2026-01-02T10:00:00")
+    maker.put(
+        "net", annotations, maker.answers(annotations, 1.0), 1, recipe={"source": "new"}, created="2026-01-02T10:00:00"
+    )
     (board,) = boards(maker.store)
     (row,) = board.rows
     assert row.seeds == (1,)
@@ -213,7 +220,9 @@ def test_training_sizes_and_budgets_are_rows_of_their_own(maker: Any, annotation
     assert [row.label for row in boards(maker.store)[0].rows] == ["net n100", "net n100 60s", "net n10"]
 
 
-def test_nothing_is_scored_twice_but_a_new_file_is(maker: Any, annotations: Annotations, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_scored_twice_but_a_new_file_is(
+    maker: Any, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     real = rows.score
     monkeypatch.setattr(rows, "score", lambda *a, **k: calls.append(1) or real(*a, **k))
@@ -233,9 +242,15 @@ def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None
     every = maker.answers(annotations, rng.normal(0, 0.5, (80, 2, 2)), rng.permutation(80) / 80)
     maker.put("every", annotations, every, scored=True)
     some = np.flatnonzero(every.image_ids > 4)  # finds nothing in four images
-    maker.put("some", annotations, Predictions(every.image_ids[some], every.keypoints[some] + 0.5, every.scores[some]))
+    maker.put(
+        "some",
+        annotations,
+        Predictions.of_category(every.image_ids[some], every.keypoints[some] + 0.5, every.scores[some]),
+    )
     few = np.flatnonzero(every.image_ids < 4)
-    maker.put("few", annotations, Predictions(every.image_ids[few], every.keypoints[few], every.scores[few]))
+    maker.put(
+        "few", annotations, Predictions.of_category(every.image_ids[few], every.keypoints[few], every.scores[few])
+    )
     (board,) = boards(maker.store)
     tested = {row.label: row.tier is not None for row in board.rows}
     assert tested == {"every": True, "some": True, "few": False}
@@ -253,7 +268,12 @@ def test_an_image_that_one_seed_matched_nothing_in_is_not_tested(maker: Any) -> 
         for seed in range(2):
             found = maker.answers(annotations, rng.normal(0, 0.5, (80, 1, 2)))
             kept = np.flatnonzero(found.image_ids != (1 if (name, seed) == ("a", 1) else 0))
-            maker.put(name, annotations, Predictions(found.image_ids[kept], found.keypoints[kept], found.scores[kept]), seed)
+            maker.put(
+                name,
+                annotations,
+                Predictions.of_category(found.image_ids[kept], found.keypoints[kept], found.scores[kept]),
+                seed,
+            )
     (board,) = boards(maker.store)
     assert "Rows are tested on the 39 images in which each of them matched an instance." in board.notes
     assert [row.tier for row in board.rows] == [1, 1]
@@ -272,7 +292,10 @@ def test_a_file_changed_in_place_is_scored_again(maker: Any, annotations: Annota
 
 
 def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:
-    many, nothing = maker.annotations(10, 1, 2), Predictions(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0))
+    many, nothing = (
+        maker.annotations(10, 1, 2),
+        Predictions.of_category(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0)),
+    )
     maker.put("silent", many, nothing)
     (row,) = boards(maker.store)[0].rows
     assert row.metrics["mean"] is None

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from benchmark.cli import main
-from datasets.formats.coco import annotations_to_json
-from datasets.formats.coco_results import write_predictions
 from benchmark.runs.store import Store
 from benchmark.structures import Annotations
+from datasets.formats.coco import annotations_to_json
+from datasets.formats.coco_results import write_predictions
 
 Typed = tuple[int, str, str]
 
@@ -71,7 +71,8 @@ def test_a_broken_file_is_one_line_and_exit_code_2(
 def test_a_named_file_is_on_the_board_marked(typed: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
     results = tmp_path / "new"
     assert (
-        typed("score", "--predictions", files[0], "--annotations", files[1], "--name", "yolo", "--results", results)[0] == 0
+        typed("score", "--predictions", files[0], "--annotations", files[1], "--name", "yolo", "--results", results)[0]
+        == 0
     )
     code, out, _ = typed("leaderboard", "--results", results, "--json")
     (row,) = json.loads(out)

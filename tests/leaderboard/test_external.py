@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from benchmark.metrics import score
+from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import write_predictions
-from benchmark.structures import Predictions, Annotations, UserError
 from leaderboard.audit import audit
 from leaderboard.board import boards
 from leaderboard.external import Scored, report, score_files, store_external
@@ -43,7 +43,9 @@ def test_the_table_is_the_harness_s_own(maker: Any, tmp_path: Path) -> None:
     for k, instances in ((1, 1), (3, 1), (2, 3)):
         annotations = maker.annotations(20, k, instances)
         rng = np.random.default_rng(k)
-        answers = maker.answers(annotations, rng.normal(0, 1, annotations.keypoints.shape), rng.random(len(annotations.index)))
+        answers = maker.answers(
+            annotations, rng.normal(0, 1, annotations.keypoints.shape), rng.random(len(annotations.index))
+        )
         document = json.loads(json.dumps(scored(tmp_path, annotations, answers).as_dict(), allow_nan=False))
         for name, value in score(annotations, answers).items():
             assert document[name] == value
@@ -87,7 +89,9 @@ def test_the_interval_of_images_that_weigh_otherwise_names_its_own_mean(maker: A
     assert "mean over images" not in printed(scored(tmp_path, annotations, maker.answers(annotations, 0.5)))
 
 
-def test_an_external_row_joins_the_board_of_its_annotations(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
+def test_an_external_row_joins_the_board_of_its_annotations(
+    maker: Any, annotations: Annotations, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
     maker.put("net", annotations, maker.answers(annotations, rng.normal(0, 2, (len(annotations), 1, 2))))
     maker.put("net", annotations, maker.answers(annotations, 3.0), recipe={"n_train": 10})
@@ -101,10 +105,14 @@ def test_an_external_row_joins_the_board_of_its_annotations(maker: Any, annotati
     assert not audit(maker.store).failed
 
 
-def test_new_predictions_under_the_same_name_replace_the_old(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
+def test_new_predictions_under_the_same_name_replace_the_old(
+    maker: Any, annotations: Annotations, tmp_path: Path
+) -> None:
     maker.put("net", annotations, maker.answers(annotations, 1.0))
     for shift in (2.0, 3.0):
-        run = store_external(scored(tmp_path / "files", annotations, maker.answers(annotations, shift)), "yolo", maker.store.root)
+        run = store_external(
+            scored(tmp_path / "files", annotations, maker.answers(annotations, shift)), "yolo", maker.store.root
+        )
         record = run.record.model_copy(update={"created": f"2030-01-0{shift:.0f}T00:00:00+00:00"})
         maker.store.write(record, predictions=run.predictions)
     found = {row.label: row.metrics["mean"] for row in boards(maker.store)[0].rows}
@@ -119,10 +127,14 @@ def test_a_name_of_ours_is_refused(maker: Any, annotations: Annotations, tmp_pat
             store_external(files, name, maker.store.root)
 
 
-def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
+def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(
+    maker: Any, annotations: Annotations, tmp_path: Path
+) -> None:
     for n, shift in ((10, 3.0), (100, 1.0)):
         maker.put("net", annotations, maker.answers(annotations, shift), recipe={"n_train": n})
-    store_external(scored(tmp_path / "files", annotations, maker.answers(annotations, 0.25)), "net n100", maker.store.root)
+    store_external(
+        scored(tmp_path / "files", annotations, maker.answers(annotations, 0.25)), "net n100", maker.store.root
+    )
     (board,) = boards(maker.store)
     assert [(row.label, row.tier) for row in board.rows] == [
         ("net n100 (external)", 1),

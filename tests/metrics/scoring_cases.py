@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.structures import FloatArray, Predictions, Annotations
+from benchmark.structures import Annotations, FloatArray, Predictions
 
 
 def annotations_of(
@@ -32,8 +32,8 @@ def annotations_of(
         boxes=np.hstack([low - 3, high - low + 6]),
         areas=np.full(m, area),
         crowd=np.zeros(m, dtype=bool),
-        categories=np.ones(m, dtype=np.int64),
-        names=tuple(f"p{j}" for j in range(k)),
+        category_ids=np.ones(m, dtype=np.int64),
+        keypoint_names=tuple(f"p{j}" for j in range(k)),
         sigmas=np.full(k, sigma),
         spacing=None if spacing is None else np.full(k, spacing),
         baseline=baseline,
@@ -47,7 +47,9 @@ def single_instance(n: int = 50, k: int = 1, seed: int = 0, noise: float = 1.0) 
     baseline = np.broadcast_to(rng.uniform(8, 20, (k, 2)), points.shape).copy()
     annotations = annotations_of(points, baseline=baseline)
     scores = rng.permutation(n) / n
-    return annotations, Predictions(annotations.image_ids.copy(), points + rng.normal(0, noise, points.shape), scores)
+    return annotations, Predictions.of_category(
+        annotations.image_ids.copy(), points + rng.normal(0, noise, points.shape), scores
+    )
 
 
 def crowded(images: int, instances: int, k: int, seed: int, noise: float = 1.0) -> tuple[Annotations, Predictions]:
@@ -57,8 +59,10 @@ def crowded(images: int, instances: int, k: int, seed: int, noise: float = 1.0) 
     points = rng.uniform(0, 100, (m, 1, 2)) + rng.uniform(-10, 10, (m, k, 2))
     annotations = annotations_of(points, index=np.repeat(np.arange(images), instances), images=images, side=128)
     order = rng.permutation(m)
-    found = Predictions(
-        annotations.image_ids[annotations.index[order]], points[order] + rng.normal(0, noise, points.shape), rng.random(m)
+    found = Predictions.of_category(
+        annotations.image_ids[annotations.index[order]],
+        points[order] + rng.normal(0, noise, points.shape),
+        rng.random(m),
     )
     return annotations, found
 
@@ -102,8 +106,8 @@ def awkward(seed: int) -> tuple[Annotations, Predictions]:
         boxes=np.hstack([low - 1, high - low + 2]),
         areas=np.where(rng.random(m) < 0.05, 0.0, rng.choice([100.0, 784.0, 4000.0], m)),
         crowd=crowd,
-        categories=categories,
-        names=tuple(f"p{j}" for j in range(k)),
+        category_ids=categories,
+        keypoint_names=tuple(f"p{j}" for j in range(k)),
         sigmas=rng.uniform(0.02, 0.2, k),
     )
     p = int(rng.integers(1, 2 + 3 * m)) if rng.random() < 0.9 else 60

@@ -12,9 +12,8 @@ import scoring_cases
 from scoring_mutants import mutant
 
 from benchmark.metrics import Scores, score
-from datasets.formats.coco_results import read_predictions
-from datasets.formats.coco_results import predictions_to_json
-from benchmark.structures import Predictions, Annotations, UserError
+from benchmark.structures import Annotations, Predictions, UserError
+from datasets.formats.coco_results import predictions_to_json, read_predictions
 
 HIGHER = ("exact", "pck@0.5", "pck@1", "pck@2", "pck@3", "auc", "r2", "sqdist_r2", "dist_r2", "exact_all")
 HIGHER_OKS = ("ap", "ap50", "ap75", "ar", "ap_constant", "precision", "recall")
@@ -27,7 +26,9 @@ def fuzz(count: int, seed: int, folder: Path) -> dict[str, int]:
     subjects = []
     for annotations in (scoring_cases.single_instance(5, 2, 1)[0], scoring_cases.crowded(3, 2, 3, 1)[0]):
         points = annotations.keypoints + 0.0
-        perfect = Predictions(annotations.image_ids[annotations.index], points, 0.5 + 0.01 * (points[:, 0, 0] % 7))
+        perfect = Predictions.of_category(
+            annotations.image_ids[annotations.index], points, 0.5 + 0.01 * (points[:, 0, 0] % 7)
+        )
         subjects.append((annotations, predictions_to_json(perfect), score(annotations, perfect)))
     path = folder / "mutant.json"
     verdicts: collections.Counter[str] = collections.Counter()

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.structures import Annotations, Predictions
 from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import predictions_to_json
-from benchmark.structures import Predictions, Annotations
 
 Four = tuple[float, float, float, float]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scoring_cases import awkward, single
 
 from benchmark.metrics import score
-from benchmark.structures import Predictions, Annotations
+from benchmark.structures import Annotations, Predictions
 
 Point = tuple[float, float]
 EPSILON = float(np.spacing(1))
@@ -55,7 +55,7 @@ def instances_of(annotations: Annotations) -> list[Instance]:
             annotations.boxes[m].tolist(),
             float(annotations.areas[m]),
             bool(annotations.crowd[m]),
-            int(annotations.categories[m]),
+            int(annotations.category_ids[m]),
         )
         for m in range(len(annotations.index))
     ]
@@ -65,7 +65,7 @@ def answers_of(found: Predictions) -> list[Answer]:
     return [
         Answer(i, [tuple(p) for p in points], s, c)
         for i, points, s, c in zip(
-            found.image_ids.tolist(), found.keypoints.tolist(), found.scores.tolist(), found.categories.tolist()
+            found.image_ids.tolist(), found.keypoints.tolist(), found.scores.tolist(), found.category_ids.tolist()
         )
     ]
 
@@ -231,9 +231,11 @@ def test_four_hundred_awkward_cases() -> None:
     for seed in range(400):
         annotations, found = awkward(seed)
         rng = np.random.default_rng(seed)
-        n, k = len(annotations), len(annotations.names)
+        n, k = len(annotations), len(annotations.keypoint_names)
         if seed % 3:
-            annotations = replace(annotations, spacing=rng.choice([0.5, 1.0, 3.0, np.nan], k), sizes=rng.integers(20, 90, (n, 2)))
+            annotations = replace(
+                annotations, spacing=rng.choice([0.5, 1.0, 3.0, np.nan], k), sizes=rng.integers(20, 90, (n, 2))
+            )
         if seed % 2:
             annotations = replace(annotations, baseline=rng.uniform(0, 40, (n, k, 2)))
         for name, count in agree(annotations, found).items():
@@ -247,12 +249,15 @@ def test_one_instance_an_image(seed: int) -> None:
     """Images without an answer, with several, unlabelled keypoints, images of other sizes."""
     rng = np.random.default_rng(seed)
     annotations, found = single(int(rng.integers(1, 12)), int(rng.integers(1, 4)), seed, 1.5)
-    n, k = len(annotations), len(annotations.names)
+    n, k = len(annotations), len(annotations.keypoint_names)
     visible = rng.choice([0, 1, 2], (n, k), p=[0.2, 0.2, 0.6])
     visible[:, 0] = 2
     annotations = replace(annotations, visible=visible, sizes=rng.integers(20, 90, (n, 2)))
     rows = rng.integers(0, n, int(rng.integers(0, 2 * n)))
     scores = rng.integers(0, 3, len(rows)) / 3
     agree(
-        annotations, Predictions(found.image_ids[rows], found.keypoints[rows] + rng.normal(0, 1, (len(rows), k, 2)), scores)
+        annotations,
+        Predictions.of_category(
+            found.image_ids[rows], found.keypoints[rows] + rng.normal(0, 1, (len(rows), k, 2)), scores
+        ),
     )

@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scoring_oracles
-from scoring_cases import crowded, single, annotations_of
+from scoring_cases import annotations_of, crowded, single
 
 from benchmark.metrics import METRICS, average_precision, score
+from benchmark.structures import Predictions, UserError
 from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import read_predictions, write_predictions
-from benchmark.structures import Predictions, UserError
 
 
 def answer(annotations, points, scores=None):
     n = len(points)
-    return Predictions(annotations.image_ids[:n].copy(), np.asarray(points, float), np.ones(n) if scores is None else scores)
+    return Predictions.of_category(
+        annotations.image_ids[:n].copy(), np.asarray(points, float), np.ones(n) if scores is None else scores
+    )
 
 
 def test_convention_points_are_x_y_in_pixels_and_integers_are_pixel_centres():
@@ -42,9 +44,11 @@ def test_convention_flip_is_width_minus_one_minus_x():
     annotations, found = single(30, 2)
     flip = np.array([27.0, 0.0]), np.array([-1.0, 1.0])
     mirrored = replace(
-        annotations, keypoints=flip[0] + flip[1] * annotations.keypoints, baseline=flip[0] + flip[1] * annotations.baseline
+        annotations,
+        keypoints=flip[0] + flip[1] * annotations.keypoints,
+        baseline=flip[0] + flip[1] * annotations.baseline,
     )
-    turned = Predictions(found.image_ids, flip[0] + flip[1] * found.keypoints, found.scores)
+    turned = Predictions.of_category(found.image_ids, flip[0] + flip[1] * found.keypoints, found.scores)
     assert score(mirrored, turned).metrics == pytest.approx(score(annotations, found).metrics, abs=1e-12)
 
 
@@ -103,7 +107,7 @@ def test_convention_exact_is_strictly_within_half_the_spacing_of_each_keypoint()
     annotations = replace(annotations, spacing=np.array([1.0, 0.5]))
     off = np.array([0.0, 0.24, 0.26, 0.5])[:, None, None] * np.ones((4, 2, 2))
     scores = score(annotations, answer(annotations, annotations.keypoints + off))
-    assert [scores.keypoints[name]["exact"] for name in annotations.names] == [0.75, 0.5]
+    assert [scores.keypoints[name]["exact"] for name in annotations.keypoint_names] == [0.75, 0.5]
     assert (scores["exact"], scores["exact_all"]) == (0.625, 0.5)
     assert scores.exact.tolist() == [1.0, 1.0, 0.5, 0.0]
 
@@ -143,7 +147,9 @@ def test_convention_the_notes_scale_is_two_over_each_images_own_size():
 @pytest.mark.parametrize(("sigma", "ap"), [(0.0455, 0.9), (0.025, 0.6), (0.0124, 0.0)])
 def test_convention_oks_of_one_pixel_at_area_784(sigma: float, ap: float):
     annotations = annotations_of(np.full((10, 1, 2), 10.0), sigma=sigma)
-    assert score(annotations, answer(annotations, annotations.keypoints + np.array([1.0, 0.0])))["ap"] == pytest.approx(ap)
+    assert score(annotations, answer(annotations, annotations.keypoints + np.array([1.0, 0.0])))["ap"] == pytest.approx(
+        ap
+    )
 
 
 def test_convention_oks_thresholds_span_three_to_point_eight_pixels():
@@ -177,7 +183,12 @@ def test_convention_results_carry_a_box_of_some_area():
 
 def test_convention_the_box_of_a_result_is_the_pixels_it_covers():
     annotations = annotations_of(np.array([[[3.0, 20.0], [5.0, 21.0]]]))
-    assert scoring_oracles.documents(annotations, answer(annotations, annotations.keypoints))[1][0]["bbox"] == [2.5, 19.5, 3.0, 2.0]
+    assert scoring_oracles.documents(annotations, answer(annotations, annotations.keypoints))[1][0]["bbox"] == [
+        2.5,
+        19.5,
+        3.0,
+        2.0,
+    ]
 
 
 def test_convention_sigmas_are_one_a_keypoint():
@@ -200,12 +211,15 @@ def test_convention_unlabelled_keypoints_count_nowhere():
 
 def test_convention_hidden_keypoints_count_like_visible_ones():
     annotations, found = single(10)
-    assert score(replace(annotations, visible=np.ones_like(annotations.visible)), found).metrics == score(annotations, found).metrics
+    assert (
+        score(replace(annotations, visible=np.ones_like(annotations.visible)), found).metrics
+        == score(annotations, found).metrics
+    )
 
 
 def test_convention_the_best_scored_answer_of_an_image_counts_for_pixels():
     annotations = annotations_of(np.full((1, 1, 2), 10.0))
-    twice = Predictions(np.array([1, 1]), np.array([[[20.0, 10.0]], [[10.0, 10.0]]]), np.array([0.2, 0.9]))
+    twice = Predictions.of_category(np.array([1, 1]), np.array([[[20.0, 10.0]], [[10.0, 10.0]]]), np.array([0.2, 0.9]))
     scores = score(annotations, twice)
     assert scores["mean"] == 0
     assert scores.counts["spare"] == 1

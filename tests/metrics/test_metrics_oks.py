@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scoring_oracles
-from scoring_cases import awkward, crowded, single, annotations_of
+from scoring_cases import annotations_of, awkward, crowded, single
 
 from benchmark.metrics import average_precision
 from benchmark.metrics.oks import group, match, similarity
-from benchmark.structures import Predictions, Annotations
+from benchmark.structures import Annotations, Predictions
 
 
 def four(annotations: Annotations, found: Predictions) -> list[float]:
@@ -41,7 +41,7 @@ def test_plain_data_agrees_with_both_libraries(make, noise: float) -> None:
 
 def test_no_detections_at_all_is_zero() -> None:
     annotations, found = single(4)
-    none = Predictions(found.image_ids[:0], found.keypoints[:0], found.scores[:0])
+    none = Predictions.of_category(found.image_ids[:0], found.keypoints[:0], found.scores[:0])
     assert four(annotations, none) == [0, 0, 0, 0]
 
 
@@ -54,7 +54,7 @@ def test_only_the_twenty_best_of_an_image_count() -> None:
     annotations = annotations_of(np.full((1, 1, 2), 10.0))
     points = np.full((21, 1, 2), 25.0)
     points[20] = 10.0
-    ranked = Predictions(np.ones(21, dtype=int), points, np.linspace(1, 0.1, 21))
+    ranked = Predictions.of_category(np.ones(21, dtype=int), points, np.linspace(1, 0.1, 21))
     assert four(annotations, ranked) == [0, 0, 0, 0]
     assert four(annotations, replace(ranked, scores=np.linspace(0.1, 1, 21)))[3] == 1
 
@@ -70,7 +70,7 @@ def test_similarity_by_hand() -> None:
 def test_matching_prefers_instances_that_count_and_lets_crowds_be_taken_again() -> None:
     annotations = annotations_of(np.full((2, 1, 2), 10.0), index=np.array([0, 0]), images=1)
     annotations = replace(annotations, crowd=np.array([True, False]))
-    found = Predictions(np.ones(3, dtype=int), np.full((3, 1, 2), 10.0), np.array([0.1, 0.9, 0.5]))
+    found = Predictions.of_category(np.ones(3, dtype=int), np.full((3, 1, 2), 10.0), np.array([0.1, 0.9, 0.5]))
     sorted_by_score = group(annotations, found, found.scores, 1, None)
     assert sorted_by_score.detections.tolist() == [1, 2, 0]
     assert match(annotations, found, sorted_by_score, np.array([0.5])).tolist() == [[1, 0, 0]]

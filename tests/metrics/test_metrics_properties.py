@@ -17,8 +17,8 @@ from hypothesis.extra.numpy import arrays
 from scoring_cases import annotations_of
 
 from benchmark.metrics import average_precision, score
+from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco_results import predictions_from_json, predictions_to_json
-from benchmark.structures import Predictions, Annotations, UserError
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 seeds = st.integers(0, 2**32 - 1)
@@ -42,7 +42,7 @@ def cases(draw: st.DrawFn, least: int = 1, ties: bool = True) -> tuple[Annotatio
     mean = draw(arrays(np.float64, (1, k, 2), elements=dyadic(0, 27)))
     scores = draw(st.lists(st.integers(1, 50 if ties else 1000), min_size=n, max_size=n, unique=not ties))
     annotations = annotations_of(points, baseline=np.repeat(mean, n, axis=0))
-    return annotations, Predictions(annotations.image_ids.copy(), points + errors, np.array(scores) / 1000)
+    return annotations, Predictions.of_category(annotations.image_ids.copy(), points + errors, np.array(scores) / 1000)
 
 
 def values(annotations: Annotations, found: Predictions, *leave: str) -> dict[str, float | None]:
@@ -106,12 +106,24 @@ def test_3_pooled_r2_weighs_axes_by_variance_and_survives_rotation(
 
 @quick
 @given(cases(), st.integers(-50, 50), st.integers(-50, 50), st.sampled_from([0.25, 0.5, 2.0, 8.0]))
-def test_4_shift_changes_nothing_and_scale_scales(case: tuple[Annotations, Predictions], dx: int, dy: int, s: float) -> None:
+def test_4_shift_changes_nothing_and_scale_scales(
+    case: tuple[Annotations, Predictions], dx: int, dy: int, s: float
+) -> None:
     annotations, found = case
     move = np.array([dx, dy], dtype=float)
-    moved = replace(annotations, keypoints=annotations.keypoints + move, baseline=annotations.baseline + move, boxes=annotations.boxes + 0.0)
+    moved = replace(
+        annotations,
+        keypoints=annotations.keypoints + move,
+        baseline=annotations.baseline + move,
+        boxes=annotations.boxes + 0.0,
+    )
     close(values(moved, replace(found, keypoints=found.keypoints + move)), values(annotations, found))
-    grown = replace(annotations, keypoints=annotations.keypoints * s, areas=annotations.areas * s**2, spacing=annotations.spacing * s)
+    grown = replace(
+        annotations,
+        keypoints=annotations.keypoints * s,
+        areas=annotations.areas * s**2,
+        spacing=annotations.spacing * s,
+    )
     large, plain = score(grown, replace(found, keypoints=found.keypoints * s)), score(annotations, found)
     for name in ("mean", "median", "p95", "max", "rmse", "mae_x", "mae_y"):
         assert large[name] == pytest.approx(plain[name] * s, rel=1e-12), name
@@ -124,8 +136,10 @@ def test_4_shift_changes_nothing_and_scale_scales(case: tuple[Annotations, Predi
 def test_5_order_of_images_matters_only_to_tied_scores(case: tuple[Annotations, Predictions], seed: int) -> None:
     annotations, found = case
     order = np.random.default_rng(seed).permutation(len(annotations))
-    shuffled = replace(annotations.take(order), image_ids=annotations.image_ids)  # ids by the new order, so ties fall another way
-    answers = Predictions(annotations.image_ids, found.keypoints[order], found.scores[order])
+    shuffled = replace(
+        annotations.take(order), image_ids=annotations.image_ids
+    )  # ids by the new order, so ties fall another way
+    answers = Predictions.of_category(annotations.image_ids, found.keypoints[order], found.scores[order])
     before, after = score(annotations, found), score(shuffled, answers)
     tied = before.flags["tied_scores"]
     assert tied == after.flags["tied_scores"] == (len(set(found.scores.tolist())) < len(found))
@@ -163,7 +177,9 @@ def test_7_larger_errors_never_score_better(case: tuple[Annotations, Predictions
 
 @quick
 @given(cases(), st.sampled_from([math.nan, math.inf, -math.inf]), seeds)
-def test_8_a_number_that_is_not_finite_is_an_error(case: tuple[Annotations, Predictions], bad: float, seed: int) -> None:
+def test_8_a_number_that_is_not_finite_is_an_error(
+    case: tuple[Annotations, Predictions], bad: float, seed: int
+) -> None:
     annotations, found = case
 
     def spoilt(array: np.ndarray) -> np.ndarray:
@@ -185,7 +201,7 @@ def test_9_spare_detections_never_raise_ap(case: tuple[Annotations, Predictions]
     annotations, found = case
     rng = np.random.default_rng(seed)
     i = int(rng.integers(len(found)))
-    extra = Predictions(
+    extra = Predictions.of_category(
         np.append(found.image_ids, found.image_ids[i]),
         np.concatenate([found.keypoints, found.keypoints[i : i + 1]]),
         np.append(found.scores, found.scores[i] - rng.uniform(1e-6, 1)),
@@ -242,7 +258,11 @@ def score_oks(annotations: Annotations, found: Predictions) -> list[float]:
 @given(cases())
 def test_12_swapping_axes_changes_no_distance(case: tuple[Annotations, Predictions]) -> None:
     annotations, found = case
-    swapped = replace(annotations, keypoints=annotations.keypoints[:, :, ::-1].copy(), baseline=annotations.baseline[:, :, ::-1].copy())
+    swapped = replace(
+        annotations,
+        keypoints=annotations.keypoints[:, :, ::-1].copy(),
+        baseline=annotations.baseline[:, :, ::-1].copy(),
+    )
     scores = score(swapped, replace(found, keypoints=found.keypoints[:, :, ::-1].copy()))
     plain = score(annotations, found)
     assert (scores.distances == plain.distances).all()

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scoring_cases import crowded, single, annotations_of
+from scoring_cases import annotations_of, crowded, single
 from sklearn import metrics as other
 
 from benchmark.metrics import score
-from datasets.formats.coco_results import read_predictions, write_predictions
 from benchmark.metrics.taxonomy import KINDS, kinds
 from benchmark.structures import Predictions, UserError
+from datasets.formats.coco_results import read_predictions, write_predictions
 
 
 def test_pixel_metrics_are_scikit_learns() -> None:
     annotations, found = single(80, 1, 5, 2.0)
-    own_mean = replace(annotations, baseline=np.broadcast_to(annotations.keypoints.mean(axis=0), annotations.keypoints.shape).copy())
+    own_mean = replace(
+        annotations, baseline=np.broadcast_to(annotations.keypoints.mean(axis=0), annotations.keypoints.shape).copy()
+    )
     scores = score(own_mean, found)
     y, p = annotations.keypoints[:, 0], found.keypoints[:, 0]
     assert scores["r2"] == pytest.approx(other.r2_score(y, p), rel=1e-12)
@@ -55,7 +57,7 @@ def test_several_keypoints_are_the_mean_over_keypoints_and_each_on_its_own() -> 
         annotations,
         keypoints=annotations.keypoints[:, 1:2],
         visible=annotations.visible[:, 1:2],
-        names=("p1",),
+        keypoint_names=("p1",),
         sigmas=annotations.sigmas[:1],
         spacing=annotations.spacing[:1],
         baseline=annotations.baseline[:, 1:2],
@@ -70,7 +72,9 @@ def test_several_keypoints_are_the_mean_over_keypoints_and_each_on_its_own() -> 
 def two_in_one_image() -> tuple:
     """Instances at (10, 10) and (40, 10) of the only image, K = 1."""
     annotations = annotations_of(np.array([[[10.0, 10.0]], [[40.0, 10.0]]]), index=np.array([0, 0]), images=1, side=64)
-    return annotations, lambda points, scores: Predictions(np.ones(len(points), dtype=int), np.array(points, float), scores)
+    return annotations, lambda points, scores: Predictions.of_category(
+        np.ones(len(points), dtype=int), np.array(points, float), scores
+    )
 
 
 def test_instances_are_matched_before_pixels_are_measured() -> None:
@@ -99,7 +103,10 @@ def test_too_far_is_no_match_and_the_threshold_is_an_oks_of_a_tenth() -> None:
 def test_crowds_and_unlabelled_instances_neither_gain_nor_cost() -> None:
     annotations, say = two_in_one_image()
     found = say([[[41.0, 10.0]], [[10.0, 12.0]], [[11.0, 12.0]]], np.array([0.9, 0.8, 0.7]))
-    for part in (replace(annotations, crowd=np.array([True, False])), replace(annotations, visible=np.array([[0], [2]]))):
+    for part in (
+        replace(annotations, crowd=np.array([True, False])),
+        replace(annotations, visible=np.array([[0], [2]])),
+    ):
         scores = score(part, found)
         assert (scores["mean"], scores["recall"], scores["misses"]) == (1.0, 1.0, 0.0)
         assert scores.counts["instances"] == 1
@@ -112,17 +119,17 @@ def test_crowds_and_unlabelled_instances_neither_gain_nor_cost() -> None:
 
 def test_another_category_is_no_answer() -> None:
     annotations, found = single(4)
-    kinds_ = replace(annotations, categories=np.array([1, 2, 1, 2]))
+    kinds_ = replace(annotations, category_ids=np.array([1, 2, 1, 2]))
     assert score(kinds_, found)["misses"] == 2
     with pytest.raises(UserError, match="category_id 5"):
-        score(annotations, replace(found, categories=np.full(4, 5)))
+        score(annotations, replace(found, category_ids=np.full(4, 5)))
 
 
 def test_images_without_instances_are_scored() -> None:
     annotations = annotations_of(np.full((1, 1, 2), 10.0), images=3)
-    good = Predictions(np.array([1]), np.full((1, 1, 2), 10.0), np.ones(1))
+    good = Predictions.of_category(np.array([1]), np.full((1, 1, 2), 10.0), np.ones(1))
     assert (score(annotations, good)["recall"], score(annotations, good)["precision"]) == (1, 1)
-    ghost = Predictions(np.array([1, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
+    ghost = Predictions.of_category(np.array([1, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
     assert score(annotations, ghost)["precision"] == 0.5
 
 
@@ -147,7 +154,9 @@ def test_the_taxonomy_by_hand() -> None:
 
 def test_the_taxonomy_counts_every_labelled_keypoint_once_in_whatever_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     annotations, found = crowded(20, 6, 4, 2, 4.0)
-    annotations = replace(annotations, visible=np.random.default_rng(0).choice([0, 2], annotations.visible.shape, p=[0.2, 0.8]))
+    annotations = replace(
+        annotations, visible=np.random.default_rng(0).choice([0, 2], annotations.visible.shape, p=[0.2, 0.8])
+    )
     whole = score(annotations, found).taxonomy
     assert sum(whole.values()) == (annotations.visible[(annotations.visible > 0).any(axis=1)] > 0).sum()
     assert all(whole[name] for name in KINDS)
@@ -160,7 +169,9 @@ def test_jitter_reaches_to_a_similarity_of_a_half_and_crowds_are_no_swap() -> No
     annotations, say = two_in_one_image()
     reach = math.sqrt(2 * 784 * 0.091**2 * math.log(2))
     for step, name in ((-1e-6, "jitter"), (1e-6, "miss")):
-        assert score(annotations, say([[[10.0, 10.0 + reach + step]]], np.ones(1))).taxonomy[name] == 1 + (name == "miss")
+        assert score(annotations, say([[[10.0, 10.0 + reach + step]]], np.ones(1))).taxonomy[name] == 1 + (
+            name == "miss"
+        )
     at = np.array([[[40.0, 10.0]]])
     for crowd, kind in ((False, "swap"), (True, "miss")):
         beside = replace(annotations, crowd=np.array([False, crowd]))
@@ -171,16 +182,18 @@ def test_a_missing_prediction_is_not_exact_on_the_coarsest_lattice() -> None:
     annotations, found = single(3)
     coarse = replace(annotations, spacing=np.full(1, 100.0))
     assert score(coarse, found)["exact"] == 1
-    none = Predictions(found.image_ids[:1], found.keypoints[:1], found.scores[:1])
+    none = Predictions.of_category(found.image_ids[:1], found.keypoints[:1], found.scores[:1])
     assert score(coarse, none)["exact"] == pytest.approx(1 / 3)
 
 
 def test_without_a_lattice_exact_in_the_taxonomy_is_the_same_pixel() -> None:
     annotations = annotations_of(np.full((2, 1, 2), 10.3), spacing=None)
-    said = Predictions(np.array([1, 2]), annotations.keypoints + np.array([[[0.4, 0]], [[0.6, 0]]]), np.array([0.1, 0.2]))
+    said = Predictions.of_category(
+        np.array([1, 2]), annotations.keypoints + np.array([[[0.4, 0]], [[0.6, 0]]]), np.array([0.1, 0.2])
+    )
     assert score(annotations, said).taxonomy == {"exact": 1, "jitter": 1, "inversion": 0, "swap": 0, "miss": 0}
     whole = annotations_of(np.full((1, 1, 2), 10.0), spacing=None)
-    edge = Predictions(np.array([1]), whole.keypoints + np.array([[[0.5, 0]]]), np.ones(1))
+    edge = Predictions.of_category(np.array([1]), whole.keypoints + np.array([[[0.5, 0]]]), np.ones(1))
     assert score(whole, edge).taxonomy["jitter"] == 1
 
 

@@ -410,6 +410,8 @@ def test_importing_leaves_heavy_libraries_alone() -> None:
     import subprocess
     import sys
 
-    code = "import sys, benchmark.statistics.uncertainty, benchmark.statistics.tiers; print('scipy.stats' in sys.modules)"
+    code = (
+        "import sys, benchmark.statistics.uncertainty, benchmark.statistics.tiers; print('scipy.stats' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"

@@ -1,0 +1,1 @@
+"""Executors: one module each over `benchmark.runs.execute.execute`, which makes one job."""

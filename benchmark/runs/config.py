@@ -1,0 +1,110 @@
+"""What is asked for: a grid of runs, one run of it, and the job that a worker is handed.
+
+    GridConfig   the flags of ``run``: detectors x training sizes x seeds on one task and one data set
+    RunConfig    one cell of it, resolved: everything that decides the outcome of a run but its seed and its code
+    Job          one run to make, as plain JSON: specification, where the data is, config and seed
+
+A run's **key** is a hash over what was asked for, `RunConfig` and seed, and over nothing else. With what code, library
+versions and processor it was made are facts beside it (`benchmark.runs.facts`): they tell whether a stored run is stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.detector import RECIPE
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GridConfig(_Frozen):
+    """Everything that a grid of runs is asked for; the keyword arguments of `benchmark.run`.
+
+    Whether it can be had is checked by `benchmark.runs.plan.plan`.
+    """
+
+    detectors: tuple[str, ...]
+    task: str | None = Field(default=None, description="a task's name; None is topleft, or what a folder brings")
+    data: str = Field(default="tiny", description="a preset's name, or the path of a folder")
+    split: int = Field(default=0, description="which division of the images; 0 for development")
+    folds: int = Field(default=0, description="above 1: out-of-fold answers over all images")
+    seeds: tuple[int, ...] = (0,)
+    n: tuple[int, ...] = Field(default=(), description="training images, nested; empty: all")
+    budget: str | None = Field(default=None, description="20 (epochs), 60s, 500steps; None: each detector's recipe")
+    device: str = Field(default="auto", description="auto, cpu or cuda")
+    threads: int | None = Field(default=None, description="of every numeric library; None: every core")
+    results: str = "results"
+    overwrite: bool = Field(default=False, description="run again what is stored")
+    reuse: Literal["current", "stale"] = Field(
+        default="current", description="stale: a stored run stands although the code has changed since"
+    )
+    save_weights: bool = False
+
+
+class DataReference(_Frozen):
+    """Where the data of a run is: what `datasets.load.load` takes, and the folds."""
+
+    task: str | None = None
+    data: str = "tiny"
+    split: int = 0
+    folds: int = 0
+    root: str = Field(default="results/_data", description="the folder that presets are exported to")
+
+
+class RunConfig(_Frozen):
+    """What one run was asked for, but for its seed: two runs with one config are two seeds of one row.
+
+    ``detector`` and ``data`` are what people read; ``name``, ``parameters`` and ``data_digest`` are what counts.
+    """
+
+    task: str
+    version: int
+    data: str
+    data_digest: str
+    split: int = 0
+    folds: int = 0
+    n_train: int
+    detector: str
+    name: str
+    detector_version: int = 1
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    budget: str = RECIPE
+    device: str = "cpu"
+    threads: int = 1
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over every field but the two that are only shown."""
+        decides = self.model_dump(mode="json", exclude={"detector", "data"})
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+    def key(self, seed: int) -> str:
+        """The run's name: 16 hex digits over the config and the seed."""
+        return hashlib.sha256(f"{self.digest} seed {seed}".encode()).hexdigest()[:16]
+
+
+class Job(_Frozen):
+    """One run to make: all that a worker needs, in this process or elsewhere, provided it sees the same folders."""
+
+    specification: str = Field(description="the detector as `benchmark.registry.resolve` takes it")
+    data: DataReference
+    config: RunConfig
+    seed: int
+    results: str
+    save_weights: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name of the run it makes."""
+        return self.config.key(self.seed)
+
+    @property
+    def title(self) -> str:
+        """How a person would call it."""
+        return f"{self.config.detector} seed {self.seed} n{self.config.n_train}"

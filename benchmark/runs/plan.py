@@ -1,0 +1,192 @@
+"""From a grid to the jobs that make it, checked in full before the first second of computing is spent.
+
+A job whose run is stored already is not made again, unless the code it was made with has changed since.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import files
+from benchmark.code_digest import changed_files
+from benchmark.detector import Budget
+from benchmark.registry import Spec, resolve, suite
+from benchmark.runs import facts
+from benchmark.runs.config import DataReference, GridConfig, Job, RunConfig
+from benchmark.runs.data import open_data
+from benchmark.runs.store import FolderRun, Record, Store, results_folder
+from benchmark.structures import UserError
+
+MAX_SEED = 2**32 - 1  # the largest that every library takes
+MAX_THREADS = 1024
+BASELINE = "baseline"  # the suite that stands on every board
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job, and what is stored of it.
+
+    Attributes:
+        job: The run to make.
+        stored: The run that stands for it; None: it is to be made.
+        stale: The files whose code has changed since an earlier run of this key was made; empty where there is none, or
+            nothing has changed. With ``stored`` the earlier run stands all the same.
+        asked: False for a run of the suite ``baseline`` that nobody asked for.
+    """
+
+    job: Job
+    stored: FolderRun | None = None
+    stale: tuple[str, ...] = ()
+    asked: bool = True
+
+
+def plan(grid: GridConfig) -> list[Planned]:
+    """Resolve every name, check every setting, and look up what is stored.
+
+    The suite ``baseline`` is planned before whatever is asked for, where it can be, with one seed: a board without it
+    says little.
+
+    Raises:
+        UserError: For anything that cannot be run as asked.
+    """
+    store = _writable(grid.results)
+    spent = Budget.parse(grid.budget)
+    device = facts.device(grid.device)
+    threads = facts.cores() if grid.threads is None else whole("threads", grid.threads, 1, MAX_THREADS)
+    if not grid.seeds:
+        raise UserError("seeds: there is none; give at least one")
+    if not grid.detectors:
+        raise UserError("detectors: there is none; name at least one")
+    if grid.save_weights and grid.folds:
+        raise UserError("save-weights: a run over folds has as many fits as folds; leave one of the two out")
+    for seed in grid.seeds:
+        whole("seed", seed, 0, MAX_SEED)
+    reference = DataReference(
+        task=grid.task, data=grid.data, split=grid.split, folds=grid.folds, root=str(store.root / "_data")
+    )
+    parts = open_data(reference, fresh=True)
+    most = min(len(part.train) for part in parts)
+    name = parts[0].name + (f"-folds{grid.folds}" if grid.folds else "")
+    for n in grid.n:
+        if not 1 <= whole("n", n, 1) <= most:
+            raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
+    exception = parts[0].exception()
+    specs = {text: _checked(resolve(text), device, name, exception) for text in grid.detectors}
+    planned: dict[str, Planned] = {}
+
+    def add(text: str, spec: Spec, asked: bool) -> None:
+        budget = spent if asked and spent.kind in spec.cls.budgets else Budget()
+        code = spec.code()
+        for n in grid.n or (most,):
+            config = RunConfig(
+                task=parts[0].card.task,
+                version=parts[0].card.version,
+                data=name,
+                data_digest=parts[0].digest,
+                split=parts[0].card.split,
+                folds=grid.folds,
+                n_train=n,
+                detector=spec.name,
+                name=spec.entry.name,
+                detector_version=spec.version,
+                parameters=dict(spec.values),
+                budget=str(budget),
+                device=device,
+                threads=threads,
+            )
+            for seed in grid.seeds if asked else grid.seeds[:1]:
+                job = Job(
+                    specification=text,
+                    data=reference,
+                    config=config,
+                    seed=seed,
+                    results=str(store.root),
+                    save_weights=grid.save_weights and asked,
+                )
+                planned.setdefault(job.key, _planned(job, code, store, grid, asked))
+
+    if not exception:
+        for text in suite(BASELINE):
+            if text not in specs:
+                add(text, resolve(text), False)
+    for text, spec in specs.items():
+        add(text, spec, True)
+    return list(planned.values())
+
+
+def _planned(job: Job, code: dict[str, str], store: Store, grid: GridConfig, asked: bool) -> Planned:
+    if grid.overwrite and asked:
+        return Planned(job)
+    earlier = store.find(job.config, job.seed)
+    if earlier is None or not _reusable(earlier, job.save_weights):
+        return Planned(job, asked=asked)
+    stale = tuple(changed_since(earlier.record, code, store.root))
+    if stale and grid.reuse == "current":
+        return Planned(job, None, stale, asked)
+    return Planned(job, earlier, stale, asked)
+
+
+def changed_since(record: Record, code: Mapping[str, str], root: Path) -> list[str]:
+    """The files whose code has changed since a run was made.
+
+    Args:
+        record: The run's.
+        code: What the detector reaches now; see `benchmark.code_digest.reached_code`.
+        root: The folder of results, to which the place of a detector's file is relative.
+
+    Returns:
+        Labels of files; empty where none has changed.
+    """
+    folder = (root / record.facts.file).parent if record.facts.file else None
+    return changed_files(record.facts.code, code, folder)
+
+
+def _writable(results: str) -> Store:
+    """The store, whose folder is made now and not after the first fit."""
+    store = Store(results_folder(results))
+    with files.writing(store.root):
+        store.root.mkdir(parents=True, exist_ok=True)
+    if not os.access(store.root, os.W_OK):
+        raise UserError(f"{store.root}: cannot be written (it is read-only); give another --results folder")
+    return store
+
+
+def _checked(spec: Spec, device: str, data: str, exception: str) -> Spec:
+    """A detector that can be made, on this device, for this data."""
+    spec.build()  # a refused parameter shows now, not after an hour
+    if "gpu" in spec.cls.card.needs and device == "cpu":
+        raise UserError(f"detector {spec.name!r} needs a GPU, and runs would be made on {device}: leave it out")
+    if exception and not spec.cls.card.multi_instance:
+        raise UserError(
+            f"detector {spec.name!r} answers one instance an image, and in {data} {exception}: correct the data, or "
+            "choose a detector for several (python -m benchmark list detectors)"
+        )
+    return spec
+
+
+def _reusable(stored: FolderRun, with_weights: bool) -> bool:
+    """Whether a stored run can stand for a new one: finished, with predictions that can be read, and weights if wanted."""
+    if stored.record.status != "finished" or (with_weights and not stored.weights.is_file()):
+        return False
+    try:
+        _ = stored.predictions
+    except UserError:
+        return False
+    return True
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """``value`` if it is a whole number from ``low`` to ``high``.
+
+    Raises:
+        UserError: Naming it otherwise.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= (high or value):
+        return int(value)
+    raise UserError(f"{name} {value!r}: give a whole number " + (f"from {low} to {high}" if high else f"from {low}"))

@@ -1,0 +1,219 @@
+"""The one container: train, val and test images with their annotations, the card that describes them, and their digest.
+
+Whatever a run learns from or answers is a `Dataset`: the whole of a folder, one with fewer training images, or one fold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, overload
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.structures import Annotations, Image, IntArray, LabeledImages, UserError
+from datasets import splits
+
+SPLITS = ("train", "val", "test")
+CONVENTION = "points (x, y) in pixels, origin top left, an integer is the centre of that pixel"
+
+
+class DatasetCard(BaseModel):
+    """What a data set holds and where it comes from: ``card.json`` of a folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[2] = 2
+    task: str = Field(min_length=1)
+    version: int = Field(default=1, ge=1)
+    summary: str = ""
+    data: str = Field(default="", description="the preset or folder it was made from")
+    split: int = Field(default=0, ge=0)
+    images: dict[str, int] = Field(default_factory=dict, description="split -> number of images")
+    keypoints: list[str] = Field(default_factory=list)
+    sigmas: list[float] = Field(default_factory=list)
+    spacing: list[float | None] | None = None
+    rule: bool = Field(default=False, description="whether a rule on the image alone gives the answer")
+    convention: str = CONVENTION
+    digest: str = Field(default="", description="sha256 over decoded pixels and annotations")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits of labelled images.
+
+    Attributes:
+        train: What a detector learns from.
+        val: For selection only.
+        test: What it is asked about.
+        card: Task, version, names.
+        digest: sha256 in hex over the pixels and annotations of all three splits, as they were read: a fold and a subset
+            keep that of the whole.
+    """
+
+    train: LabeledImages
+    val: LabeledImages
+    test: LabeledImages
+    card: DatasetCard
+    digest: str
+
+    @property
+    def splits(self) -> dict[str, LabeledImages]:
+        """train, val and test by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def name(self) -> str:
+        """What boards call the data: the preset or folder, and the number of the split where it is not 0."""
+        return (self.card.data or self.card.task) + (f"-split{self.card.split}" if self.card.split else "")
+
+    def exception(self) -> str:
+        """The first image without exactly one fully labelled instance, in words; "" where every image has one."""
+        for name, split in self.splits.items():
+            if not split.annotations.single_instance:
+                return f"{name} image {split.annotations.exception()}"
+        return ""
+
+    def with_train(self, n: int, seed: int) -> Dataset:
+        """The same with ``n`` training images: nested in n, and the same for every detector of a seed."""
+        if n == len(self.train):
+            return self
+        chosen = splits.subset(self._train_digests, self.train.annotations.labels, n, seed)
+        return replace(self, train=self.train.take(chosen))
+
+    def folds(self, k: int) -> tuple[Dataset, ...]:
+        """k data sets over all images, in each of which another part is the test split.
+
+        Raises:
+            UserError: Where k is below 2, or there are too few images.
+        """
+        whole = pooled([split for split in self.splits.values() if len(split)])
+        parts = splits.folds(splits.digests(whole.images), whole.annotations.labels, k)
+        made = []
+        for train, val, test in parts:
+            learned = whole.take(train)
+            made.append(
+                replace(self, train=learned, val=whole.take(val), test=with_baseline(whole.take(test), learned))
+            )
+        return tuple(made)
+
+    @cached_property
+    def _train_digests(self) -> tuple[str, ...]:
+        return splits.digests(self.train.images)
+
+
+def content_digest(parts: Mapping[str, LabeledImages]) -> str:
+    """sha256, in hex, over every pixel and every annotation of the named splits."""
+    h = hashlib.sha256()
+    for name, data in parts.items():
+        h.update(f"{name} {len(data)}\n".encode())
+        for image in data.images:
+            h.update(bytes.fromhex(splits.image_digest(image)))
+        h.update(bytes.fromhex(data.annotations.digest))
+    return h.hexdigest()
+
+
+def with_baseline(data: LabeledImages, train: LabeledImages) -> LabeledImages:
+    """``data`` whose annotations also say what a predictor of the training mean would answer, (N, K, 2) px.
+
+    As it was where either holds other than one instance an image.
+    """
+    if not (train.annotations.single_instance and data.annotations.single_instance and len(train)):
+        return data
+    points = train.points
+    total = [[math.fsum(column) for column in keypoint] for keypoint in points.transpose(1, 2, 0).tolist()]
+    mean = np.array(total) / len(points)  # summed exactly, so the same to the last bit everywhere
+    return replace(data, annotations=replace(data.annotations, baseline=np.tile(mean, (len(data), 1, 1))))
+
+
+def pooled(parts: Sequence[LabeledImages]) -> LabeledImages:
+    """The images of several splits as one, numbered from 1 in that order; without a baseline."""
+    annotations = [part.annotations for part in parts]
+    names = tuple(f"{i}-{name}" for i, one in enumerate(annotations) for name in one.file_names)
+    ids = np.arange(1, sum(map(len, annotations)) + 1)
+    joined = replace(_concatenated(annotations), image_ids=ids, file_names=names, baseline=None)
+    return LabeledImages(_chained([part.images for part in parts]), joined)
+
+
+def tests_of(folds: Sequence[Dataset]) -> LabeledImages:
+    """The test splits of all folds as one, in the order of their image ids; of a single data set its test split."""
+    if len(folds) == 1:
+        return folds[0].test
+    joined = _concatenated([fold.test.annotations for fold in folds])
+    whole = LabeledImages(_chained([fold.test.images for fold in folds]), joined)
+    return whole.take(np.argsort(joined.image_ids, kind="stable"))
+
+
+def _concatenated(parts: Sequence[Annotations]) -> Annotations:
+    """Annotations one after the other; an optional array stands where all parts have it."""
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+
+    def joined(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
+    labels: IntArray | None = joined("labels")
+    groups = [part.groups for part in parts]
+    return replace(
+        parts[0],
+        file_names=tuple(name for part in parts for name in part.file_names),
+        index=np.concatenate([part.index + start for part, start in zip(parts, starts)]),
+        labels=None if labels is None else labels.astype(np.int64),
+        baseline=joined("baseline"),
+        groups=None if None in groups else tuple(name for names in groups if names for name in names),
+        **{
+            name: joined(name)
+            for name in (
+                "image_ids",
+                "sizes",
+                "keypoints",
+                "visible",
+                "boxes",
+                "areas",
+                "crowd",
+                "category_ids",
+            )
+        },
+    )
+
+
+def _chained(parts: Sequence[Sequence[Image]]) -> Sequence[Image]:
+    """The images of several sequences one after the other; an array where all are arrays of one size."""
+    if all(isinstance(part, np.ndarray) for part in parts) and len({part[0].shape for part in parts if len(part)}) <= 1:
+        return np.concatenate([part for part in parts if len(part)])  # type: ignore[return-value,arg-type]
+    return _Chained(parts)
+
+
+class _Chained(Sequence[Image]):
+    """Images of several sequences, decoded when they are asked for."""
+
+    def __init__(self, parts: Sequence[Sequence[Image]]) -> None:
+        self._parts = list(parts)
+        self._starts = np.cumsum([0, *map(len, parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @overload
+    def __getitem__(self, i: int) -> Image: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Image]: ...
+    def __getitem__(self, i: int | slice) -> Image | Sequence[Image]:
+        if isinstance(i, slice):
+            return [self[j] for j in range(len(self))[i]]
+        at = range(len(self))[i]
+        part = int(np.searchsorted(self._starts, at, side="right")) - 1
+        return self._parts[part][at - int(self._starts[part])]
+
+    def __iter__(self) -> Iterator[Image]:
+        return (image for part in self._parts for image in part)
+
+
+def check_folds(folds: int) -> None:
+    """UserError where a number of folds is neither 0 (the data's own splits) nor at least 2."""
+    if folds == 1 or folds < 0:
+        raise UserError(f"folds {folds}: give 0 for the data's own splits, or at least 2")
