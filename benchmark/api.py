@@ -66,7 +66,7 @@ def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -
     given["seeds"] = range(whole("seeds", seeds, 1, MOST_SEEDS)) if single else _several("seeds", seeds)
     given["n"] = () if given.get("n") is None else _several("n", given["n"], Integral)
     for name in ("task", "data", "results"):
-        if given.get(name) is not None:
+        if name in given and not (name == "task" and given[name] is None):
             given[name] = _name(name, given[name])
     for name in ("split", "folds"):
         given[name] = whole(name, given.get(name, 0), 0)

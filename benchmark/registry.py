@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
-from benchmark.code_digest import PLUGIN, reached_code
+from benchmark.code_digest import HARNESS, PLUGIN, PROJECT, reached_code
 from benchmark.detector import Card, Detector, parameters
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion, unknown
@@ -58,6 +58,7 @@ class Entry:
         params: Parameters that this name sets.
         ablation: What is essential to it, where that is another thing than to its class.
         file: The detector file it was read from; None for any other.
+        code: Of a detector file: what it reached when it was loaded (another may have taken its neighbours' names since).
     """
 
     name: str
@@ -68,6 +69,7 @@ class Entry:
     params: Mapping[str, Any] = field(default_factory=dict)
     ablation: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def module(self) -> str:
@@ -136,8 +138,15 @@ class Spec:
             raise UserError(f"detector {self.entry.name!r} cannot be made: {_why(error)}") from error
 
     def code(self, also: Iterable[str] = ()) -> dict[str, str]:
-        """Digest of every module its answers come from; see `benchmark.code_digest.reached_code`."""
-        return reached_code(self.cls.__module__, also)
+        """Digest of every module its answers come from; see `benchmark.code_digest.reached_code`.
+
+        Args:
+            also: Modules that came in while it ran, just now.
+        """
+        imported = list(also)
+        return (
+            dict(self.entry.code) if self.entry.code and not imported else reached_code(self.cls.__module__, imported)
+        )
 
     @property
     def version(self) -> int:
@@ -148,6 +157,10 @@ class Spec:
 _registered: dict[str, list[Entry]] = {}
 _registered_classes: dict[str, type[Detector]] = {}
 _siblings: dict[str, list[str]] = {}  # a detector file's module -> the modules of files beside it
+_files: dict[
+    str, tuple[tuple[tuple[str, int, int], ...], Entry, type[Detector]]
+] = {}  # likewise -> what it was loaded as
+_folders: list[str] = []  # the folder of the detector file last loaded, where it was put on the path for it
 
 
 def register(name: str) -> Any:
@@ -301,12 +314,12 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"detector file {path} is not a Python file")
+    if (loaded := _unchanged(name, path)) is not None:
+        return loaded
     _forget(name)  # what an earlier text of this file registered: in a notebook it may have been edited since
+    _make_room(path.resolve().parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)  # last, so that a file beside the detector hides no installed package
     before = set(sys.modules)
     try:
         spec.loader.exec_module(module)
@@ -315,8 +328,79 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
     except (Exception, SystemExit) as error:
         raise UserError(f"detector file {path} cannot be loaded: {_why(error)}") from error
     finally:
-        _siblings[name] = [new for new in set(sys.modules) - before if _lies_in(new, folder)]
-    _refuse_namesakes(path, name)
+        brought_in(name, set(sys.modules) - before)
+    entry, cls = _offered(name, path)
+    entry = replace(entry, code=reached_code(name))
+    _files[name] = (_state(name, path), entry, cls)
+    return entry, cls
+
+
+def _unchanged(name: str, path: Path) -> tuple[Entry, type[Detector]] | None:
+    """What a detector file was loaded as, if neither it nor a file beside it that it imports has been written since."""
+    if name not in _files or str(path.resolve().parent) not in sys.path:
+        return None
+    state, entry, cls = _files[name]
+    return (
+        (replace(entry, file=path), cls)
+        if state == _state(name, path) and entry.target in _registered_classes
+        else None
+    )
+
+
+def _state(name: str, path: Path) -> tuple[tuple[str, int, int], ...]:
+    files = [str(path), *(_file_of(sibling) or "" for sibling in _siblings.get(name, ()))]
+    states = []
+    for file in files:
+        try:
+            state = Path(file).stat()
+        except OSError:
+            return ()
+        states.append((file, state.st_mtime_ns, state.st_size))
+    return tuple(states)
+
+
+def _make_room(folder: Path) -> None:
+    """Let a detector file import the files beside it, and only these: two folders may each have an ``off.py``.
+
+    The folder stands last on the path, so that a file in it hides no installed package.
+    """
+    for siblings in _siblings.values():
+        for module in siblings:
+            sys.modules.pop(module, None)
+    _siblings.clear()
+    _files.clear()
+    sys.path[:] = [place for place in sys.path if place not in _folders]
+    _folders[:] = [] if str(folder) in sys.path else [str(folder)]
+    sys.path += _folders
+    importlib.invalidate_caches()
+
+
+def brought_in(module: str, imported: Iterable[str]) -> None:
+    """Remember which of the modules just imported lie beside a detector file, whose module this is.
+
+    They are imported anew when it is loaded again, or when another file is that has one of the same name.
+    """
+    file = _file_of(module)
+    if not module.startswith(PLUGIN) or file is None:
+        return
+    folder = Path(file).resolve().parent
+    _siblings.setdefault(module, []).extend(
+        name
+        for name in imported
+        if not name.startswith(PLUGIN)
+        and name.partition(".")[0] not in (*PROJECT, *HARNESS)
+        and (place := _file_of(name)) is not None
+        and Path(place).resolve().is_relative_to(folder)
+        and "site-packages" not in Path(place).parts
+    )
+
+
+def _file_of(module: str) -> str | None:
+    return getattr(sys.modules.get(module), "__file__", None)
+
+
+def _offered(name: str, path: Path) -> tuple[Entry, type[Detector]]:
+    """The detector that a loaded file registers, or the only one it defines."""
     for offers in list(_registered.values()):
         for entry in offers:
             if entry.module == name:
@@ -329,7 +413,7 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
                 return replace(entry, file=path), _registered_classes[entry.target]
     own = [
         value
-        for value in vars(module).values()
+        for value in vars(sys.modules[name]).values()
         if isinstance(value, type) and issubclass(value, Detector) and value.__module__ == name
     ]
     if len(own) != 1:
@@ -339,34 +423,8 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
     return Entry(path.stem, target, str(path), summary_of(own[0]), file=path), own[0]
 
 
-def _lies_in(module: str, folder: str) -> bool:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return bool(file) and Path(str(file)).resolve().is_relative_to(folder)
-
-
-def _refuse_namesakes(path: Path, name: str) -> None:
-    """UserError where the file imports one that lies beside it, and Python gave it another of the same name."""
-    for value in vars(sys.modules[name]).values():
-        imported = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        if not isinstance(imported, str):
-            continue
-        head = imported.partition(".")[0]
-        beside = [
-            place for place in (path.parent / f"{head}.py", path.parent / head / "__init__.py") if place.is_file()
-        ]
-        if not beside or (loaded := getattr(sys.modules.get(head), "__file__", None)) is None:
-            continue
-        if Path(loaded).resolve() != beside[0].resolve():
-            raise UserError(
-                f"detector file {path} imports {head!r}, and Python has loaded {loaded} under that name, not "
-                f"{beside[0]}: rename the file beside the detector"
-            )
-
-
 def _forget(module: str) -> None:
-    """Take back what a plugin's module has registered, and the files beside it that it brought in."""
-    for sibling in _siblings.pop(module, ()):
-        sys.modules.pop(sibling, None)
+    """Take back what a plugin's module has registered."""
     for name, offers in list(_registered.items()):
         kept = [e for e in offers if e.target.partition(":")[0] != module]
         if kept:

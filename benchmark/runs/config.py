@@ -14,7 +14,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from benchmark.detector import RECIPE
 
@@ -34,11 +34,11 @@ class GridConfig(_Frozen):
     data: str = Field(default="tiny", description="a preset's name, or the path of a folder")
     split: int = Field(default=0, description="which division of the images; 0 for development")
     folds: int = Field(default=0, description="above 1: out-of-fold answers over all images")
-    seeds: tuple[int, ...] = (0,)
-    n: tuple[int, ...] = Field(default=(), description="training images, nested; empty: all")
+    seeds: tuple[StrictInt, ...] = (0,)
+    n: tuple[StrictInt, ...] = Field(default=(), description="training images, nested; empty: all")
     budget: str | None = Field(default=None, description="20 (epochs), 60s, 500steps; None: each detector's recipe")
     device: str = Field(default="auto", description="auto, cpu or cuda")
-    threads: int | None = Field(default=None, description="of every numeric library; None: every core")
+    threads: StrictInt | None = Field(default=None, description="of every numeric library; None: every core")
     results: str = "results"
     overwrite: bool = Field(default=False, description="run again what is stored")
     reuse: Literal["current", "stale"] = Field(

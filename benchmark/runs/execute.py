@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmark.detector import Budget, Detector, HistoryRow, Progress, no_progress
 from benchmark.metrics import score
-from benchmark.registry import Spec, resolve, summary_of
+from benchmark.registry import Spec, brought_in, resolve, summary_of
 from benchmark.runs import facts
 from benchmark.runs.config import Job
 from benchmark.runs.data import verified_data
@@ -110,7 +110,9 @@ def _with_code(known: facts.Facts, spec: Spec, before: set[str], store: Store) -
             file = Path(os.path.relpath(spec.entry.file.resolve(), store.root.resolve())).as_posix()
         except ValueError:  # another drive
             file = str(spec.entry.file.resolve())
-    return known.model_copy(update={"code": spec.code(set(sys.modules) - before), "file": file})
+    imported = set(sys.modules) - before
+    brought_in(spec.entry.module, imported)
+    return known.model_copy(update={"code": spec.code(imported), "file": file})
 
 
 @dataclass

@@ -22,6 +22,7 @@ from benchmark.runs.config import DataReference, GridConfig, Job, RunConfig
 from benchmark.runs.data import open_data
 from benchmark.runs.store import FolderRun, Record, Store, results_folder
 from benchmark.structures import UserError
+from datasets.dataset import tests_of
 
 MAX_SEED = 2**32 - 1  # the largest that every library takes
 MAX_THREADS = 1024
@@ -78,6 +79,7 @@ def plan(grid: GridConfig) -> list[Planned]:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
     exception = parts[0].exception()
     specs = {text: _checked(resolve(text), device, name, exception) for text in grid.detectors}
+    store.put_annotations(tests_of(parts).annotations)  # a damaged copy would make every stored run unreadable
     planned: dict[str, Planned] = {}
 
     def add(text: str, spec: Spec, asked: bool) -> None:

@@ -272,9 +272,11 @@ class Store(Results):
         """
         if digest not in self._annotations:
             path = self._annotations_path(digest)
-            if not path.is_file():
-                raise UserError(f"{path}: the annotations of a stored run are not there; run it again")
-            self._annotations[digest] = verified_annotations(read_json(path), digest, str(path))
+            try:
+                document = read_json(path)
+            except UserError as error:
+                raise UserError(f"{error} (the annotations of a stored run cannot be read; run it again)") from error
+            self._annotations[digest] = verified_annotations(document, digest, str(path))
         return self._annotations[digest]
 
     def _annotations_path(self, digest: str) -> Path:

@@ -18,7 +18,8 @@ import pytest
 from benchmark import registry
 from benchmark.cli import main
 from benchmark.conformance import rectangles
-from datasets.formats.coco_folder import Card, write_folder
+from datasets.dataset import Dataset, DatasetCard
+from datasets.formats import coco_folder
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A COCO folder of rectangles, 20 train, 6 val, 8 test; and runs on it: mean, linear, net3 of one epoch, two seeds."""
     root = tmp_path_factory.mktemp("cli")
     parts = [rectangles(count, seed=seed) for seed, count in enumerate((20, 6, 8), 1)]
-    write_folder(root / "data", *parts, Card(task="made", data="made"))
+    coco_folder.write(root / "data", Dataset(*parts, DatasetCard(task="made", data="made"), ""))
     words = [
         "-d",
         "mean",

@@ -49,7 +49,7 @@ def test_lists_as_json(cli: Cli) -> None:
 
 
 def test_a_plugin_s_line_is_no_markup(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer = registry.Entry("ghost", "nowhere:Ghost", "here", line="[/red] a [bold]line[/bold] of brackets")
+    offer = registry.Entry("ghost", "nowhere:Ghost", "here", summary="[/red] a [bold]line[/bold] of brackets")
     monkeypatch.setattr(registry, "entries", lambda: {"ghost": [offer]})
     assert "[/red] a [bold]line[/bold] of brackets" in cli("list").out
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import environment
+from benchmark.runs import facts
 
 Cli = Any  # the fixtures of conftest.py
 
@@ -163,7 +163,7 @@ def refused(said: Any, words: str) -> None:
 def test_a_mistake_is_one_line(
     cli: Cli, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch, command: str, words: str
 ) -> None:
-    monkeypatch.setattr(environment, "_may_have_cuda", lambda: False)
+    monkeypatch.setattr(facts, "_may_have_cuda", lambda: False)
     before = stored(places["results"])
     refused(cli(*shlex.split(command.format(**places))), words)
     assert stored(places["results"]) == before
@@ -268,8 +268,8 @@ def test_a_folder_that_is_not_what_its_card_promises(cli: Cli, data: Path, tmp_p
     words = ["run", "--data", data, "--results", tmp_path / "new", "-d", "mean"]
     card = data / "card.json"
     text = card.read_text()
-    card.write_text(text.replace('"format": 1', '"format": 2').replace('"format":1', '"format":2'))
-    refused(cli(*words), "card.json: is of format 2, and this version of keypoint-benchmark reads 1")
+    card.write_text(text.replace('"format": 2', '"format": 3').replace('"format":2', '"format":3'))
+    refused(cli(*words), "card.json: is of format 3, and this version of keypoint-benchmark reads 2")
     card.write_text("{")
     refused(cli(*words), "card.json: the file: Invalid JSON")
     card.write_text(text)
@@ -304,7 +304,7 @@ def test_images_of_many_sizes_and_colours_cost_only_the_rows_that_cannot(cli: Cl
         ("run.json", lambda file: file.write_bytes(b'{"a":"\xe9"}'), "run.json: the file: Invalid JSON"),
         ("run.json", lambda file: (file.unlink(), file.mkdir()), "run.json: cannot be read (Is a directory)"),
         ("run.json", edited(lambda d: d.update(seed="first")), "run.json: seed: "),
-        ("run.json", edited(lambda d: d.update(schema_version=2)), "is of schema 2, and this version"),
+        ("run.json", edited(lambda d: d.update(schema_version=3)), "is of schema 3, and this version"),
         ("predictions.json", lambda file: file.write_text("{"), "'mean' has failed"),
         ("predictions.json", lambda file: file.unlink(), "predictions.json: cannot be read"),
         ("_annotations", lambda file: file.write_text("{"), "the annotations of a stored run cannot be read"),

@@ -72,7 +72,7 @@ def test_what_is_stored_is_reused_and_overwriting_repeats_it_to_the_byte(
     assert again.err.startswith(f"{detector} seed 0 n20: ")
     assert run.stat().st_ino != state.st_ino
     assert (run.parent / "predictions.json").read_bytes() == answers
-    kept = ("key", "recipe", "scores", "weights")
+    kept = ("key", "config", "scores", "n_parameters")
     assert all(json.loads(first)[name] == json.loads(run.read_bytes())[name] for name in kept)
 
 
@@ -161,7 +161,7 @@ def test_without_a_detector_the_default_suite_runs(
     assert "mean" in real
     assert len(real) >= 4
     monkeypatch.setattr(
-        registry, "suites", lambda: {"default": ["linear:features=pts"], "floor": ["mean"], "one": ["rule"]}
+        registry, "suites", lambda: {"default": ["linear:features=pts"], "baseline": ["mean"], "one": ["rule"]}
     )
     assert set(rows_of(cli("run", "--data", data, "--results", tmp_path / "a", "--json"))) == {
         "mean",
@@ -190,7 +190,7 @@ def test_the_call_from_python_returns_the_board(
     stored = json.loads(cli("leaderboard", "--results", tmp_path / "r", "--json").out)
     assert found["row"].tolist() == [row["row"] for row in stored]
     assert found["mean"].tolist() == [row["mean"] for row in stored]
-    monkeypatch.setattr(benchmark.api, "suite", {"default": ["mean"], "floor": ["mean"]}.__getitem__)
+    monkeypatch.setattr(benchmark.api, "suite", {"default": ["mean"], "baseline": ["mean"]}.__getitem__)
     assert benchmark.run(data=str(data), results=str(tmp_path / "s"))["detector"].tolist() == ["mean"]
 
 
@@ -208,17 +208,19 @@ def test_the_call_from_python_returns_the_board(
         ({"seeds": "3"}, "seeds '3'"),
         ({"seeds": True}, "seeds True"),
         ({"n": 21}, "n 21: data has 20 training images"),
-        ({"n": [5.0]}, "n 5.0: give a whole number"),
+        ({"n": [5.0]}, "n 5.0: input should be a valid integer"),
         ({"split": "0"}, "split '0'"),
         ({"folds": 2.5}, "folds 2.5"),
         ({"budget": 1.5}, "budget '1.5' is not a budget"),
         ({"threads": 0}, "threads 0"),
         ({"threads": 10**6}, "threads 1000000: give a whole number from 1 to 1024"),
-        ({"device": None}, "device None: give auto, cpu or cuda"),
+        ({"device": None}, "device None: "),
         ({"data": None}, "data None: give a name or a path"),
         ({"data": ""}, "data: the name is empty"),
         ({"results": ""}, "results: the name is empty"),
         ({"task": 3}, "task 3: give a name"),
+        ({"seed": 3}, "run has no setting 'seed': did you mean 'seeds'?"),
+        ({"reuse": "all"}, "reuse 'all': "),
     ],
 )
 def test_the_call_from_python_refuses_before_it_runs(
