@@ -18,6 +18,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -93,10 +94,8 @@ def file_digest(path: Path) -> str:
 def _digest_of(path: Path, mtime: int, size: int) -> str:
     content = path.read_bytes()
     if path.suffix == ".py":
-        try:
+        with suppress(SyntaxError, ValueError):
             content = b"".join(_tokens(_bare(ast.parse(content))))
-        except (SyntaxError, ValueError):
-            pass
     return hashlib.sha256(content).hexdigest()[:DIGITS]
 
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypedDict
 
 from benchmark.code_digest import HARNESS, PLUGIN, PROJECT, reached_code

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console_for, open_store, waiting
+from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console_for, waiting
 
 app = typer.Typer()
 
@@ -57,10 +57,11 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two rows on the same images and seeds: difference, interval, p value, the images that decide it."""
+    from benchmark.runs.bundle import open_results
     from leaderboard.compare import compare as weigh
 
     with waiting("comparing"):
-        found = weigh(open_store(results), a, b, task, data)
+        found = weigh(open_results(results), a, b, task, data)
     if as_json:
         print(json.dumps(found.as_dict(), allow_nan=False))
     else:
@@ -70,10 +71,11 @@ def compare(
 @app.command(epilog="Example: python -m benchmark audit --results results")
 def audit(results: Results = Path("results"), as_json: AsJson = False) -> None:
     """Check everything stored: identities between metrics, one set of annotations a board, no test image in train, re-scoring."""
+    from benchmark.runs.bundle import open_results
     from leaderboard.audit import audit as inspect
 
     with waiting("auditing"):
-        report = inspect(open_store(results))
+        report = inspect(open_results(results))
     if as_json:
         print(json.dumps(report.as_dict(), allow_nan=False))
     else:

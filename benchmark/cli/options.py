@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-    from benchmark.runs.store import Store
-
 
 def _folder(given: str | Path) -> Path:
     """A path as given; an empty one, mostly an unset variable of a shell, is not the working directory."""
@@ -29,7 +27,13 @@ def _folder(given: str | Path) -> Path:
 
 Results = Annotated[
     Path,
-    typer.Option("--results", help="Folder of results.", envvar="KEYPOINT_RESULTS", parser=_folder, metavar="FOLDER"),
+    typer.Option(
+        "--results",
+        help="Folder of results; where they are only read, a bundle or a folder of bundles as well.",
+        envvar="KEYPOINT_RESULTS",
+        parser=_folder,
+        metavar="PATH",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 TaskName = Annotated[
@@ -59,14 +63,6 @@ BoardData = Annotated[
     str | None,
     typer.Option("--data", metavar="NAME", help="Only boards of this data, as their titles call it; default all."),
 ]
-
-
-def open_store(results: Path) -> Store:
-    from benchmark.runs.store import Store, results_folder
-
-    if not results.exists():
-        raise UserError(f"results {results}: there is no such folder; make a run first (python -m benchmark run)")
-    return Store(results_folder(results))
 
 
 def console_for(*, stderr: bool = False) -> Console:

@@ -19,7 +19,6 @@ from benchmark.cli.options import (
     Split,
     TaskName,
     console_for,
-    open_store,
     say,
     stdout_kept,
     waiting,
@@ -27,7 +26,7 @@ from benchmark.cli.options import (
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
-    from benchmark.runs.store import Store
+    from benchmark.runs.store import Results as StoredResults
 
 app = typer.Typer()
 
@@ -167,7 +166,9 @@ def leaderboard_command(
     task: BoardTask = None, data: BoardData = None, results: Results = Path("results"), as_json: AsJson = False
 ) -> None:
     """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them."""
-    _publish(open_store(results), task, data, as_json)
+    from benchmark.runs.bundle import open_results
+
+    _publish(open_results(results), task, data, as_json)
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
@@ -186,28 +187,33 @@ def show(
     results: Results = Path("results"),
 ) -> None:
     """Draw a contact sheet: the worst and some random test images, with annotations and prediction."""
+    from benchmark.runs.bundle import open_results
     from benchmark.runs.config import DataReference
     from benchmark.runs.data import open_data
+    from benchmark.runs.store import FolderRun
     from datasets.dataset import tests_of
     from leaderboard.board import find_run
     from leaderboard.gallery import contact_sheet
 
-    store = open_store(results)
-    parts = open_data(DataReference(task=task, data=data, split=split, folds=folds, root=str(store.root / "_data")))
+    stored_in = open_results(results)
+    beside = results if results.is_dir() else results.parent
+    parts = open_data(DataReference(task=task, data=data, split=split, folds=folds, root=str(beside / "_data")))
     name = parts[0].name + (f"-folds{folds}" if folds else "")
-    stored = find_run(store, detector, parts[0].card.task, name, seed)
+    stored = find_run(stored_in, detector, parts[0].card.task, name, seed)
     if stored.record.config.data_digest != parts[0].digest:
         raise UserError(
             f"{stored.place}: was run on other data called {name!r} (digest "
             f"{stored.record.config.data_digest[:12]}, and this one's is {parts[0].digest[:12]}): run it on this"
         )
-    path = out or Path(stored.place) / "sheet.png"
+    path = out or (stored.folder if isinstance(stored, FolderRun) else Path.cwd()) / "sheet.png"
     title = f"{detector} on {parts[0].card.task}/{name}, seed {stored.record.seed}"
     contact_sheet(tests_of(parts).images, stored.annotations, stored.predictions, path, title=title)
     say(str(path))
 
 
-def _publish(store: Store, task: str | None, data: str | None, as_json: bool, digest: str | None = None) -> None:
+def _publish(
+    store: StoredResults, task: str | None, data: str | None, as_json: bool, digest: str | None = None
+) -> None:
     """Print the boards asked for; the files in the results folder always hold all of them.
 
     digest: of the data's content; two folders may have one name.
@@ -226,7 +232,8 @@ def _publish(store: Store, task: str | None, data: str | None, as_json: bool, di
     else:
         for board in shown:
             render(board, console_for())
-    write(every, store.root)
+    if store.root.is_dir():
+        write(every, store.root)
 
 
 def _listing(what: str) -> list[dict[str, Any]]:

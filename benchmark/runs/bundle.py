@@ -1,0 +1,363 @@
+"""Published results: one file a board, holding everything that its figures are made of.
+
+A bundle is a zip archive (``<task>@<version>-<data>.bundle.zip``) with
+
+    manifest.json       the format, and the sha256 of every other member
+    records.jsonl       a run a line: its record, history and log, and which arrays hold its answers
+    annotations.jsonl   what the runs were scored against, a COCO document a line
+    arrays/<hash>.npy   answers, as numpy arrays named by the hash of their bytes: equal ones are kept once
+
+Nothing in it is trusted: members have fixed names and limited sizes, every hash is compared before a byte is used, arrays
+are read without pickles, and where an unpacked run is written to follows from its record alone. Fitted weights are not
+part of it. The same runs make the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark import files
+from benchmark.metrics.validation import first_problem
+from benchmark.runs.store import Record, Results, Store, StoredRun, read_record, slug, verified_annotations
+from benchmark.structures import Annotations, Predictions, UserError
+from datasets.formats.coco import annotations_to_json
+
+SUFFIX = ".bundle.zip"
+FORMAT = 1
+MOST_BYTES = 1 << 31  # of all members together, unpacked
+MOST_MEMBERS = 200_000
+_ARRAY = re.compile(r"arrays/([0-9a-f]{32})\.npy")
+_FIXED = ("manifest.json", "records.jsonl", "annotations.jsonl")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same runs make the same bytes
+_FIELDS = {"image_ids": "<i8", "keypoints": "<f8", "scores": "<f8", "category_ids": "<i8"}
+
+
+class _Line(BaseModel):
+    """A line of ``records.jsonl``. arrays: field of the predictions -> name of an array; empty of a failed run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    record: dict[str, Any]
+    arrays: dict[str, str] = {}
+    history: str = ""
+    log: str = ""
+
+
+class BundleRun(StoredRun):
+    """A run in a bundle."""
+
+    def __init__(self, bundle: Bundle, record: Record, line: _Line) -> None:
+        self._bundle, self.record, self._line = bundle, record, line
+        self.place = f"{bundle.root}: {record.key}"
+
+    @property
+    def annotations(self) -> Annotations:
+        """What it was scored against."""
+        return self._bundle.annotations(self.record.annotations)
+
+    @cached_property
+    def predictions(self) -> Predictions:  # type: ignore[override]  # read once
+        """What it answered, checked."""
+        arrays = {field: self._bundle.array(name, _FIELDS[field]) for field, name in self._line.arrays.items()}
+        if set(arrays) != set(_FIELDS):
+            raise UserError(f"{self.place}: its predictions are not in the bundle; get it again")
+        count, k = len(arrays["image_ids"]), len(self.annotations.keypoint_names)
+        if arrays["keypoints"].size != 2 * k * count:
+            raise UserError(f"{self.place}: its arrays do not fit together; get the bundle again")
+        predictions = Predictions(**{**arrays, "keypoints": arrays["keypoints"].reshape(count, k, 2)})
+        if problem := first_problem(predictions, self.annotations):
+            row, words = problem
+            raise UserError(f"{self.place}: prediction {row}: {words}")
+        return predictions
+
+    @property
+    def history_text(self) -> str:
+        """``history.csv``."""
+        return self._line.history
+
+    @property
+    def log(self) -> str:
+        """``log.txt``."""
+        return self._line.log
+
+    @property
+    def fingerprint(self) -> Hashable:
+        """Which arrays hold its answers, and so which answers they are."""
+        return tuple(sorted(self._line.arrays.items()))
+
+
+class Bundle(Results):
+    """The runs in one bundle, read when they are asked for.
+
+    Raises:
+        UserError: Where the file is not a bundle, or not whole.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.root = Path(path)
+        try:
+            with zipfile.ZipFile(self.root) as archive:
+                self._check_members(archive)
+                self._hashes = self._manifest(archive)
+                self._text = {name: self._member(archive, name) for name in _FIXED[1:]}
+        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise UserError(f"{self.root}: is not a bundle that can be read ({why}); get it again") from error
+        self._annotations: dict[str, Annotations] = {}
+
+    def runs(self) -> Iterator[BundleRun]:
+        """Every run, in the bundle's order."""
+        yield from self._runs
+
+    def annotations(self, digest: str) -> Annotations:
+        """The annotations of that digest.
+
+        Raises:
+            UserError: Where they are missing or not what they should be.
+        """
+        if digest not in self._annotations:
+            if digest not in self._documents:
+                raise UserError(f"{self.root}: does not hold the annotations {digest}; get it again")
+            origin = f"{self.root}: annotations {digest}"
+            self._annotations[digest] = verified_annotations(self._documents[digest], digest, origin)
+        return self._annotations[digest]
+
+    def array(self, name: str, kind: str) -> np.ndarray[Any, Any]:
+        """An array of answers.
+
+        Args:
+            name: The hash it goes by.
+            kind: The dtype it must have.
+
+        Raises:
+            UserError: Where it is missing, or not what its name promises.
+        """
+        member = f"arrays/{name}.npy"
+        try:
+            with zipfile.ZipFile(self.root) as archive:
+                content = self._member(archive, member)
+            array: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        except (KeyError, OSError, zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise UserError(f"{self.root}: {member}: cannot be read ({error}); get the bundle again") from error
+        if _array_name(content) != name or array.dtype != np.dtype(kind) or array.ndim != 1:
+            raise UserError(f"{self.root}: {member}: is not what its name promises; get the bundle again")
+        return array
+
+    @cached_property
+    def _runs(self) -> list[BundleRun]:
+        runs = []
+        for i, text in enumerate(self._text["records.jsonl"].decode().splitlines()):
+            origin = f"{self.root}: record {i}"
+            try:
+                line = _Line.model_validate_json(text)
+            except ValidationError as error:
+                raise UserError(
+                    f"{origin}: is not a line of a bundle ({error.errors()[0]['msg']}); get it again"
+                ) from error
+            record = read_record(json.dumps(line.record), origin)
+            if record.key != record.config.key(record.seed):
+                raise UserError(f"{origin}: its key {record.key} is not that of what was asked for; get it again")
+            runs.append(BundleRun(self, record, line))
+        return runs
+
+    @cached_property
+    def _documents(self) -> dict[str, Any]:
+        documents = {}
+        for text in self._text["annotations.jsonl"].decode().splitlines():
+            try:
+                entry = json.loads(text)
+                documents[str(entry["digest"])] = entry["document"]
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                raise UserError(f"{self.root}: annotations.jsonl cannot be read ({error}); get it again") from error
+        return documents
+
+    @staticmethod
+    def _check_members(archive: zipfile.ZipFile) -> None:
+        """ValueError where the archive holds anything but the members of a bundle, or too much of it."""
+        names = [info.filename for info in archive.infolist()]
+        if strangers := [name for name in names if name not in _FIXED and not _ARRAY.fullmatch(name)]:
+            raise ValueError(f"{strangers[0][:80]!r} has no place in it")
+        if len(set(names)) < len(names) or len(names) > MOST_MEMBERS:
+            raise ValueError("a member is there twice, or there are too many")
+        if missing := set(_FIXED) - set(names):
+            raise ValueError(f"{min(missing)} is missing")
+        if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
+            raise ValueError(f"it unpacks to more than {MOST_BYTES >> 20} MiB")
+
+    def _manifest(self, archive: zipfile.ZipFile) -> dict[str, str]:
+        document = json.loads(archive.read("manifest.json"))
+        version = document.get("format") if isinstance(document, dict) else None
+        if version != FORMAT:
+            raise ValueError(f"it is of format {version!r}, and this version of keypoint-benchmark reads {FORMAT}")
+        hashes = document.get("sha256")
+        listed = set(archive.namelist()) - {"manifest.json"}
+        if not isinstance(hashes, dict) or set(hashes) != listed:
+            raise ValueError("its manifest does not list its members")
+        return hashes
+
+    def _member(self, archive: zipfile.ZipFile, name: str) -> bytes:
+        content = archive.read(name)
+        if hashlib.sha256(content).hexdigest() != self._hashes.get(name):
+            raise ValueError(f"{name} is not what the manifest promises")
+        return content
+
+
+class Collection(Results):
+    """The runs of a folder and of the bundles in it, together."""
+
+    def __init__(self, root: Path, parts: Sequence[Results]) -> None:
+        self.root, self.parts = root, list(parts)
+
+    def runs(self) -> Iterator[StoredRun]:
+        """Every run, a run that is in several parts once."""
+        seen = set()
+        for part in self.parts:
+            for run in part.runs():
+                if run.record.key not in seen:
+                    seen.add(run.record.key)
+                    yield run
+
+
+def open_results(path: Path | str) -> Results:
+    """What a folder of results, a bundle, or a folder of bundles holds.
+
+    Raises:
+        UserError: Where there is nothing of the kind.
+    """
+    root = Path(path)
+    if not str(path):
+        raise UserError("results: the name is empty; name a folder")
+    if root.is_file():
+        return Bundle(root)
+    if not root.exists():
+        raise UserError(f"results {root}: there is no such folder; make a run first (python -m benchmark run)")
+    bundles = [Bundle(file) for file in sorted(root.glob(f"*{SUFFIX}"))]
+    return Collection(root, [Store(root), *bundles]) if bundles else Store(root)
+
+
+def write_bundles(results: Results, folder: Path) -> list[Path]:
+    """Write the runs of every board into a bundle of their own.
+
+    Args:
+        results: The runs.
+        folder: Where to write; earlier bundles of the same boards are replaced.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: Where there are no runs, or the files of one cannot be read, or the folder not written.
+    """
+    boards: dict[tuple[str, int, str, int], list[StoredRun]] = {}
+    for run in results.runs():
+        config = run.record.config
+        boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
+    if not boards:
+        raise UserError(f"{results.root}: holds no runs")
+    written: dict[Path, str] = {}
+    for (task, version, digest, _), runs in boards.items():
+        name = f"{slug(task)}@{version}-{slug(runs[0].record.config.data)}"
+        path = folder / f"{name}{SUFFIX}"
+        if path in written:  # two folders of one name
+            path = folder / f"{name}-{digest[:8]}{SUFFIX}"
+        written[path] = digest
+        files.write_bytes(path, _packed(runs))
+    return list(written)
+
+
+def unpack(bundle: Bundle, store: Store) -> int:
+    """Write the runs of a bundle into a folder of results, every one verified first.
+
+    Returns:
+        The number of runs written; one that is there already, made later, stays.
+
+    Raises:
+        UserError: Where one is not what it should be; nothing of the bundle is then written.
+    """
+    runs = list(bundle.runs())
+    for run in runs:
+        if run.record.status == "finished":
+            _ = run.predictions
+    written = 0
+    for run in runs:
+        earlier = store.find(run.record.config, run.record.seed)
+        if earlier is not None and earlier.record.created >= run.record.created:
+            continue
+        if run.record.status == "finished":
+            store.put_annotations(run.annotations)
+        predictions = run.predictions if run.record.status == "finished" else None
+        store.write(run.record, predictions=predictions, history=run.history_text, log=run.log)
+        written += 1
+    return written
+
+
+def _packed(runs: Sequence[StoredRun]) -> bytes:
+    """The bytes of a bundle."""
+    arrays: dict[str, bytes] = {}
+    documents: dict[str, str] = {}
+    lines = []
+    for run in sorted(runs, key=_order):
+        record = _without_paths(run.record)
+        line: dict[str, Any] = {"record": record.model_dump(mode="json"), "history": run.history_text, "log": run.log}
+        if record.status == "finished":
+            predictions = run.predictions
+            line["arrays"] = {}
+            for field, kind in _FIELDS.items():
+                content = io.BytesIO()
+                flat = np.ascontiguousarray(getattr(predictions, field), dtype=kind).reshape(-1)
+                np.lib.format.write_array(content, flat, version=(1, 0), allow_pickle=False)
+                name = _array_name(content.getvalue())
+                arrays[f"arrays/{name}.npy"] = content.getvalue()
+                line["arrays"][field] = name
+            if record.annotations not in documents:
+                document = {"digest": record.annotations, "document": annotations_to_json(run.annotations)}
+                documents[record.annotations] = _json(document)
+        lines.append(_json(line))
+    members = {
+        "records.jsonl": "".join(line + "\n" for line in lines).encode(),
+        "annotations.jsonl": "".join(text + "\n" for _, text in sorted(documents.items())).encode(),
+        **dict(sorted(arrays.items())),
+    }
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+    manifest = json.dumps({"format": FORMAT, "sha256": hashes}, indent=1).encode()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, member in {"manifest.json": manifest, **members}.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+            archive.writestr(info, member)
+    return packed.getvalue()
+
+
+def _order(run: StoredRun) -> tuple[Any, ...]:
+    config = run.record.config
+    return config.detector, config.n_train, config.budget, run.record.seed, run.record.key
+
+
+def _without_paths(record: Record) -> Record:
+    """The record without the paths of the machine it was made on; of a detector's file its name stays."""
+    if not record.facts.file:
+        return record
+    name = Path(record.facts.file).name
+    facts = record.facts.model_copy(update={"file": name})
+    specification = re.sub(r"^.*?([^/\\]+\.py)", r"\1", record.specification)
+    return record.model_copy(update={"facts": facts, "specification": specification})
+
+
+def _array_name(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
