@@ -243,8 +243,8 @@ def _mentioned(module: ModuleType) -> Iterator[str]:
     for value in list(vars(module).values()):
         if isinstance(value, ModuleType):
             yield value.__name__
-        elif isinstance(home := getattr(value, "__module__", None), str):
-            yield home
+        elif isinstance(origin := getattr(value, "__module__", None), str):
+            yield origin
 
 
 def _folder_of(module: str) -> Path | None:

@@ -21,7 +21,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, with a final line break and ``\\n`` line ends on every platform.
+    """Write a text file whole, with a final line break and Unix line ends on every platform.
 
     Characters that UTF-8 cannot hold are escaped. Folders above ``path`` are made.
 

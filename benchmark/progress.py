@@ -1,4 +1,4 @@
-"""How a plan is shown while it runs: bars on a terminal, and in a log file one line a finished run."""
+"""How a grid is shown while it runs: bars on a terminal, and in a log file one line a finished run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from benchmark.executors.local import Callback
 from benchmark.runs.config import Job
 from benchmark.runs.plan import Planned
 from benchmark.runs.store import FolderRun
+
+REPORT_SECONDS = 30.0  # between two lines about a running job, where stderr is a log file
 
 
 class Bars(Callback):
@@ -33,6 +35,7 @@ class Bars(Callback):
         )
         self._grid: TaskID | None = None
         self._run: TaskID | None = None
+        self._title = ""
         self._told = 0.0
 
     def __enter__(self) -> Self:
@@ -49,21 +52,26 @@ class Bars(Callback):
         self._grid = self._bars.add_task("runs", total=len(grid), note="")
         for one in grid:
             if one.stale:
-                kept = "kept as it is" if one.stored else "run again"
-                self._say(
-                    f"{one.job.title}: its code has changed since ({', '.join(one.stale)}): {kept}", style="yellow"
-                )
+                outcome = "kept as it is" if one.stored else "run again"
+                self._say(f"{one.job.title}: code changed since ({', '.join(one.stale)}): {outcome}", style="yellow")
 
     def started(self, job: Job) -> None:
         """A job starts to run."""
+        self._title = job.title
         self._run = self._bars.add_task(job.title, total=100, note="")
+        self._told = time.monotonic()
 
     def progress(self, fraction: float, text: str) -> None:
-        """The running job is this far."""
+        """The running job is this far: bars move at most ten times a second, and a log gets a line every 30 s."""
         now = time.monotonic()
-        if self._run is not None and now - self._told > 0.1:  # a fast loop must not spend its time on drawing
-            self._told = now
+        terminal = self._console.is_terminal
+        if self._run is None or now - self._told < (0.1 if terminal else REPORT_SECONDS):
+            return  # a fast loop must not spend its time on drawing
+        self._told = now
+        if terminal:
             self._bars.update(self._run, completed=round(100 * fraction), note=text)
+        else:
+            self._say(f"{self._title}: {100 * fraction:.0f} %, {text}")
 
     def finished(self, planned: Planned, stored: FolderRun, *, reused: bool) -> None:
         """A job is stored: say what came of it."""

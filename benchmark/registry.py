@@ -36,8 +36,11 @@ class _Required(TypedDict):
 
 
 class CatalogRow(_Required, total=False):
-    """A built-in's row in a catalog: ``target`` "module:Class", ``summary`` for the list, fixed ``params``, ``family``, and
-    ``ablation``, where what is essential to the row is another thing than to its class."""
+    """A built-in's row in a catalog.
+
+    ``target`` is "module:Class", ``summary`` a line for the list, ``params`` what the name sets, ``family`` a kind of
+    detector, and ``ablation`` what is essential to the row, where that is another thing than to its class.
+    """
 
     params: dict[str, Any]
     family: str
@@ -187,7 +190,7 @@ def summary_of(cls: type[Detector]) -> str:
 
 def entries() -> dict[str, list[Entry]]:
     """Every name on offer with its offers (more than one is a conflict); imports no detector."""
-    found: dict[str, list[Entry]] = {}
+    offered: dict[str, list[Entry]] = {}
     for package in CATALOGS:
         catalog: dict[str, CatalogRow] = importlib.import_module(package).CATALOG
         for name, row in catalog.items():
@@ -200,24 +203,24 @@ def entries() -> dict[str, list[Entry]]:
                 row.get("params", {}),
                 row.get("ablation", {}),
             )
-            found.setdefault(name, []).append(entry)
+            offered.setdefault(name, []).append(entry)
     for point in entry_points(group=GROUP):
         origin = f"entry point of {point.dist.name if point.dist else '?'} ({point.value})"
-        found.setdefault(point.name, []).append(Entry(point.name, point.value, origin, f"plugin {point.value}"))
+        offered.setdefault(point.name, []).append(Entry(point.name, point.value, origin, f"plugin {point.value}"))
     for name, offers in _registered.items():
-        known = {e.target for e in found.get(name, [])}
-        found.setdefault(name, []).extend(e for e in offers if e.target not in known)
-    return found
+        known = {e.target for e in offered.get(name, [])}
+        offered.setdefault(name, []).extend(e for e in offers if e.target not in known)
+    return offered
 
 
 def suites() -> dict[str, list[str]]:
     """Named sets of detector specifications: what the catalogs put into each, ``default`` among them."""
-    found: dict[str, list[str]] = {}
+    sets: dict[str, list[str]] = {}
     for package in CATALOGS:
         rows: dict[str, list[str]] = importlib.import_module(package).SUITES
         for name, specs in rows.items():
-            found.setdefault(name, []).extend(specs)
-    return found
+            sets.setdefault(name, []).extend(specs)
+    return sets
 
 
 def suite(name: str) -> list[str]:
@@ -229,10 +232,14 @@ def suite(name: str) -> list[str]:
 
 
 def resolve(text: str) -> Spec:
-    """The detector that ``text`` names, with its parameters checked against their annotations.
+    """The detector that a specification names, with its parameters checked against their annotations.
 
-    Raises UserError for an unknown name (suggesting the nearest), a name offered twice, a plugin that cannot be
-    imported, an unknown parameter or a value of the wrong type.
+    Args:
+        text: ``name``, ``name:key=value,key=value``, ``./file.py`` or ``package.module:Class``.
+
+    Raises:
+        UserError: For an unknown name (suggesting the nearest), a name offered twice, a plugin that cannot be imported,
+            an unknown parameter or a value of the wrong type.
     """
     head, settings = _split(text)
     entry, cls = _find(head)
@@ -272,8 +279,8 @@ def spec_of(name: str, parameters_of_run: Mapping[str, Any], file: Path | None) 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:
     """``head`` and its ``key=value`` pairs; a value may hold '+' and ':' but neither ',' nor '='."""
-    found = re.match(r"^(.*?)(?::(\w+=.*))?$", text.strip(), re.DOTALL)
-    head, tail = (found.group(1), found.group(2)) if found else (text, None)
+    match = re.match(r"^(.*?)(?::(\w+=.*))?$", text.strip(), re.DOTALL)
+    head, tail = (match.group(1), match.group(2)) if match else (text, None)
     settings: dict[str, str] = {}
     for part in (tail or "").split(",") if tail else ():
         key, equals, value = part.partition("=")

@@ -1,4 +1,4 @@
-"""The command line. It opens the doors to every room, and turns a user's mistake into one line and exit code 2."""
+"""The command line: every command, and a user's mistake as one line and exit code 2."""
 
 from __future__ import annotations
 

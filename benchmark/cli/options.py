@@ -1,4 +1,4 @@
-"""Options that several commands share, and the doors they open."""
+"""Options and output that several commands share."""
 
 from __future__ import annotations
 

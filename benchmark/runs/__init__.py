@@ -1,0 +1,1 @@
+"""Runs: what is asked for, how it is planned, made, stored and packed."""

@@ -302,8 +302,8 @@ class _ReadOnly(Picked):
     """Images that cannot be written to, each decoded when it is asked for."""
 
     def __getitem__(self, i: Any) -> Any:
-        found = super().__getitem__(i)
-        return _ReadOnly(found, range(len(found))) if isinstance(i, slice) else _locked(found)
+        picked = super().__getitem__(i)
+        return _ReadOnly(picked, range(len(picked))) if isinstance(i, slice) else _locked(picked)
 
     def __iter__(self) -> Iterator[Image]:
         return map(_locked, super().__iter__())

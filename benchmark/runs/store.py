@@ -140,22 +140,27 @@ class FolderRun(StoredRun):
 
     @property
     def annotations(self) -> Annotations:
+        """What it was scored against."""
         return self.store.annotations(self.record.annotations)
 
     @cached_property
     def predictions(self) -> Predictions:  # type: ignore[override]  # read once
+        """What it answered, checked."""
         return read_predictions(self.folder / "predictions.json", self.annotations, own=True)
 
     @property
     def history_text(self) -> str:
+        """``history.csv``."""
         return self._text("history.csv")
 
     @property
     def log(self) -> str:
+        """``log.txt``."""
         return self._text("log.txt")
 
     @property
     def fingerprint(self) -> Hashable:
+        """Where its predictions lie, and since when."""
         path = self.folder / "predictions.json"
         try:
             state = path.stat()
