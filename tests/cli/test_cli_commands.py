@@ -188,3 +188,43 @@ def test_saved_weights_answer_as_the_run_did(
     assert np.array_equal(points(plain), points(out))
     names = json.loads((tmp_path / "plain.images.json").read_text(encoding="utf-8"))
     assert names == [{"id": i, "file_name": f"é {i:04d}.png"} for i in range(1, 9)]
+
+
+def test_saved_weights_of_a_detector_file_answer_from_anywhere(
+    cli: Cli, data: Path, tmp_path: Path, plugin: Path, run_of: Any, points: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector's own file is found again by its place beside the results, whatever the working directory."""
+    monkeypatch.chdir(tmp_path)
+    assert cli("run", "--data", data, "--results", "r", "-d", "./plug.py:x=6.5", "--save-weights").code == 0
+    run = run_of(tmp_path / "r", "plug@x=6.5")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    out = tmp_path / "o.json"
+    said = cli("predict", "--weights", run, "--images", data, "--out", out)
+    assert said.out == f"{out}: points of 8 images\n"
+    assert (points(out) == 6.5).all()
+    plugin.write_text(plugin.read_text().replace("else self.x)", "else self.x + 1)"))
+    changed = cli("predict", "--weights", run, "--images", data, "--out", out)
+    assert "plug.py changed since it was fitted, so answers may differ" in changed.out
+    assert (points(out) == 7.5).all()
+    plugin.unlink()
+    gone = cli("predict", "--weights", run, "--images", data, "--out", out)
+    assert (gone.code, gone.err.strip().endswith("plug.py does not exist")) == (2, True)
+
+
+def test_new_images_are_decoded_as_those_of_a_data_set(
+    cli: Cli, data: Path, tmp_path: Path, run_of: Any, points: Any
+) -> None:
+    """16-bit grey files were read by another decoder in ``predict``, and answered 30 px elsewhere."""
+    from PIL import Image
+
+    (data / "card.json").unlink()
+    for path in (data / "images").rglob("*.png"):
+        with Image.open(path) as picture:
+            wide = np.asarray(picture).astype(np.uint16) * 256
+        Image.fromarray(wide).save(path)
+    assert cli("run", "--data", data, "--results", tmp_path / "r", "-d", "linear", "--save-weights").code == 0
+    run = run_of(tmp_path / "r", "linear")
+    photos, out = data / "images" / "test", tmp_path / "o.json"
+    assert cli("predict", "--weights", run, "--images", photos, "--out", out).code == 0
+    assert np.array_equal(points(out), points(run / "predictions.json"))
