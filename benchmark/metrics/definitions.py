@@ -159,7 +159,7 @@ def r2(errors: Errors) -> float:
 def sqdist_r2(errors: Errors) -> float:
     """1 - sum of squared distances / sum of squared distances of the training mean."""
     _require_spread(errors, every_axis=False)
-    return float(1 - np.sum(errors.labelled_distances**2) / np.sum(errors.labelled_baseline_distances ** 2))
+    return float(1 - np.sum(errors.labelled_distances**2) / np.sum(errors.labelled_baseline_distances**2))
 
 
 @metric("dist_r2", better="higher", needs=("baseline",), column=Column("dist_r2", priority=12, order=80))

@@ -86,7 +86,7 @@ class Errors:
     @cached_property
     def used(self) -> BoolArray:
         """(K,) bool: the keypoints that are labelled in any pair."""
-        return self.labelled.any(axis=0)
+        return np.asarray(self.labelled.any(axis=0))
 
     @cached_property
     def residual(self) -> FloatArray:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics.validation import first_copy, first_problem
+from benchmark.metrics.validation import first_duplicate, first_problem
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import MAX_ID
 from datasets.formats.json_columns import Record, column, read_json, real_numbers, records, tables, whole_numbers
@@ -86,7 +86,7 @@ def predictions_from_json(document: Any, annotations: Annotations, origin: str, 
         scores=real_numbers(column(rows, "score", where), "score", where),
         category_ids=whole_numbers(column(rows, "category_id", where), "category_id", where, 0, MAX_ID),
     )
-    if problem := first_problem(predictions, annotations) or (None if own else first_copy(predictions)):
+    if problem := first_problem(predictions, annotations) or (None if own else first_duplicate(predictions)):
         row, words = problem
         raise UserError(f"{where(row)}: {words}")
     return predictions

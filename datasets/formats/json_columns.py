@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics.validation import FAR
+from benchmark.metrics.validation import MAX_ABS
 from benchmark.structures import FloatArray, IntArray, UserError
 
 Record = dict[str, Any]
@@ -107,7 +107,7 @@ def whole_numbers(values: Sequence[Any], key: str, where: Where, low: int, high:
 
 
 def real_numbers(
-    values: Sequence[Any], key: str, where: Where, *, low: float = -FAR, high: float = FAR, above: bool = False
+    values: Sequence[Any], key: str, where: Where, *, low: float = -MAX_ABS, high: float = MAX_ABS, above: bool = False
 ) -> FloatArray:
     """(n,) float64 from values that must be finite numbers from ``low`` (or above it) to ``high``."""
     if set(map(type, values)) <= {int, float}:
@@ -141,7 +141,7 @@ def tables(values: Sequence[Any], width: int, key: str, where: Where, meaning: s
                 array = np.array(flat, dtype=np.float64).reshape(-1, width)
             except OverflowError:
                 array = np.full((1, width), np.nan)
-            if (np.abs(array) <= FAR).all():
+            if (np.abs(array) <= MAX_ABS).all():
                 return array
     for i, row in enumerate(values):
         if type(row) is not list:
@@ -151,7 +151,7 @@ def tables(values: Sequence[Any], width: int, key: str, where: Where, meaning: s
         if len(row) != width:
             raise UserError(f"{where(i)}: {key!r} has {len(row)} numbers where {width} ({meaning}) were expected")
         for j, value in enumerate(row):
-            if problem := not_real(value, -FAR, FAR):
+            if problem := not_real(value, -MAX_ABS, MAX_ABS):
                 raise UserError(f"{where(i)}: {key}[{j}] {problem}")
     raise AssertionError("a table was refused and each of its values accepted")
 
