@@ -130,7 +130,7 @@ def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, Labe
     lacking = sorted(set(task.digits or ()) - set(chosen.digits))
     if lacking:
         raise UserError(
-            f"task {task.name!r} asks for digits that data {preset!r} lacks ({', '.join(map(str, lacking))}): "
+            f"task {task.name!r} speaks of digits that data {preset!r} lacks ({', '.join(map(str, lacking))}): "
             "choose another --data; mnist5k has all ten"
         )
     moved = task if task.canvas or not chosen.test_canvas else replace(task, canvas=chosen.test_canvas)
