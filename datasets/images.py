@@ -123,10 +123,10 @@ class ImageFiles(Sequence[Image]):
         except BROKEN as error:
             raise self._unreadable(i, error) from error
         if image_file.size != tuple(self._sizes[i]):
-            wide, high = self._sizes[i]
+            width, height = self._sizes[i]
             image_file.close()
             raise UserError(
-                f"{self._origin}: images entry {i}: says {wide} x {high} px, but {self._paths[i]} is "
+                f"{self._origin}: images entry {i}: says {width} x {height} px, but {self._paths[i]} is "
                 f"{image_file.width} x {image_file.height}; correct the record or the file"
             )
         return image_file

@@ -3,6 +3,8 @@
 `benchmark.metrics.definitions` holds all metrics; adding one there is all it takes.
 """
 
+from typing import TYPE_CHECKING
+
 from benchmark.metrics.average_precision import AveragePrecision, average_precision
 from benchmark.metrics.evaluation import Evaluation
 from benchmark.metrics.pixels import Errors
@@ -30,8 +32,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> tuple[str, ...]:
-    """``METRICS``, made when it is asked for: a metric registered later is among its names."""
-    if name == "METRICS":
-        return tuple(metrics())
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take it to define every name
+
+    def __getattr__(name: str) -> tuple[str, ...]:
+        """``METRICS``, made when it is asked for: a metric registered later is among its names."""
+        if name == "METRICS":
+            return tuple(metrics())
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

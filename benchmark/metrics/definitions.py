@@ -177,8 +177,8 @@ def dist_r2(errors: Errors) -> float:
     unit="share",
     better="higher",
     format=PERCENT,
-    needs=("lattice", "several_keypoints"),
-    column=Column("all exact %", priority=7, order=30),
+    needs=("lattice",),
+    column=Column("all exact %", priority=7, order=30, only_for=("several_keypoints",)),
     per_keypoint=False,
 )
 def exact_all(evaluation: Evaluation) -> float:
@@ -229,7 +229,7 @@ def ap_constant(evaluation: Evaluation) -> float:
     unit="instances",
     better="lower",
     format=".4g",
-    column=Column("misses", priority=13, order=120),
+    column=Column("misses", priority=13, order=120, only_for=("several_instances",)),
     per_keypoint=False,
 )
 def misses(evaluation: Evaluation) -> float:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -64,11 +65,13 @@ class Column:
         heading: What stands above the column.
         priority: 0 is always shown; where a board is too wide, the column with the largest number leaves first.
         order: Columns stand in ascending order of it.
+        only_for: It is shown only on boards of such data: ``several_instances``, ``several_keypoints``.
     """
 
     heading: str
     priority: int
     order: int
+    only_for: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ class Metric:
         better: Which way is better; "" where neither is.
         format: How a figure is written: a format specification such as ``.3f``, or ``%`` for a share in per cent.
         needs: What of the data or the detector it needs. ``lattice``, ``baseline``: undefined without one.
-            ``several_instances``: left out of the table of data with one instance an image. ``confidence``: depends on
-            scores, and is flagged where these are tied. ``several_keypoints``: says nothing new of a single keypoint.
+            ``several_instances``, ``several_keypoints``: left out of the table of data with one instance an image, or one
+            keypoint. ``confidence``: depends on scores, and is flagged where these are tied.
         over_seeds: How the values of several seeds become one.
         column: Where it stands on a board; None: on none.
         per_keypoint: Whether it depends on pixel errors alone, and so is also reported of every keypoint on its own.
@@ -194,7 +197,8 @@ def metric(
     """
 
     def decorate(function: Compute) -> Compute:
-        code = getattr(inspect.unwrap(function), "__code__", None)
+        written = function.func if isinstance(function, partial) else function
+        code = getattr(inspect.unwrap(written), "__code__", None)
         register(
             Metric(
                 name=name,
@@ -207,7 +211,7 @@ def metric(
                 over_seeds=over_seeds,
                 column=column,
                 per_keypoint=per_keypoint,
-                origin=f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function),
+                origin=f"{code.co_filename}:{code.co_firstlineno}" if code else repr(written),
             )
         )
         return function

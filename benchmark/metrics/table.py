@@ -91,10 +91,15 @@ def score(annotations: Annotations, predictions: Predictions, *, has_scores: boo
         raise UserError(f"prediction {row}: {words}")
     evaluation = Evaluation(annotations, predictions)
     errors, names = evaluation.errors, annotations.keypoint_names
+    lacking = {
+        need
+        for need, lacks in (("several_instances", evaluation.single_instance), ("several_keypoints", len(names) == 1))
+        if lacks
+    }
     values: dict[str, float | None] = {}
     reason_codes: dict[str, str] = {}
     for entry in metrics().values():
-        if "several_instances" in entry.needs and evaluation.single_instance:
+        if lacking.intersection(entry.needs):
             continue
         values[entry.name], code = _value(entry, errors, errors if entry.per_keypoint else evaluation)
         if code:

@@ -79,6 +79,20 @@ def test_a_metric_of_the_whole_evaluation_may_be_undefined() -> None:
         unregister("predictions_an_instance")
 
 
+def test_a_metric_for_several_keypoints_is_left_out_where_there_is_one() -> None:
+    @metric("worst_keypoint", unit="px", better="lower", needs=("several_keypoints",), per_keypoint=False)
+    def worst_keypoint(evaluation: Evaluation) -> float:
+        """Mean pixel error of the worst keypoint."""
+        return float(evaluation.errors.distances.mean(axis=0).max())
+
+    try:
+        scores = score(*single_instance(9, 3))
+        assert scores["worst_keypoint"] == max(row["mean"] for row in scores.keypoints.values())
+        assert "worst_keypoint" not in score(*single_instance(9, 1))
+    finally:
+        unregister("worst_keypoint")
+
+
 def test_names_are_given_once_and_not_those_of_other_parts_of_a_table() -> None:
     with pytest.raises(ValueError, match=r"'mean' is defined twice: in .*definitions\.py:\d+ and in here"):
         register(Metric("mean", lambda errors: 0.0, "again", origin="here"))
@@ -102,6 +116,11 @@ def test_every_entry_describes_itself() -> None:
     assert [entry.name for entry in metrics().values() if not entry.per_keypoint] == [
         *("exact_all", "ap", "ap50", "ap75", "ar", "ap_constant", "misses", "precision", "recall"),
     ]
+    shown_for = {
+        entry.name: entry.column.only_for for entry in board_metrics() if entry.column and entry.column.only_for
+    }
+    assert shown_for == {"exact_all": ("several_keypoints",), "misses": ("several_instances",)}
+    assert all("definitions.py:" in entry.origin for entry in metrics().values())
     assert [entry.name for entry in metrics().values() if entry.over_seeds == "max"] == ["max"]
 
 
