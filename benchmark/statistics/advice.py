@@ -105,7 +105,7 @@ def advise(rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], worst:
 
 def _differences(table: FloatArray, k: int) -> FloatArray:
     """(R - 1, S, N) px: row k minus every other."""
-    differences = table[k] - np.delete(table, k, axis=0)
+    differences: FloatArray = table[k] - np.delete(table, k, axis=0)
     differences[np.abs(differences) <= TIE] = 0.0
     return differences
 
