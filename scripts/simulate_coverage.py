@@ -20,6 +20,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import ArrayLike
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -177,7 +178,7 @@ class Board:
     draw: Callable[[np.random.Generator, int, int], Drawn]
 
 
-def _drawn(errors: FloatArray, truth: FloatArray, kinds: Sequence[int] | IntArray, floor: float = 0.0) -> Drawn:
+def _drawn(errors: FloatArray, truth: FloatArray, kinds: ArrayLike, floor: float = 0.0) -> Drawn:
     return Drawn(errors, truth, np.asarray(kinds, dtype=np.int64), max(float(errors.max()), floor))
 
 
@@ -327,6 +328,19 @@ def rank_coverage(board: Board, seeds: int, images: int, repeats: int, rng: np.r
     return min(float(np.mean(rows)) for rows in held.values())
 
 
+def false_differences(
+    board: Board, seeds: int, images: int, repeats: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """How often the first and the last row, equally good, are told apart: by Student's t alone, and as the board does."""
+    student = both = 0
+    for _ in range(repeats):
+        drawn = board.draw(rng, seeds, images)
+        first, last = drawn.errors[0], drawn.errors[-1]
+        student += p_value(first, last) < 0.05
+        both += p_value(first, last, drawn.worst) < 0.05
+    return student / repeats, both / repeats
+
+
 def advice_errors(board: Board, seeds: int, images: int, repeats: int, rng: np.random.Generator) -> tuple[float, float]:
     """How often the row advised is truly worse than the best by more than the margin, and how often one is advised."""
     wrong = given = 0
@@ -390,12 +404,17 @@ def _interval_tables(repeats: int, rng: np.random.Generator) -> None:
     worlds = SCENARIOS + TAILS
     names = [world.name for world in worlds]
     columns = [f"{seeds} seeds" for seeds in SEEDS]
-    for title, rate in (
-        (f"coverage of a row's 95 % interval, %, {IMAGES} images", coverage),
-        (f"coverage of the paired 95 % interval (Student's t alone), %, {IMAGES} images", paired_coverage),
-        ("rows whose interval has the note that few images carry it, %", warned),
-    ):
-        _table(title, names, columns, lambda row, j, of=rate: f"{100 * of(worlds[row], SEEDS[j], repeats, rng):.1f}")
+    rates: dict[str, Callable[[Scenario, int, int, np.random.Generator], float]] = {
+        f"coverage of a row's 95 % interval, %, {IMAGES} images": coverage,
+        f"coverage of the paired 95 % interval (Student's t alone), %, {IMAGES} images": paired_coverage,
+        "rows whose interval has the note that few images carry it, %": warned,
+    }
+    for title, rate in rates.items():
+
+        def cell(row: int, column: int, rate: Callable[..., float] = rate) -> str:
+            return f"{100 * rate(worlds[row], SEEDS[column], repeats, rng):.1f}"
+
+        _table(title, names, columns, cell)
     shares = (0.5, 0.9, 0.99, 0.999)
     _table(
         f"coverage of the 95 % interval of exact, %, {IMAGES} images",
@@ -409,12 +428,28 @@ def _rank_tables(repeats: int, rng: np.random.Generator) -> None:
     cells = [(seeds, images) for seeds in BOARD_SEEDS for images in BOARD_IMAGES]
     columns = [f"{seeds} x {images}" for seeds, images in cells]
     for title, boards in (("regular errors", REGULAR), ("heavy tails, equal rows", HEAVY), ("heavy and light", MIXED)):
+
+        def coverage_of(row: int, column: int, boards: tuple[Board, ...] = boards) -> str:
+            return f"{100 * rank_coverage(boards[row], *cells[column], repeats, rng):.1f}"
+
         _table(
             f"coverage of rank intervals, %, worst kind of row (95 at least is meant), seeds x images: {title}",
             [board.name for board in boards],
             columns,
-            lambda row, j, of=boards: f"{100 * rank_coverage(of[row], *cells[j], repeats, rng):.1f}",
+            coverage_of,
         )
+    pairs = [heavy(share, sizes, 1, 1) for sizes in (constant(), lognormal()) for share in SHARES]
+
+    def cell(row: int, column: int) -> str:
+        rates = false_differences(pairs[row], *cells[column], 4 * repeats, rng)
+        return " / ".join(f"{100 * rate:.1f}" for rate in rates)
+
+    _table(
+        "a failing row and a steady one of equal mean told apart, % (5 at most is meant): Student's t alone / as the board does",
+        [board.name for board in pairs],
+        columns,
+        cell,
+    )
 
 
 def _advice_tables(repeats: int, rng: np.random.Generator) -> None:

@@ -84,7 +84,7 @@ def board_order(rows: Sequence[Row]) -> list[int]:
     return ordered
 
 
-def tested_rows(rows: Sequence[Row]) -> list[int]:
+def comparable_rows(rows: Sequence[Row]) -> list[int]:
     """Positions of the rows that are tested against each other, best first.
 
     They are the largest set that shares seeds and images, reference rows left out; of sets as large, the one with the
@@ -115,7 +115,7 @@ def rank_intervals(rows: Sequence[Row], worst: float, level: float = 0.95) -> li
     Raises:
         ValueError: where an error is not finite, or larger than ``worst``.
     """
-    tested = tested_rows(rows)
+    tested = comparable_rows(rows)
     intervals = [
         RankInterval(None, None, untested="unranked" if row.reference else "other_seeds_or_images") for row in rows
     ]
