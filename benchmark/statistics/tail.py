@@ -67,7 +67,7 @@ def signed_root(gains: FloatArray, worst: float, copies: float = 1.0) -> FloatAr
     newton = (total - 1) / (copies * np.einsum("bn,bn->b", scaled, scaled) + 1)
     start = np.minimum(np.minimum(newton, 1 - 1 / total), 0.999 * limit)
     with np.errstate(divide="ignore", invalid="ignore"):
-        multiplier = decreasing_roots(equation, np.zeros(len(lies)), limit, start, tolerance=1e-9)
+        multiplier = decreasing_roots(equation, np.zeros(len(lies)), limit, start, tolerance=1e-6)
     log_ratio = copies * np.log1p(multiplier[:, None] * scaled).sum(axis=1) + np.log1p(-multiplier)
     roots[lies] = np.sqrt(2 * np.maximum(log_ratio, 0.0))
     return roots

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.statistics.components import TIE, components
+from benchmark.statistics.components import TIE, Components, components
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.notes import Note
 from benchmark.statistics.paired import p_below, p_value, paired
@@ -102,6 +102,26 @@ def test_a_batch_of_comparisons_is_each_of_them(seeds: int, images: int, seed: i
     together = components(batch).p_value()
     assert together == pytest.approx([float(components(one).p_value()) for one in batch], rel=1e-9)
     assert (together[0], together[1]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("images", [5, 4000])
+def test_p_is_the_root_that_a_slow_search_finds_whatever_the_ratio_of_the_parts(images: int) -> None:
+    """From seeds that matter a millionth of images to a million times as much, and from p near 1 to far out."""
+    from scipy import optimize
+
+    rng = np.random.default_rng(0)
+    scale = np.geomspace(1e-3, 1e3, 25)[:, None, None]
+    batch = scale * rng.standard_normal((25, 3, 1)) + rng.standard_normal((25, 3, images))
+    batch += np.geomspace(1e-3, 1e4, 25)[rng.permutation(25)][:, None, None]
+    parts = components(batch)
+    for k, p in enumerate(parts.p_value()):
+        alone = components(batch[k])
+
+        def miss(log_p: float, alone: Components = alone) -> float:
+            return float(alone.half_width(math.exp(log_p)) - abs(alone.mean))
+
+        if p > 1e-200:
+            assert math.log(p) == pytest.approx(optimize.brentq(miss, -500.0, 0.0), rel=1e-7, abs=1e-7)
 
 
 def test_a_margin_is_a_shift() -> None:

@@ -106,3 +106,9 @@ def test_roots_are_found(targets: FloatArray) -> None:
 
     roots = decreasing_roots(equation, np.zeros(5), np.full(5, 10.0), np.full(5, 9.0))
     assert roots == pytest.approx(np.cbrt(targets), rel=1e-9)
+
+
+def test_a_function_that_rises_has_no_root_here() -> None:
+    ends = np.zeros(1), np.ones(1)
+    with pytest.raises(RuntimeError, match="no root found"):
+        decreasing_roots(lambda x, at: (np.full_like(x, np.nan), np.ones_like(x)), *ends, np.full(1, 0.5), tolerance=-1)
