@@ -64,6 +64,27 @@ def test_no_failure_seen_passes_from_4_4_on() -> None:
     assert root[0] < 1.96 < root[1]
 
 
+@pytest.mark.parametrize("level", [0.05, 0.05 / 29])
+def test_a_row_that_fails_by_one_size_is_taken_for_better_no_oftener_than_promised(level: float) -> None:
+    """Exactly: x failures expected, a Poisson number seen, against a steady row of the same mean."""
+    from scipy import special, stats
+
+    images = 5_000
+    limit = special.ndtri(1 - level / 2)
+    worst_rate = 0.0
+    for expected in np.linspace(1, 40, 79):
+        counts = np.arange(int(expected) + 1)
+        values = np.full((1, images), expected / images)
+        passing = 0
+        for failures in counts:  # the fewer the failures seen, the better the row looks
+            values[0, :failures] = expected / images - 1
+            if signed_root(values, 1.0)[0] <= limit:
+                break
+            passing = failures + 1
+        worst_rate = max(worst_rate, float(stats.poisson.cdf(passing - 1, expected)))
+    assert 0.5 * level / 2 < worst_rate <= level / 2
+
+
 @settings(max_examples=60, deadline=None)
 @given(gains, st.floats(1, 100), st.floats(0.01, 100))
 def test_properties_of_the_root(values: FloatArray, worst: float, factor: float) -> None:
