@@ -44,7 +44,8 @@ Draw = Callable[[np.random.Generator, int, int, int], tuple[FloatArray, FloatArr
 @dataclass(frozen=True)
 class Scenario:
     """A world of errors. draw(rng, rows, seeds, images): errors (R, S, N), and the mean (R, S) that each fitted model has
-    over all images. mean: over all seeds too, the same for every row."""
+    over all images. mean: over all seeds too, the same for every row.
+    """
 
     name: str
     mean: float
@@ -155,13 +156,13 @@ class Drawn:
     """A board and what is true of it.
 
     errors: (R, S, N) px. truth: (R,) px, true means (with one seed those of the fitted models). kinds: (R,) int64, rows of a
-    kind are exchangeable. worst: px, the largest error of any row, the mean predictor's included.
+    kind are exchangeable. failure: px, the worst error of the mean predictor.
     """
 
     errors: FloatArray
     truth: FloatArray
     kinds: IntArray
-    worst: float
+    failure: float
 
     @property
     def rows(self) -> list[Row]:
@@ -179,7 +180,7 @@ class Board:
 
 
 def _drawn(errors: FloatArray, truth: FloatArray, kinds: ArrayLike, floor: float = 0.0) -> Drawn:
-    return Drawn(errors, truth, np.asarray(kinds, dtype=np.int64), max(float(errors.max()), floor))
+    return Drawn(errors, truth, np.asarray(kinds, dtype=np.int64), floor)
 
 
 def equal(scenario: Scenario, rows: int) -> Board:
@@ -321,7 +322,7 @@ def rank_coverage(board: Board, seeds: int, images: int, repeats: int, rng: np.r
         drawn = board.draw(rng, seeds, images)
         gap = drawn.truth[:, None] - drawn.truth
         best, last = 1 + (gap > 1e-12).sum(axis=1), len(gap) - (gap < -1e-12).sum(axis=1)
-        for i, ranks in enumerate(rank_intervals(drawn.rows, drawn.worst)):
+        for i, ranks in enumerate(rank_intervals(drawn.rows, drawn.failure)):
             if ranks.low is None or ranks.high is None:
                 raise RuntimeError("every row of these boards is tested")
             held.setdefault(int(drawn.kinds[i]), []).append(ranks.low <= best[i] and last[i] <= ranks.high)
@@ -337,7 +338,7 @@ def false_differences(
         drawn = board.draw(rng, seeds, images)
         first, last = drawn.errors[0], drawn.errors[-1]
         student += p_value(first, last) < 0.05
-        both += p_value(first, last, drawn.worst) < 0.05
+        both += p_value(first, last, drawn.failure) < 0.05
     return student / repeats, both / repeats
 
 
@@ -347,7 +348,7 @@ def advice_errors(board: Board, seeds: int, images: int, repeats: int, rng: np.r
     for _ in range(repeats):
         drawn = board.draw(rng, seeds, images)
         rows = drawn.rows
-        advice = advise(rows, {row.name: (float(i), 0.0) for i, row in enumerate(rows)}, drawn.worst)
+        advice = advise(rows, {row.name: (float(i), 0.0) for i, row in enumerate(rows)}, drawn.failure)
         if advice.code == "shown" and advice.name is not None and advice.margin is not None:
             given += 1
             wrong += drawn.truth[int(advice.name)] > drawn.truth.min() + advice.margin
@@ -360,7 +361,7 @@ def separated(board: Board, seeds: int, images: int, repeats: int, rng: np.rando
     told: list[bool] = []
     for _ in range(repeats):
         drawn = board.draw(rng, seeds, images)
-        intervals = rank_intervals(drawn.rows, drawn.worst)
+        intervals = rank_intervals(drawn.rows, drawn.failure)
         for i, ranks in enumerate(intervals):
             if ranks.low is not None and ranks.high is not None:
                 width.append(ranks.high - ranks.low + 1)
@@ -478,7 +479,7 @@ def _power_tables(repeats: int, rng: np.random.Generator) -> None:
     _table(
         "ladder of 30 rows from .1 to 4 px: mean width of a rank interval / neighbours separated, %, seeds x images",
         [
-            f"{board.name}, worst error {'of a row' if i < 2 else f'{FLOOR:g} px or more'}"
+            f"{board.name}, a failure {'of a row' if i < 2 else f'{FLOOR:g} px or more'}"
             for i, board in enumerate(boards)
         ],
         [f"{seeds} x {images}" for seeds, images in cells],

@@ -26,7 +26,7 @@ from scipy.special import ndtri
 
 from benchmark.statistics.components import TIE, Components, components
 from benchmark.statistics.holm import holm
-from benchmark.statistics.paired import check_worst, p_below
+from benchmark.statistics.paired import added_failure, p_below
 from benchmark.statistics.ranks import Row, comparable_rows
 from benchmark.statistics.tail import signed_root
 from benchmark.structures import FloatArray
@@ -68,7 +68,9 @@ class Advice:
     images_needed: int | None = None
 
 
-def advise(rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], worst: float, level: float = 0.95) -> Advice:
+def advise(
+    rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], failure: float, level: float = 0.95
+) -> Advice:
     """The cheapest row that is shown not to be worse than any other by more than the margin.
 
     Args:
@@ -76,25 +78,25 @@ def advise(rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], worst:
             largest set, are left out, as in ``benchmark.statistics.ranks``.
         costs: name -> (fit seconds, predict ms per image). Cheapest by the first, then the second, then board order; a
             row whose cost is unknown comes last.
-        worst: px, the largest error on one image with one seed of any row of the whole board, reference rows included.
+        failure: px, how bad a failure is on these images; see ``benchmark.statistics.paired.added_failure``.
         level: the probability that the row named is not worse than the truly best one by more than the margin.
 
     Returns:
         The advice.
 
     Raises:
-        ValueError: where an error is not finite, or larger than ``worst``.
+        ValueError: where an error is not finite, or ``failure`` is not a size.
     """
     tested = [rows[i] for i in comparable_rows(rows)]
     if not tested:
         return Advice("untested", None, None, None)
     leader = tested[0].name
     table = np.stack([np.asarray(row.errors, dtype=np.float64) for row in tested])
-    check_worst(float(table.max()), worst)
+    failures = added_failure(table, failure)
     margin = max(SMALLEST_MARGIN, MARGIN_SHARE * float(table[0].mean()))
     if len(tested) == 1:
         return Advice("one_row", leader, leader, margin)
-    p = np.array([_inferiority_p(table, k, worst, margin, 1 - level) for k in range(len(tested))])
+    p = np.array([_inferiority_p(table, k, failures[k], margin, 1 - level) for k in range(len(tested))])
     corrected = holm(p, most_true=len(tested) - 1)
     by_cost = sorted(range(len(tested)), key=lambda k: costs.get(tested[k].name, (inf, inf)))
     qualifying = tuple(tested[k].name for k in by_cost if corrected[k] < 1 - level)
@@ -102,7 +104,7 @@ def advise(rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], worst:
         return Advice("shown", qualifying[0], leader, margin, qualifying)
     alpha = (1 - level) / (len(tested) - 1)
     nearest = np.argsort(p, kind="stable")[:_NEAREST].tolist()
-    plans = (_images_needed(table, k, worst, margin, alpha) for k in nearest)
+    plans = (_images_needed(table, k, failures[k], margin, alpha) for k in nearest)
     return Advice("not_shown", leader, leader, margin, (), next((n for n in plans if n is not None), None))
 
 
@@ -113,29 +115,29 @@ def _differences(table: FloatArray, k: int) -> FloatArray:
     return differences
 
 
-def _inferiority_p(table: FloatArray, k: int, worst: float, margin: float, needed: float) -> float:
+def _inferiority_p(table: FloatArray, k: int, failure: float, margin: float, needed: float) -> float:
     """The p value of "row k is worse than some other row by the margin or more"; not exact from ``needed`` on."""
     means = table.mean(axis=(1, 2))
     if means[k] - means.min() >= margin or table.shape[2] < 2:
         return 1.0
-    return float(p_below(_differences(table, k), worst, margin, needed).max())
+    return float(p_below(_differences(table, k), failure, margin, needed).max())
 
 
 def _images_needed(
-    table: FloatArray, k: int, worst: float, margin: float, alpha: float, power: float = 0.8
+    table: FloatArray, k: int, failure: float, margin: float, alpha: float, power: float = 0.8
 ) -> int | None:
     """On about how many images row k would be shown not inferior, or None where more images alone do not do it."""
     differences = _differences(table, k)
     images = table.shape[2]
     gains = margin - differences.mean(axis=1)
     parts = components(differences)
-    if images < 2 or worst <= 0 or (gains.mean(axis=1) <= 0).any():
+    if images < 2 or failure <= 0 or (gains.mean(axis=1) <= 0).any():
         return None
     reserve = float(ndtri(power))
 
     def enough(count: float) -> bool:
         return _passes_t(parts.planned(parts.seeds, count), margin, alpha, reserve) and bool(
-            (signed_root(gains, worst, count / images) > reserve - float(ndtri(alpha))).all()
+            (signed_root(gains, failure, count / images) > reserve - float(ndtri(alpha))).all()
         )
 
     few, many = 2.0, float(images)

@@ -6,7 +6,7 @@ Every code, with the values it carries:
 code                  values                       meaning
 ===================== ============================ ===================================================================
 ``student_t``         seeds, images                method: Student's t, with one seed over images alone
-``student_t_tail``    seeds, images, worst (px)    method: the wider, at each end, of ``student_t`` and the heavy-tail test
+``student_t_tail``    seeds, images, failure (px)   method: the wider, at each end, of ``student_t`` and the heavy-tail test
 ``clopper_pearson``   images                       method: Clopper and Pearson's interval for so many images, a fraction
                                                    where the number is an effective one
 ``fitted_models``     models (1 or 2)              one seed: it speaks of these fitted models, not of other seeds

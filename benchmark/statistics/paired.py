@@ -31,7 +31,7 @@ class Paired:
         p: two-sided, for "no difference"; below 1 - level exactly where the interval excludes 0.
         images_that_decide: (n,) int64 positions of images, the largest contribution first: the fewest images that, taken
             away, take the whole difference away. Empty where there is no difference.
-        method: ``student_t``, or ``student_t_tail`` where the worst error of the board was given.
+        method: ``student_t``, or ``student_t_tail`` where the size of a failure was given.
         notes: what the reader must know.
     """
 
@@ -44,21 +44,21 @@ class Paired:
     notes: tuple[Note, ...] = ()
 
 
-def paired(a: FloatArray, b: FloatArray, level: float = 0.95, worst: float | None = None) -> Paired:
+def paired(a: FloatArray, b: FloatArray, level: float = 0.95, failure: float | None = None) -> Paired:
     """The difference ``a - b`` of two rows; differences within ``TIE`` are none.
 
     Args:
         a: (S, N) float64 px, the mean error of each image with each seed.
         b: (S, N) float64 px, on the same images and seeds.
         level: of the interval.
-        worst: px, the largest error of any row of the board: the interval and p then allow for failures that were not
-            seen, as rank intervals do. None: Student's t alone.
+        failure: px, how bad a failure is that was not seen (see ``added_failure``): the interval and p then allow for
+            one, as rank intervals do. None: Student's t alone.
 
     Returns:
         The difference, its interval and p value. One seed: for these two fitted models.
 
     Raises:
-        ValueError: where the shapes differ, or an error is larger than ``worst``.
+        ValueError: where the shapes differ.
     """
     differences = paired_differences(a, b)
     parts = components(differences)
@@ -68,50 +68,50 @@ def paired(a: FloatArray, b: FloatArray, level: float = 0.95, worst: float | Non
         notes.append(Note("one_image"))
     elif not differences.any():
         notes.append(Note("same_errors", {"images": parts.images}))
-    elif worst is None:
+    elif failure is None:
         notes += few_images(differences)
     low, high = mean - half, mean + half
     size = {"seeds": float(parts.seeds), "images": float(parts.images)}
     method = Note("student_t", size)
-    if worst is not None:
-        method = Note("student_t_tail", {**size, "worst": worst})
+    if failure is not None:
+        method = Note("student_t_tail", {**size, "failure": failure})
         if parts.images > 1 and differences.any():
             of_image = differences.mean(axis=0)
-            low = min(low, -_tail_limit(-of_image, worst, level))
-            high = max(high, _tail_limit(of_image, worst, level))
-    return Paired(mean, low, high, p_value(a, b, worst), _deciding(differences), method, tuple(notes))
+            low = min(low, -_tail_limit(-of_image, float(added_failure(b, failure)), level))
+            high = max(high, _tail_limit(of_image, float(added_failure(a, failure)), level))
+    return Paired(mean, low, high, p_value(a, b, failure), _deciding(differences), method, tuple(notes))
 
 
-def p_value(a: FloatArray, b: FloatArray, worst: float | None = None) -> float:
-    """The two-sided p value of ``paired(a, b, worst=worst)``, without the rest.
+def p_value(a: FloatArray, b: FloatArray, failure: float | None = None) -> float:
+    """The two-sided p value of ``paired(a, b, failure=failure)``, without the rest.
 
     Args:
         a: (S, N) float64 px.
         b: (S, N) float64 px.
-        worst: px, the largest error of any row of the board, or None for Student's t alone.
+        failure: px, how bad a failure is that was not seen, or None for Student's t alone.
 
     Returns:
         The p value of "no difference".
 
     Raises:
-        ValueError: where the shapes differ, or an error is larger than ``worst``.
+        ValueError: where the shapes differ.
     """
     differences = paired_differences(a, b)
-    if worst is not None:
-        check_worst(max(float(np.max(a)), float(np.max(b))), worst)
     parts = components(differences)
-    if worst is None or parts.mean == 0:
+    if failure is None or parts.mean == 0:
         return float(parts.p_value())
-    towards = differences if parts.mean < 0 else -differences
-    return min(1.0, 2 * float(p_below(towards[None], worst)[0]))
+    towards, better = (differences, a) if parts.mean < 0 else (-differences, b)
+    return min(1.0, 2 * float(p_below(towards[None], added_failure(better, failure))[0]))
 
 
-def p_below(differences: FloatArray, worst: float, margin: float = 0.0, needed: float = 1.0) -> FloatArray:
+def p_below(
+    differences: FloatArray, failure: FloatArray | float, margin: float = 0.0, needed: float = 1.0
+) -> FloatArray:
     """One-sided p values of "the mean difference is ``margin`` or more": small ones show that it is below.
 
     Args:
         differences: (B, S, N) float64 px, B comparisons.
-        worst: px, the largest error of any row of the board.
+        failure: px, a number or (B,): how bad a failure of the first row is that was not seen (``added_failure``).
         margin: px.
         needed: where Student's p is no smaller than this, the heavy-tail test is left out to save time and the value is
             Student's, which the larger of both can only exceed.
@@ -125,7 +125,8 @@ def p_below(differences: FloatArray, worst: float, margin: float = 0.0, needed: 
     asked = np.flatnonzero(p < needed)
     if len(asked):
         gains = margin - differences[asked].mean(axis=1)
-        p[asked] = np.maximum(p[asked], ndtr(-signed_root(gains, worst)))
+        failures = np.broadcast_to(np.asarray(failure, dtype=np.float64), p.shape)
+        p[asked] = np.maximum(p[asked], ndtr(-signed_root(gains, failures[asked])))
     return np.asarray(p, dtype=np.float64)
 
 
@@ -143,26 +144,35 @@ def paired_differences(a: FloatArray, b: FloatArray) -> FloatArray:
     return differences
 
 
-def check_worst(largest: float, worst: float) -> None:
-    """Refuse a worst error of the board that is smaller than the largest error of a row on it.
+def added_failure(errors: FloatArray, failure: float) -> FloatArray:
+    """How badly a row may fail on an image that was not seen: as badly as on one that was, or as failures go here.
+
+    Args:
+        errors: (..., S, N) float64 px, of one row or of several.
+        failure: px, how bad a failure is on these images whoever fails: what answering with the training mean costs on
+            its worst image. Of an exact row nothing else could be known.
+
+    Returns:
+        (...) float64 px.
 
     Raises:
-        ValueError: where ``worst`` is not finite, or less than ``largest``.
+        ValueError: where ``failure`` is negative or not finite.
     """
-    if not (math.isfinite(worst) and worst >= largest - TIE):
-        raise ValueError(f"worst is the largest error of any row of the board, at least {largest} px here; got {worst}")
+    if not 0 <= failure < math.inf:
+        raise ValueError(f"the size of a failure is a finite number of px, 0 where it is unknown; got {failure}")
+    return np.asarray(np.maximum(np.max(errors, axis=(-2, -1)), failure), dtype=np.float64)
 
 
-def _tail_limit(of_image: FloatArray, worst: float, level: float) -> float:
+def _tail_limit(of_image: FloatArray, failure: float, level: float) -> float:
     """The largest mean, px, that the heavy-tail test does not exclude from above, from (N,) differences."""
     accepted = float(of_image.mean())
-    span = max(worst, float(np.abs(of_image).max()))
+    span = max(failure, float(np.abs(of_image).max()))
     excluded = accepted + span
-    if worst <= 0:
+    if failure <= 0:
         return math.inf
 
     def excludes(mean: float) -> bool:
-        return 2 * float(ndtr(-signed_root((mean - of_image)[None], worst)[0])) < 1 - level
+        return 2 * float(ndtr(-signed_root((mean - of_image)[None], failure)[0])) < 1 - level
 
     while not excludes(excluded):
         excluded += span

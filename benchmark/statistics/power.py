@@ -1,8 +1,8 @@
 """How many more seeds or images would separate two rows.
 
 The plan takes the difference and the variance components seen for the true ones and asks the noncentral t distribution
-(Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988) when a paired comparison would pass. Where the worst
-error of the board is given, the comparison has to pass the heavy-tail test (``benchmark.statistics.tail``) too, by a margin
+(Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988) when a paired comparison would pass. Where the size of
+a failure is given, the comparison has to pass the heavy-tail test (``benchmark.statistics.tail``) too, by a margin
 for chance on the scale of its signed root, which is about normal.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from scipy.special import nctdtr, ndtr, ndtri
 
 from benchmark.statistics.components import Components, components
-from benchmark.statistics.paired import p_value, paired_differences
+from benchmark.statistics.paired import added_failure, p_value, paired_differences
 from benchmark.statistics.tail import signed_root
 from benchmark.structures import FloatArray
 
@@ -47,7 +47,9 @@ class Power:
     images_seen: int
 
 
-def power(a: FloatArray, b: FloatArray, level: float = 0.95, wanted: float = 0.8, worst: float | None = None) -> Power:
+def power(
+    a: FloatArray, b: FloatArray, level: float = 0.95, wanted: float = 0.8, failure: float | None = None
+) -> Power:
     """About how many seeds, or images, would separate two rows, if the difference seen is the true one.
 
     Args:
@@ -55,27 +57,29 @@ def power(a: FloatArray, b: FloatArray, level: float = 0.95, wanted: float = 0.8
         b: (S, N) float64 px, on the same seeds and images.
         level: a single paired comparison is to pass at ``1 - level``; a comparison among many rows needs more.
         wanted: the probability with which it is to pass.
-        worst: px, the largest error of any row of the board, or None to plan Student's t test alone.
+        failure: px, how bad a failure is that was not seen (``benchmark.statistics.paired.added_failure``), or None to
+            plan Student's t test alone.
 
     Returns:
         The numbers.
 
     Raises:
-        ValueError: where the shapes differ, or an error is larger than ``worst``.
+        ValueError: where the shapes differ.
     """
     differences = paired_differences(a, b)
     parts = components(differences)
-    p = p_value(a, b, worst)
+    p = p_value(a, b, failure)
     if parts.images < 2:
         return Power("one_image", None, None, parts.seeds, parts.images)
     if parts.mean == 0:
         return Power("no_difference", None, None, parts.seeds, parts.images)
     gains = differences.mean(axis=0) * math.copysign(1.0, float(parts.mean))
+    better = a if parts.mean < 0 else b
 
     def passes_tail(images: float) -> float:
-        if worst is None:
+        if failure is None:
             return 1.0
-        root = float(signed_root(gains[None], worst, images / parts.images)[0])
+        root = float(signed_root(gains[None], added_failure(better, failure), images / parts.images)[0])
         return float(ndtr(root + ndtri((1 - level) / 2)))
 
     def of_seeds(seeds: int) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmark.statistics.components import TIE
 from benchmark.statistics.holm import holm
-from benchmark.statistics.paired import check_worst, p_below
+from benchmark.statistics.paired import added_failure, p_below
 from benchmark.structures import FloatArray, IntArray
 
 UNTESTED = ("unranked", "other_seeds_or_images")
@@ -104,25 +104,25 @@ def comparable_rows(rows: Sequence[Row]) -> list[int]:
     return [i for i, shared in zip(ranked, sets, strict=True) if shared == largest]
 
 
-def rank_intervals(rows: Sequence[Row], worst: float, level: float = 0.95) -> list[RankInterval]:
+def rank_intervals(rows: Sequence[Row], failure: float, level: float = 0.95) -> list[RankInterval]:
     """Every row's rank interval.
 
     Args:
         rows: the board, or some rows of it, in any order.
-        worst: px, the largest error on one image with one seed of any row of the board, reference rows included.
+        failure: px, how bad a failure is on these images; see ``benchmark.statistics.paired.added_failure``.
         level: for each row, the probability that all it is shown to be better or worse than is so.
 
     Returns:
         One interval a row, in the order given.
 
     Raises:
-        ValueError: where an error is not finite, or larger than ``worst``.
+        ValueError: where an error is not finite, or ``failure`` is not a size.
     """
     tested = comparable_rows(rows)
     intervals = [RankInterval(None, None, untested=UNTESTED[0 if row.reference else 1]) for row in rows]
     if not tested:
         return intervals
-    p, order = pairwise_p([rows[i].errors for i in tested], worst, 1 - level)
+    p, order = pairwise_p([rows[i].errors for i in tested], failure, 1 - level)
     shown = order * (_within_rows(p) < 1 - level)
     for k, i in enumerate(tested):
         better = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] > 0)))
@@ -131,12 +131,13 @@ def rank_intervals(rows: Sequence[Row], worst: float, level: float = 0.95) -> li
     return intervals
 
 
-def pairwise_p(errors: Sequence[FloatArray], worst: float, needed: float = 2.0) -> tuple[FloatArray, IntArray]:
+def pairwise_p(errors: Sequence[FloatArray], failure: float, needed: float = 2.0) -> tuple[FloatArray, IntArray]:
     """Two-sided paired p values of all pairs of rows, each pair tested once.
 
     Args:
         errors: R arrays (S, N) float64 px, on the same seeds and images.
-        worst: px, the largest error of any row of the board.
+        failure: px, how bad a failure is that was not seen; the row that looks better is charged with it, or with its own
+            largest error where that is larger.
         needed: p values from here on need not be exact: they may be Student's alone, which is never larger.
 
     Returns:
@@ -144,10 +145,10 @@ def pairwise_p(errors: Sequence[FloatArray], worst: float, needed: float = 2.0) 
         order: (R, R) int64, the sign of mean i - mean j, 0 where they agree: 1 where row j is the better one.
 
     Raises:
-        ValueError: where an error is larger than ``worst``.
+        ValueError: where ``failure`` is not a size.
     """
     table = np.stack([np.asarray(e, dtype=np.float64) for e in errors])
-    check_worst(float(table.max()), worst)
+    failures = added_failure(table, failure)
     count, _, images = table.shape
     means = table.mean(axis=(1, 2))
     gap = means[:, None] - means
@@ -157,7 +158,8 @@ def pairwise_p(errors: Sequence[FloatArray], worst: float, needed: float = 2.0) 
         others = i + 1 + np.flatnonzero(order[i, i + 1 :])
         differences = (table[i] - table[others]) * -order[i, others][:, None, None]
         differences[np.abs(differences) <= TIE] = 0.0
-        p[i, others] = p[others, i] = np.minimum(1.0, 2 * p_below(differences, worst, needed=needed / 2))
+        of_better = np.where(order[i, others] > 0, failures[others], failures[i])
+        p[i, others] = p[others, i] = np.minimum(1.0, 2 * p_below(differences, of_better, needed=needed / 2))
     return p, order
 
 

@@ -4,13 +4,13 @@ Student's t estimates the spread from the images seen. A detector that fails on 
 100 images, no failure at all in one test set of three; its errors then look small and alike, t is large, and the row
 seems better than one that errs a little everywhere and has the very same mean. No test that looks at these images alone
 can know. What can be known is how bad a failure is: the board has seen some. So the row that looks better is charged
-with one image that was not seen, on which it fails as badly as the worst error of the board, and must look better still.
+with one image that was not seen, on which it fails as badly as failures go on this board, and must look better still.
 
 The measure is Owen's empirical likelihood ratio (Biometrika 75, 1988): of all ways to weigh the n observations so that
 the mean is 0, the likeliest, compared with equal weights. Added to keep the ratio finite, such a pseudo-observation is
 the *adjusted* empirical likelihood of Chen, Variyath & Abraham (Journal of Computational and Graphical Statistics 17,
-2008); theirs is placed by the sample mean, ours by the worst error seen, because it has to stand for the tail. With
-gains g (how much smaller the better-looking row's error is, px) and worst error M, the multiplier u solves
+2008); theirs is placed by the sample mean, ours by the size of a failure, because it has to stand for the tail. With
+gains g (how much smaller the better-looking row's error is, px) and a failure of M, the multiplier u solves
 
     sum g / (1 + u g) = M / (1 - u M),      -2 log R = 2 (sum log(1 + u g) + log(1 - u M)),
 
@@ -25,7 +25,9 @@ nothing is shown.
 
 The test asks about images only. Seeds are the business of the t test (``benchmark.statistics.components``), so a
 comparison takes the larger of the two p values. Both have to pass, so the level is kept wherever either keeps it. It
-stands on the board's worst error: failures several times as large, and rarer than one in N, would still go unseen.
+stands on the size of a failure: one several times as large, and rarer than one in N, would still go unseen. The size is
+that of answering with the training mean where this is worst (every board has that row), or the row's own largest error
+where this is larger; the largest error of any row would let one broken row hide all differences between the others.
 """
 
 from __future__ import annotations
@@ -36,22 +38,22 @@ from benchmark.statistics.roots import decreasing_roots
 from benchmark.structures import FloatArray, IntArray
 
 
-def signed_root(gains: FloatArray, worst: float, copies: float = 1.0) -> FloatArray:
+def signed_root(gains: FloatArray, failure: FloatArray | float, copies: float = 1.0) -> FloatArray:
     """The signed root sqrt(-2 log R) of the evidence that mean gains are positive, one failure added.
 
     Args:
         gains: (B, N) float64 px, for each comparison and image how much better the better-looking row was.
-        worst: px, positive: the size of the added failure. 0 means that the size of a failure is unknown.
+        failure: px, a number or (B,): the size of the added failure. 0 means that it is unknown.
         copies: how often each image counts, for planning with more images than there are.
 
     Returns:
         (B,) float64, about standard normal where the mean gain is 0; 0 where the added failure takes the whole gain
-        away, or where ``worst`` is 0.
+        away, or where ``failure`` is 0.
     """
     roots = np.zeros(len(gains))
-    if worst <= 0:
-        return roots
-    scaled = gains / worst
+    size = np.broadcast_to(np.asarray(failure, dtype=np.float64), len(gains))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = np.where(size[:, None] > 0, gains / size[:, None], 0.0)
     total = copies * scaled.sum(axis=1)
     lies = np.flatnonzero(total > 1)
     if not len(lies):

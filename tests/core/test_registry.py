@@ -60,7 +60,9 @@ def test_every_suite_resolves() -> None:
 
 @pytest.mark.parametrize("package", ["baselines", "detectors"])
 def test_a_catalog_imports_nothing(package: str) -> None:
-    code = f"import benchmark, sys; before = set(sys.modules); import {package}; print(sorted(set(sys.modules) - before))"
+    code = (
+        f"import benchmark, sys; before = set(sys.modules); import {package}; print(sorted(set(sys.modules) - before))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"['{package}']"
 

@@ -27,12 +27,14 @@ def board(means: list[float], noise: float = 0.1, images: int = 2000, seed: int 
     ]
 
 
-def brute_force(rows: list[Row], costs: dict[str, tuple[float, float]], worst: float) -> str | None:
+def brute_force(rows: list[Row], costs: dict[str, tuple[float, float]], failure: float) -> str | None:
     """The cheapest row that every comparison shows not inferior, Holm step by step with R - 1 at the first."""
     margin = max(0.1, 0.1 * min(float(row.errors.mean()) for row in rows))
     p = {
         row.name: max(
-            float(p_below((row.errors - other.errors)[None], worst, margin)[0]) for other in rows if other is not row
+            float(p_below((row.errors - other.errors)[None], max(failure, float(row.errors.max())), margin)[0])
+            for other in rows
+            if other is not row
         )
         for row in rows
     }
@@ -146,6 +148,6 @@ def test_a_worse_rival_takes_no_row_out(seed: int, loss: float) -> None:
     assert set(before.qualifying) - {"r2"} <= set(after.qualifying)
 
 
-def test_an_error_above_the_worst_is_refused() -> None:
-    with pytest.raises(ValueError, match="worst is the largest error"):
-        advise(board([5.0, 6.0]), {}, 3.0)
+def test_what_is_no_size_of_a_failure_is_refused() -> None:
+    with pytest.raises(ValueError, match="the size of a failure is a finite number of px"):
+        advise(board([5.0, 6.0]), {}, -3.0)

@@ -67,18 +67,18 @@ def test_where_failures_may_be_unseen_more_images_are_needed() -> None:
     """An exact row and one .1 px off, failures of 10 px: Student is sure at once, the heavy-tail test from 440 on."""
     exact, steady = np.zeros((1, 100)), 0.1 + np.linspace(-1e-3, 1e-3, 100)[None]
     assert power(exact, steady).code == "separated"
-    planned = power(exact, steady, worst=10.0)
+    planned = power(exact, steady, failure=10.0)
     assert planned.code == "images"
     assert planned.images is not None
     assert 440 < planned.images < 1500
     again = 0.1 + np.linspace(-1e-3, 1e-3, planned.images)[None]
-    assert power(np.zeros_like(again), again, worst=10.0).code == "separated"
+    assert power(np.zeros_like(again), again, failure=10.0).code == "separated"
 
 
 def test_seeds_do_not_replace_unseen_images() -> None:
     rng = np.random.default_rng(0)
     exact, steady = np.zeros((3, 100)), 0.1 + 1e-3 * rng.random((3, 100))
-    assert power(exact, steady, worst=10.0).seeds is None
+    assert power(exact, steady, failure=10.0).seeds is None
 
 
 def test_importing_leaves_heavy_libraries_alone() -> None:

@@ -17,11 +17,11 @@ from benchmark.structures import FloatArray, IntArray
 gains = arrays(np.float64, st.integers(2, 9), elements=st.floats(-1, 1, allow_subnormal=False))
 
 
-def direct(values: FloatArray, worst: float) -> float:
+def direct(values: FloatArray, failure: float) -> float:
     """-2 log R by maximising the likelihood over the weights themselves, the failure added."""
     from scipy import optimize
 
-    observations = np.append(values, -worst)
+    observations = np.append(values, -failure)
     n = len(observations)
     optimum = optimize.minimize(
         lambda w: -np.log(n * w).sum(),
@@ -42,21 +42,21 @@ def direct(values: FloatArray, worst: float) -> float:
 def test_the_ratio_is_the_maximum_over_weights(seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = rng.normal(0.5, 0.4, 8).clip(-1, 1)
-    worst = 1.0 + rng.random()
-    if values.sum() > worst:
-        assert signed_root(values[None], worst)[0] ** 2 == pytest.approx(direct(values, worst), rel=1e-4)
+    failure = 1.0 + rng.random()
+    if values.sum() > failure:
+        assert signed_root(values[None], failure)[0] ** 2 == pytest.approx(direct(values, failure), rel=1e-4)
 
 
 @pytest.mark.parametrize("failures", [0, 1, 2, 5])
 def test_failures_of_one_size_are_a_poisson_tail_with_one_more(failures: int) -> None:
     """Many images with a small steady gain, ``failures`` of them failures: the formula of the module."""
-    images, worst = 1_000_000, 1.0
+    images, failure = 1_000_000, 1.0
     for expected in (3.0, 9.0, 20.0):
         values = np.full((1, images), expected / images)
-        values[0, :failures] -= worst
+        values[0, :failures] -= failure
         seen = failures + 1
         want = 0.0 if expected <= seen else 2 * (expected - seen - seen * math.log(expected / seen))
-        assert signed_root(values, worst)[0] ** 2 == pytest.approx(want, rel=1e-3, abs=1e-3)
+        assert signed_root(values, failure)[0] ** 2 == pytest.approx(want, rel=1e-3, abs=1e-3)
 
 
 def test_no_failure_seen_passes_from_4_4_on() -> None:
@@ -87,16 +87,16 @@ def test_a_row_that_fails_by_one_size_is_taken_for_better_no_oftener_than_promis
 
 @settings(max_examples=60, deadline=None)
 @given(gains, st.floats(1, 100), st.floats(0.01, 100))
-def test_properties_of_the_root(values: FloatArray, worst: float, factor: float) -> None:
-    root = signed_root(values[None], worst)[0]
+def test_properties_of_the_root(values: FloatArray, failure: float, factor: float) -> None:
+    root = signed_root(values[None], failure)[0]
     assert root >= 0
-    assert (root > 0) == (values.sum() > worst) or abs(values.sum() - worst) < 1e-6
-    assert signed_root(values[None, ::-1], worst)[0] == pytest.approx(root, rel=1e-6, abs=1e-6)
-    assert signed_root(values[None] * factor, worst * factor)[0] == pytest.approx(root, rel=1e-6, abs=1e-6)
-    assert signed_root(values[None] + 0.1, worst)[0] >= root - 1e-9
-    assert signed_root(values[None], worst * 2)[0] <= root + 1e-9
-    twice = signed_root(values[None], worst, copies=2)[0]
-    assert twice == pytest.approx(signed_root(np.concatenate([values, values])[None], worst)[0], rel=1e-6, abs=1e-6)
+    assert (root > 0) == (values.sum() > failure) or abs(values.sum() - failure) < 1e-6
+    assert signed_root(values[None, ::-1], failure)[0] == pytest.approx(root, rel=1e-6, abs=1e-6)
+    assert signed_root(values[None] * factor, failure * factor)[0] == pytest.approx(root, rel=1e-6, abs=1e-6)
+    assert signed_root(values[None] + 0.1, failure)[0] >= root - 1e-9
+    assert signed_root(values[None], failure * 2)[0] <= root + 1e-9
+    twice = signed_root(values[None], failure, copies=2)[0]
+    assert twice == pytest.approx(signed_root(np.concatenate([values, values])[None], failure)[0], rel=1e-6, abs=1e-6)
     assert twice >= root - 1e-9
 
 
