@@ -1,24 +1,25 @@
-"""COSFIRE: filters made from an example, after Azzopardi and Petkov, "Trainable COSFIRE filters for keypoint detection
-and pattern recognition", PAMI 2013.
+"""COSFIRE: filters made from an example.
 
-A bank of Gabor filters answers to strokes of several directions and widths. From one training image, a *prototype*, a
+Azzopardi and Petkov, "Trainable COSFIRE filters for keypoint detection and pattern recognition", PAMI 2013.
+
+A bank of Gabor filters responds to strokes of several directions and widths. From one training image, a *prototype*, a
 filter is configured: on circles around its keypoint the strongest answers of the bank are noted, each as a tuple
 (which Gabor filter, where from the keypoint). To apply the filter to an image, each tuple's Gabor response is
 blurred (the largest value near by, weighted with a Gaussian that widens with the distance rho from the keypoint,
 sigma = sigma0 + alpha rho), shifted so that all tuples meet at the keypoint, and the weighted geometric mean is taken:
 all parts must be there, in their places, give or take. The keypoint is where the response is largest.
 
-Such a filter knows only what must be there, and a point defined by emptiness (nothing lies above the top-left pixel) asks
-for more: places where the prototype is quiet *inhibit* it, after Guo, Shi, Azzopardi and Petkov, "Inhibition-augmented
-trainable COSFIRE filters", 2016. Here the mean response at those places is taken off the log of the geometric mean;
-``inhibition=0`` is the filter of 2013.
+Such a filter knows only what must be there, and a point defined by emptiness (nothing lies above the top-left pixel)
+needs more: places where the prototype is quiet *inhibit* it, after Guo, Shi, Azzopardi and Petkov,
+"Inhibition-augmented trainable COSFIRE filters", 2016. Here the mean response at those places is taken off the log of
+the geometric mean; ``inhibition=0`` is the filter of 2013.
 
-One filter knows one shape, so several are used and the largest response of any counts. Filters are added one by one, each the one
-that lowers the pixel error on the training images most; how many are kept is decided on val.
+One filter knows one shape, so several are used and the largest response of any counts. Filters are added one by one,
+each the one that lowers the pixel error on the training images most; how many are kept is decided on val.
 
-Differences from the paper: no invariance to rotation, scale or reflection (the keypoints here are not invariant either);
-a small floor under each response instead of a hard zero, so that there always is a largest place; and a prototype's
-keypoint may lie between pixels, then the fraction is added to the answer.
+Differences from the paper: no invariance to rotation, scale or reflection (the keypoints here are not invariant
+either); a small floor under each response instead of a hard zero, so that there always is a largest place; and a
+prototype's keypoint may lie between pixels, then the fraction is added to the answer.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.refit import one_size, pixel_error
+from baselines.refit_on_load import one_size
 from benchmark.detector import Budget, Card, Detector, HistoryRow
+from benchmark.metrics.pixels import distance
 from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Prediction
-from datasets.features import grey
+from datasets.images import grey
 
 Maps = NDArray[np.float32]
 
@@ -50,7 +52,14 @@ CHUNK = 128  # images answered at a time
 
 
 def gabor_bank(orientations: int) -> list[Maps]:
-    """Even Gabor kernels of unit norm and mean 0, ``orientations`` for each of the wavelengths."""
+    """Even Gabor kernels of unit norm and mean 0.
+
+    Args:
+        orientations: Number of directions of each of the `WAVELENGTHS`.
+
+    Returns:
+        Square kernels, float32, wavelength by wavelength.
+    """
     from skimage.filters import gabor_kernel
 
     bank = []
@@ -65,7 +74,15 @@ def gabor_bank(orientations: int) -> list[Maps]:
 
 
 def gabor_responses(images: Image, bank: Sequence[Maps]) -> Maps:
-    """(N, B, H, W) what each kernel answers at each pixel, negative answers cut off."""
+    """The response of each kernel at each pixel, negative responses cut off.
+
+    Args:
+        images: (N, H, W) uint8.
+        bank: B kernels.
+
+    Returns:
+        (N, B, H, W) float32.
+    """
     import cv2
 
     out = np.empty((len(images), len(bank), *images.shape[1:]), dtype=np.float32)
@@ -76,9 +93,16 @@ def gabor_responses(images: Image, bank: Sequence[Maps]) -> Maps:
 
 
 def blurred_maximum(maps: Maps, sigma: float) -> Maps:
-    """The largest value around each pixel of the last two axes, weighted by a Gaussian of ``sigma`` px (1 at its centre).
+    """The largest value around each pixel, weighted by a Gaussian with peak value 1.
 
     The weight of an offset is a product over the axes and values are not negative, so each axis is done by itself.
+
+    Args:
+        maps: (..., H, W), not negative.
+        sigma: px, of the Gaussian, cut off at twice that.
+
+    Returns:
+        (..., H, W).
     """
     reach = int(np.ceil(2 * sigma))
     for axis in (-2, -1):
@@ -87,31 +111,40 @@ def blurred_maximum(maps: Maps, sigma: float) -> Maps:
             weight = np.float32(np.exp(-(offset**2) / (2 * sigma**2)))
             near, far = [slice(None)] * maps.ndim, [slice(None)] * maps.ndim
             near[axis], far[axis] = slice(None, -offset), slice(offset, None)
-            for to, source in ((near, far), (far, near)):
-                np.maximum(best[tuple(to)], weight * maps[tuple(source)], out=best[tuple(to)])
+            for to, origin in ((near, far), (far, near)):
+                np.maximum(best[tuple(to)], weight * maps[tuple(origin)], out=best[tuple(to)])
         maps = best
     return maps
 
 
 def configure(maps: Maps, x: float, y: float) -> tuple[IntArray, IntArray]:
-    """The parts of a prototype, (T, 4) int64 kernel, radius index, dx, dy, and its quiet places, (Q, 2) int64 dx, dy.
+    """The parts of a prototype and its quiet places.
 
-    maps: (B, H, W) its Gabor responses. x, y: its keypoint, px. Parts are, on each circle, the kernels that answer
-    strongest of all at a local maximum, over the angle, of the bank's largest response; there are none where nothing answers.
+    Parts are, on each circle, the kernels that respond most strongly of all at a local maximum, over the angle, of the
+    bank's largest response; there are none where nothing responds.
+
+    Args:
+        maps: (B, H, W), the Gabor responses of the prototype.
+        x: Of its keypoint, px.
+        y: Of its keypoint, px.
+
+    Returns:
+        Parts, (T, 4) int64: kernel, index of the radius, dx, dy; and quiet places, (Q, 2) int64: dx, dy. Offsets are in
+        px from the keypoint.
     """
     least = LEAST * float(maps.max())
-    found: list[tuple[int, int, int, int]] = []
+    parts: list[tuple[int, int, int, int]] = []
     quiet: list[tuple[int, int]] = []
     for r, radius in enumerate(RADII):
         dx, dy, values = _on_circle(maps, x, y, radius, ON_CIRCLE)
         strongest = values.max(axis=0)
         peak = strongest >= np.maximum(np.roll(strongest, 1), np.roll(strongest, -1))
         for i in np.flatnonzero(peak & (strongest > least)):
-            found.append((int(values[:, i].argmax()), r, int(dx[i]), int(dy[i])))
+            parts.append((int(values[:, i].argmax()), r, int(dx[i]), int(dy[i])))
         dx, dy, values = _on_circle(maps, x, y, radius, QUIET_ON_CIRCLE)
         quiet += [(int(dx[i]), int(dy[i])) for i in np.flatnonzero(values.max(axis=0) <= least)]
     return (
-        np.array(sorted(set(found)), dtype=np.int64).reshape(-1, 4),
+        np.array(sorted(set(parts)), dtype=np.int64).reshape(-1, 4),
         np.array(sorted(set(quiet)), dtype=np.int64).reshape(-1, 2),
     )
 
@@ -127,7 +160,14 @@ def _on_circle(maps: Maps, x: float, y: float, radius: float, count: int) -> tup
 
 
 def shifted(maps: Maps, dx: int, dy: int, outside: float) -> Maps:
-    """out[..., y, x] = maps[..., y + dy, x + dx]; ``outside`` where that is outside the image."""
+    """Maps (..., H, W) moved: out[..., y, x] = maps[..., y + dy, x + dx].
+
+    Args:
+        maps: (..., H, W).
+        dx: px.
+        dy: px.
+        outside: The value of what comes from outside the image.
+    """
     height, width = maps.shape[-2:]
     out = np.full_like(maps, outside)
     if abs(dx) < width and abs(dy) < height:
@@ -139,8 +179,12 @@ def shifted(maps: Maps, dx: int, dy: int, outside: float) -> Maps:
 
 @dataclass(frozen=True, eq=False)
 class Blurred:
-    """What filters are applied to. logs: for each circle, (N, B, H, W) log responses blurred for it. largest:
-    (N, H, W) the bank's largest response, unblurred."""
+    """What filters are applied to: Gabor responses, blurred for each circle.
+
+    Attributes:
+        logs: For each circle, (N, B, H, W) log responses blurred for it.
+        largest: (N, H, W), the bank's largest response, not blurred.
+    """
 
     logs: list[Maps]
     largest: Maps
@@ -154,10 +198,14 @@ class Blurred:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A configured filter. parts: (T, 4), quiet: (Q, 2) as `configure` gives them. inhibition: weight of the latter.
+    """A configured filter.
 
-    offset: (2,) px, from the filter's pixel to the keypoint. level: log response to its own prototype; responses are
-    taken relative to it.
+    Attributes:
+        parts: (T, 4), see `configure`.
+        quiet: (Q, 2), see `configure`.
+        inhibition: Weight of the quiet places.
+        offset: (2,) px, from the filter's pixel to the keypoint.
+        level: Log response to its own prototype; responses are taken relative to it.
     """
 
     parts: IntArray
@@ -167,14 +215,20 @@ class Filter:
     level: float = 0.0
 
     def response(self, to: Blurred) -> Maps:
-        """(N, H, W) log of the weighted geometric mean of the parts, less what inhibits, relative to ``level``.
+        """The log of the weighted geometric mean of the parts, less what inhibits, relative to ``level``.
 
         Near parts weigh more: 1 at the keypoint, .5 at the filter's widest circle.
+
+        Args:
+            to: Blurred responses of N images.
+
+        Returns:
+            (N, H, W) float32.
         """
         radii = np.array([RADII[r] for r in self.parts[:, 1]])
-        weights = 0.5 ** ((radii / (radii.max() or 1.0)) ** 2)
+        importance = 0.5 ** ((radii / (radii.max() or 1.0)) ** 2)
         total = np.full_like(to.largest, -self.level)
-        for (kernel, r, dx, dy), weight in zip(self.parts.tolist(), weights / weights.sum()):
+        for (kernel, r, dx, dy), weight in zip(self.parts.tolist(), importance / importance.sum()):
             total += np.float32(weight) * shifted(to.logs[r][:, kernel], dx, dy, np.log(FLOOR))
         if self.inhibition:
             for dx, dy in self.quiet.tolist():
@@ -183,20 +237,39 @@ class Filter:
 
 
 def make_filter(maps: Maps, x: float, y: float, inhibition: float) -> Filter | None:
-    """The filter of one prototype, given its (B, H, W) Gabor responses and keypoint; None where nothing answers."""
+    """The filter of one prototype.
+
+    Args:
+        maps: (B, H, W), its Gabor responses.
+        x: Of its keypoint, px.
+        y: Of its keypoint, px.
+        inhibition: Weight of its quiet places.
+
+    Returns:
+        The filter; None where nothing responds.
+    """
     parts, quiet = configure(maps, x, y)
     if not len(parts):
         return None
     column, row = round(x), round(y)
-    bare = Filter(parts, quiet, inhibition, np.array([x - column, y - row]))
-    own = bare.response(Blurred.of(maps[None]))[0]
+    unlevelled = Filter(parts, quiet, inhibition, np.array([x - column, y - row]))
+    own = unlevelled.response(Blurred.of(maps[None]))[0]
     height, width = own.shape
     level = own[min(max(row, 0), height - 1), min(max(column, 0), width - 1)]
-    return replace(bare, level=float(level))
+    return replace(unlevelled, level=float(level))
 
 
 def peaks(images: Image, bank: Sequence[Maps], filters: Sequence[Filter]) -> tuple[FloatArray, FloatArray]:
-    """(F, N) the largest log response of each filter in each image, and (F, N, 2) the point it stands for, px."""
+    """The largest response of each filter in each image.
+
+    Args:
+        images: (N, H, W) uint8.
+        bank: B kernels.
+        filters: F filters.
+
+    Returns:
+        (F, N) log responses, and (F, N, 2) px, the keypoints they stand for.
+    """
     values = np.zeros((len(filters), len(images)))
     places = np.zeros((len(filters), len(images), 2))
     for start in range(0, len(images), CHUNK):
@@ -212,7 +285,7 @@ def peaks(images: Image, bank: Sequence[Maps], filters: Sequence[Filter]) -> tup
 
 
 def _strongest(values: FloatArray, places: FloatArray) -> FloatArray:
-    """(N, 2) the point of the filter that answers most."""
+    """(N, 2) px: the keypoint of the filter with the largest response."""
     strongest: FloatArray = places[values.argmax(axis=0), np.arange(values.shape[1])]
     return strongest
 
@@ -236,8 +309,10 @@ def _greedy(values: FloatArray, places: FloatArray, points: FloatArray) -> list[
 class Cosfire(Detector):
     """Filters configured from examples of the keypoint's surroundings (COSFIRE); the strongest response wins.
 
-    prototypes: training images that filters are configured from. orientations: of the Gabor filters.
-    inhibition: weight of the places where there must be nothing.
+    Args:
+        prototypes: Training images that filters are configured from.
+        orientations: Of the Gabor filters.
+        inhibition: Weight of the places where there must be nothing.
     """
 
     prototypes: int = 100
@@ -258,30 +333,32 @@ class Cosfire(Detector):
     def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
         """Configure filters on ``train``, order them there, and keep as many as are best on ``val``.
 
-        One history row for each number of filters, errors averaged over keypoints; a budget means nothing here.
+        One history row for each number of filters, errors averaged over keypoints; it follows no budget.
         """
         started = time.perf_counter()
         stacked, points = train.stack(), train.points
         images = grey(stacked)
         self._shape, self._mean = stacked.shape[1:], points.mean(axis=0)
         shuffled = np.random.default_rng(seed).permutation(len(images))
-        models, seen = shuffled[: self.prototypes], np.sort(shuffled[:LEARN_FROM])
-        judge = val.take(range(min(len(val), LEARN_FROM)))
-        judged = grey(one_size(judge.images, self._shape, "Cosfire"))
-        maps = gabor_responses(images[models], self._bank)
+        prototypes, chosen = shuffled[: self.prototypes], np.sort(shuffled[:LEARN_FROM])
+        some_val = val.take(range(min(len(val), LEARN_FROM)))
+        val_images = grey(one_size(some_val.images, self._shape, "Cosfire"))
+        maps = gabor_responses(images[prototypes], self._bank)
         self._filters: list[list[Filter]] = []
         curves = []
         for k in range(points.shape[1]):
-            tried = [
-                make_filter(maps[i], float(points[model, k, 0]), float(points[model, k, 1]), self.inhibition)
-                for i, model in enumerate(models)
+            configured = [
+                make_filter(maps[i], float(points[one, k, 0]), float(points[one, k, 1]), self.inhibition)
+                for i, one in enumerate(prototypes)
             ]
-            made = [one for one in tried if one is not None]
-            values, places = peaks(images[seen], self._bank, made)
-            order = _greedy(values, places, points[seen, k])
-            on_train = _curve(order, values, places, points[seen, k])
-            on_val = _curve(order, *peaks(judged, self._bank, made), judge.points[:, k]) if len(judge) else on_train
-            self._filters.append([made[i] for i in order[: int(np.argmin(on_val)) + 1]] if order else [])
+            filters = [one for one in configured if one is not None]
+            values, places = peaks(images[chosen], self._bank, filters)
+            order = _greedy(values, places, points[chosen, k])
+            on_train = _curve(order, values, places, points[chosen, k])
+            on_val = on_train
+            if len(some_val):
+                on_val = _curve(order, *peaks(val_images, self._bank, filters), some_val.points[:, k])
+            self._filters.append([filters[i] for i in order[: int(np.argmin(on_val)) + 1]] if order else [])
             curves.append((on_train, on_val))
             self.progress((k + 1) / points.shape[1], "filters")
         self.n_parameters = sum(one.parts.size + one.quiet.size + 3 for filters in self._filters for one in filters)
@@ -328,7 +405,7 @@ class Cosfire(Detector):
         }
 
     def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Take up the filters of ``state``."""
+        """Use the filters that ``state`` holds."""
         self._shape = tuple(state["shape"].tolist())
         self._mean = np.asarray(state["mean"])
         self._filters = [[] for _ in self._mean]
@@ -341,4 +418,5 @@ class Cosfire(Detector):
 
 def _curve(order: Sequence[int], values: FloatArray, places: FloatArray, points: FloatArray) -> list[float]:
     """Mean pixel error with the first 1, 2, ... filters of ``order``."""
-    return [pixel_error(_strongest(values[order[: i + 1]], places[order[: i + 1]]), points) for i in range(len(order))]
+    prefixes = [order[: i + 1] for i in range(len(order))]
+    return [float(distance(_strongest(values[some], places[some]) - points).mean()) for some in prefixes]

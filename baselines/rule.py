@@ -1,8 +1,8 @@
 """The answer by rule: what a few lines of arithmetic on the ink achieve where the task is such a rule.
 
-Each rule is a named point of the ink (`datasets.ink`). A detector is not told the task, so the rule is recognised: for each keypoint the first that is exact on every
-training image. Where none is, there is no such row, and the run says so. Names ending in ``-bold`` take ink to be
-brighter than 127, not brighter than 0.
+Each rule is a named point of the ink (`datasets.ink`). A detector is not told the task, so the rule is recognised: for
+each keypoint the first that is exact on every training image. Where none is, the run fails with that reason. Names
+ending in ``-bold`` take ink to be brighter than 127, not brighter than 0.
 """
 
 from __future__ import annotations
@@ -36,7 +36,14 @@ def rule_points(name: str, images: Image) -> FloatArray:
 
 
 class Rule(Detector):
-    """The rule on the ink that is exact on the training images, where there is one."""
+    """The rule on the ink that is exact on the training images, where there is one.
+
+    Args:
+        target: The rule of every keypoint, joined by '+', used as it is; "" recognises them.
+
+    Raises:
+        UserError: For an unknown rule.
+    """
 
     budgets = ()
     card = Card(
@@ -48,14 +55,17 @@ class Rule(Detector):
     _chosen: IntArray
 
     def __init__(self, target: str = "") -> None:
-        """target: the rule of every keypoint, joined by '+', used as it is; "" recognises them."""
         self._target = [part.strip() for part in target.split("+")] if target else []
         for name in self._target:
             if name not in RULES:
                 raise unknown("rule", name, RULES)
 
     def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> None:
-        """Recognise the rule of every keypoint. UserError where no rule is exact on all training images."""
+        """Recognise the rule of every keypoint; see `Detector.fit`.
+
+        Raises:
+            UserError: Where no rule is exact on all training images.
+        """
         points, names = train.points, train.annotations.keypoint_names
         if self._target and len(self._target) != len(names):
             raise UserError(f"target={'+'.join(self._target)}: give {len(names)} rules, one for each of {names}")

@@ -1,9 +1,9 @@
 """scikit-learn's regressors on features of the image: what learning without gradients through the image gets.
 
 Every estimator is scikit-learn's, with its defaults except where a parameter below says otherwise; parameters are named
-as people say them (trees, neighbours). Inputs are the columns of `datasets.features` (``features=pix+pts11+random``):
-pixels in 0..1, extrema in px, unscaled. Answers are the 2K coordinates in px; estimators of one output are fitted once a
-coordinate.
+in plain words (trees, neighbours). Inputs are the columns of `datasets.features` (``features=pix+pts11+random``):
+pixels in 0..1, extrema in px, unscaled. Answers are the 2K coordinates in px; estimators of one output are fitted once
+a coordinate.
 
 The scale matters to penalties. The notes this project began with fitted Lasso with alpha = 1 on pixels in 0..255 and
 points in [-1, 1]. For pixels in 0..1 and points in px all weights are 14 * 255 times as large and squared errors 14^2
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.refit import RefitOnLoad
+from baselines.refit_on_load import RefitOnLoad
 from benchmark.detector import Card, HistoryRow
 from benchmark.structures import FloatArray, Image, LabeledImages
 from datasets.features import features, parse
@@ -31,9 +31,10 @@ LASSO_ALPHA = 14 / 255
 
 @dataclass(eq=False)
 class ScikitRegressor(RefitOnLoad):
-    """Base: an estimator on a sum of feature sets.
+    """Base of detectors that fit an estimator on a sum of feature sets. A subclass gives `estimator`.
 
-    features: names of `datasets.features`, joined by '+'.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
     """
 
     features: str = "pix"
@@ -42,19 +43,27 @@ class ScikitRegressor(RefitOnLoad):
         parse(self.features)
 
     def estimator(self, count: int, seed: int) -> Any:
-        """A fresh estimator for ``count`` training images."""
+        """A fresh, unfitted estimator.
+
+        Args:
+            count: Number of training images.
+            seed: Fixes everything that is drawn at random.
+
+        Returns:
+            An estimator with scikit-learn's ``fit`` and ``predict``.
+        """
         raise NotImplementedError
 
     def learn(self, images: Image, points: FloatArray, seed: int) -> None:
-        """Fit, recording whether the estimator says that it converged."""
+        """Fit on the features, recording whether the estimator reports that it converged; see `RefitOnLoad.learn`."""
         from sklearn.exceptions import ConvergenceWarning
 
         model = self.estimator(len(images), seed)
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
             model.fit(features(images, self.features), points.reshape(len(points), -1))
-        self._converged = not any(issubclass(w.category, ConvergenceWarning) for w in said)
-        for other in said:
+        self._converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
+        for other in caught:
             if not issubclass(other.category, ConvergenceWarning):
                 warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
         if "n_jobs" in model.get_params():
@@ -64,18 +73,18 @@ class ScikitRegressor(RefitOnLoad):
         self.n_parameters = _learned(model)
 
     def answer(self, images: Image) -> tuple[FloatArray, FloatArray]:
-        """(N, K, 2) px, and scores that say nothing."""
-        said = np.asarray(self._model.predict(features(images, self.features)), dtype=np.float64)
-        return said.reshape(len(images), -1, 2), np.ones(len(images))
+        """(N, K, 2) px, and scores of 1: a regressor has no confidence."""
+        points = np.asarray(self._model.predict(features(images, self.features)), dtype=np.float64)
+        return points.reshape(len(images), -1, 2), np.ones(len(images))
 
-    def notes(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
-        """``converged``: 1 or 0."""
+    def history_columns(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
+        """``converged``: 1, or 0 where the estimator stopped before it had."""
         return {"converged": float(self._converged)}
 
     def handmade_features(self, images: Sequence[Image]) -> FloatArray | None:
-        """(N, F) the columns that somebody designed for such tasks; None where there are only pixels, HOG or dummies."""
-        made = [part for part in self.features.split("+") if parse(part)[0][0] not in NOT_HANDMADE]
-        return features(images, "+".join(made)) if made else None
+        """(N, F) the columns designed for such tasks; None where there are only pixels, HOG or dummies."""
+        handmade = [part for part in self.features.split("+") if parse(part)[0][0] not in NOT_HANDMADE]
+        return features(images, "+".join(handmade)) if handmade else None
 
 
 def _learned(model: Any) -> int | None:
@@ -98,8 +107,11 @@ def _positive(**values: float) -> None:
 class Linear(ScikitRegressor):
     """Linear least squares, the shortest solution where columns are collinear.
 
-    On the pixels of 568 images it is far worse than the mean: with 784 weights it meets every training point exactly, at
-    the price of huge weights, which any penalty mends. That figure hangs on the last bits of the arithmetic.
+    On the pixels of 568 images it is far worse than the mean: with 784 weights it fits every training point exactly, at
+    the price of huge weights, which any penalty avoids. That figure depends on the last bits of the arithmetic.
+
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
     """
 
     card = Card(
@@ -118,7 +130,9 @@ class Linear(ScikitRegressor):
 class Ridge(ScikitRegressor):
     """Linear least squares with a squared penalty on the weights.
 
-    alpha: weight of the penalty.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        alpha: Weight of the penalty.
     """
 
     alpha: float = 1.0
@@ -143,7 +157,9 @@ class Ridge(ScikitRegressor):
 class Lasso(ScikitRegressor):
     """Linear least squares with an absolute penalty on the weights, which sets most of them to zero.
 
-    alpha: weight of the penalty.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        alpha: Weight of the penalty.
     """
 
     alpha: float = LASSO_ALPHA
@@ -168,7 +184,10 @@ class Lasso(ScikitRegressor):
 class ElasticNet(ScikitRegressor):
     """Linear least squares with half a Lasso's and half a ridge's penalty.
 
-    alpha: weight of the penalty. mix: share of the absolute penalty, 0 to 1.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        alpha: Weight of the penalty.
+        mix: Share of the absolute penalty, 0 to 1 (scikit-learn's ``l1_ratio``).
     """
 
     alpha: float = LASSO_ALPHA
@@ -196,7 +215,9 @@ class ElasticNet(ScikitRegressor):
 class Neighbours(ScikitRegressor):
     """The mean point of the training images nearest in the features.
 
-    neighbours: how many; all of them where there are fewer images.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        neighbours: How many; all images where there are fewer.
     """
 
     neighbours: int = 5
@@ -221,7 +242,10 @@ class Neighbours(ScikitRegressor):
 class Forest(ScikitRegressor):
     """The mean answer of many regression trees, each grown on a bootstrap sample.
 
-    trees: how many. depth: of each at most, 0 for no limit.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        trees: How many.
+        depth: Of each at most, 0 for no limit.
     """
 
     trees: int = 100
@@ -247,7 +271,10 @@ class Forest(ScikitRegressor):
 class Boosting(ScikitRegressor):
     """Gradient-boosted trees on binned features, a model a coordinate.
 
-    rounds: of boosting, unless a budget says otherwise. rate: how much of each tree counts.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        rounds: Of boosting, unless a budget says otherwise.
+        rate: How much of each tree counts (scikit-learn's ``learning_rate``).
     """
 
     rounds: int = 100
@@ -278,7 +305,10 @@ class Boosting(ScikitRegressor):
 class SupportVectors(ScikitRegressor):
     """Support vector regression with a Gaussian kernel, a model a coordinate.
 
-    c: cost of an error beyond ``margin``. margin: error in px that costs nothing.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        c: Cost of an error beyond ``margin``.
+        margin: Error in px that costs nothing (scikit-learn's ``epsilon``).
     """
 
     c: float = 1.0
@@ -305,7 +335,10 @@ class SupportVectors(ScikitRegressor):
 class Perceptron(ScikitRegressor):
     """A small network on the features, as scikit-learn trains it.
 
-    hidden: units of its one hidden layer. iterations: passes over the data at most, unless a budget says otherwise.
+    Args:
+        features: Names of `datasets.features`, joined by '+'.
+        hidden: Units of its one hidden layer.
+        iterations: Passes over the data at most, unless a budget says otherwise.
     """
 
     hidden: int = 100

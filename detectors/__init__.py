@@ -7,47 +7,47 @@ CATALOG = {
         "family": "extrema",
     },
     "net3": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Pixels flattened, 28 linear units, squashed: the notes' Net3",
         "family": "regression",
     },
     "relu4": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Net3 with a ReLU",
         "family": "regression",
         "params": {"activation": "relu"},
         "ablation": {"activation": "none"},
     },
     "basenet": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Net3 deeper: 56, 28 and 14 ReLU units",
         "family": "regression",
         "params": {"widths": "56+28+14", "activation": "relu"},
         "ablation": {"widths": "28"},
     },
     "featsnet1": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Dense net on pixels, and argmax and argmin of every row and column",
         "family": "regression",
         "params": {"features": "pix+max+min", "activation": "relu"},
         "ablation": {"features": "pix"},
     },
     "featsnet2": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Dense net on the 72 ink extrema, standardised",
         "family": "regression",
         "params": {"features": "pts", "inputs": "standard", "activation": "relu", "epochs": 60},
         "ablation": {"inputs": "raw"},
     },
     "featsnet3": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "The same with the target standardised, too",
         "family": "regression",
         "params": {"features": "pts", "inputs": "standard", "activation": "relu", "scale": "standard", "epochs": 60},
         "ablation": {"scale": "squash"},
     },
     "tabular": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Batch-norm network on the 72 ink extrema",
         "family": "regression",
         "params": {
@@ -61,21 +61,21 @@ CATALOG = {
         "ablation": {"norm": False},
     },
     "late-extrema": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Net3 with a ReLU; argmax and argmin of every row and column enter after its first layer",
         "family": "regression",
         "params": {"late": "max+min", "inputs": "standard", "activation": "relu"},
         "ablation": {"late": ""},
     },
     "dummy-constant": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Net3 with a ReLU and 72 superfluous columns of a constant",
         "family": "regression",
         "params": {"features": "pix+const", "activation": "relu"},
         "ablation": {"features": "pix"},
     },
     "dummy-random": {
-        "target": "detectors.net3:DenseNet",
+        "target": "detectors.dense:DenseRegression",
         "summary": "Net3 with a ReLU and 72 superfluous columns of noise",
         "family": "regression",
         "params": {"features": "pix+random", "activation": "relu"},
@@ -83,12 +83,12 @@ CATALOG = {
     },
     "regression": {
         "target": "detectors.regression:Regression",
-        "summary": "Trunk x readout x loss from parts: trunk=, readout=, loss=, pretrained=, frozen=",
+        "summary": "Backbone x pooling x loss from parts: backbone=, pooling=, loss=, pretrained=, frozen=",
         "family": "regression",
     },
     "probe": {
         "target": "detectors.regression:Probe",
-        "summary": "Backbone or head? Any trunk, frozen or trained, under any readout: suite probe",
+        "summary": "Backbone or head? Any backbone, frozen or trained, under any pooling or head: suite probe",
         "family": "regression",
         "params": {"width": 16, "head_lr": 0.03},
     },
@@ -96,31 +96,31 @@ CATALOG = {
         "target": "detectors.regression:ResNet18",
         "summary": "ResNet18, average and maximum pooling, 512, points: the notes' backbone and head",
         "family": "regression",
-        "params": {"trunk": "resnet18", "hidden": 512},
+        "params": {"backbone": "resnet18", "hidden": 512},
     },
     "gap": {
         "target": "detectors.regression:PooledConv",
         "summary": "Stride-1 convolutions, global average pool, linear",
         "family": "regression",
-        "params": {"readout": "avg"},
+        "params": {"pooling": "avg"},
     },
     "flatten": {
         "target": "detectors.regression:FlattenedConv",
         "summary": "Stride-1 convolutions, flattened, linear",
         "family": "regression",
-        "params": {"readout": "flatten"},
+        "params": {"pooling": "flatten"},
     },
     "gridpool": {
         "target": "detectors.regression:GridPooledConv",
         "summary": "Stride-1 convolutions, means over a 4 x 4 grid, linear",
         "family": "regression",
-        "params": {"readout": "gridpool"},
+        "params": {"pooling": "gridpool"},
     },
     "spatial-softmax": {
         "target": "detectors.regression:SpatialSoftmaxConv",
         "summary": "Stride-1 convolutions, each channel's mean position, linear",
         "family": "regression",
-        "params": {"readout": "spatialsoftmax"},
+        "params": {"pooling": "spatialsoftmax"},
     },
     "coordconv": {
         "target": "detectors.regression:CoordConv",
@@ -132,14 +132,14 @@ CATALOG = {
         "target": "detectors.regression:ExtremePooledConv",
         "summary": "Stride-1 convolutions, min and max pooling in steps, linear",
         "family": "regression",
-        "params": {"readout": "minmax"},
+        "params": {"pooling": "minmax"},
     },
     "avgminmax": {
         "target": "detectors.regression:ExtremePooledConv",
         "summary": "Stride-1 convolutions, average, minimum and maximum, linear",
         "family": "regression",
-        "params": {"readout": "avgminmax"},
-        "ablation": {"readout": "avgmax"},
+        "params": {"pooling": "avgminmax"},
+        "ablation": {"pooling": "avgmax"},
     },
     "stn": {
         "target": "detectors.stn:SpatialTransformer",
@@ -150,19 +150,19 @@ CATALOG = {
         "target": "detectors.regression:ResidualLikelihood",
         "summary": "Stride-1 convolutions, flattened, residual log-likelihood",
         "family": "regression",
-        "params": {"readout": "flatten", "loss": "rle"},
+        "params": {"pooling": "flatten", "loss": "rle"},
     },
     "vit": {
         "target": "detectors.regression:VisionTransformer",
         "summary": "Small vision transformer on 4 px patches",
         "family": "regression",
-        "params": {"trunk": "vit_tiny_patch16_224", "readout": "avg", "lr": 0.001},
+        "params": {"backbone": "vit_tiny_patch16_224", "pooling": "avg", "lr": 0.001},
     },
     "mobilenet": {
         "target": "detectors.regression:MobileNet",
         "summary": "MobileNetV3 small, average and maximum pooling",
         "family": "regression",
-        "params": {"trunk": "mobilenetv3_small_100"},
+        "params": {"backbone": "mobilenetv3_small_100"},
     },
     "heatmap": {
         "target": "detectors.heatmap:Heatmap",
@@ -180,8 +180,8 @@ CATALOG = {
         "target": "detectors.heatmap:Heatmap",
         "summary": "One-hot cross-entropy on six 5 x 5 convolutions that never leave the grid",
         "family": "heatmap",
-        "params": {"trunk": "conv", "target": "onehot", "decode": "argmax"},
-        "ablation": {"trunk": "unet"},
+        "params": {"backbone": "conv", "target": "onehot", "decode": "argmax"},
+        "ablation": {"backbone": "unet"},
     },
     "heatmap-gaussian": {
         "target": "detectors.heatmap:Heatmap",
@@ -256,26 +256,26 @@ CATALOG = {
         "family": "rcnn",
     },
     "cascadercnn": {
-        "target": "detectors.cascade:CascadeRCNNPoints",
+        "target": "detectors.cascadercnn:CascadeRCNNPoints",
         "summary": "Cascade R-CNN as a point finder: three box heads in a row",
         "family": "rcnn",
     },
 }
 
-# The probe: is it the backbone or the head? Projections give the pooled readouts 48 numbers each, and the flattened one as
-# many as the heatmap has cells. A frozen trunk is random, or has learned to name the digits that the task does not use.
-PROBED_TRUNKS = ["trunk=raw"] + [
+# The probe: is it the backbone or the head? Projections give the pooled heads 48 numbers each, and the flattened one as
+# many as the heatmap has cells. A frozen backbone is random, or has learned to name digits that the task does not use.
+PROBED_BACKBONES = ["backbone=raw"] + [
     f"padding={padding},{how}"
     for padding in ("zeros", "circular")
     for how in ("frozen=true", "pretrained=digits,frozen=true", "frozen=false")
 ]
-PROBED_READOUTS = [
-    "readout=avg,project=48",
-    "readout=max,project=48",
-    "readout=flatten,project=1",
-    "readout=spatialsoftmax,project=24",
-    "readout=heatmap",
-    "readout=extrema",
+PROBED_HEADS = [
+    "pooling=avg,project=48",
+    "pooling=max,project=48",
+    "pooling=flatten,project=1",
+    "pooling=spatialsoftmax,project=24",
+    "pooling=heatmap",
+    "pooling=extrema",
 ]
 
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
@@ -320,5 +320,5 @@ SUITES = {
         "ssd",
         "extrema",
     ],
-    "probe": [f"probe:{trunk},{readout}" for trunk in PROBED_TRUNKS for readout in PROBED_READOUTS],
+    "probe": [f"probe:{backbone},{head}" for backbone in PROBED_BACKBONES for head in PROBED_HEADS],
 }

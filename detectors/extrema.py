@@ -1,11 +1,11 @@
 """The extrema detector (claim 2): from raw pixels it learns what ink is and which extrema of it a keypoint asks for.
 
-The head and what it owes to others stand in `detectors.extrema_layer`. What it calls ink is a threshold it learns on
-half the pixel plus half its log intensity (`detectors.intensity`), a fixed monotone map that knows no threshold: 0 and
-1/255 lie .06 apart on it, 127/255 and 128/255 lie .003 apart. It starts ignorant: the thresholds are drawn between .3
-and .8 of that scale (18 to 170 of 255), each ink's from its own share of it, and the choice among extrema is random. What
-is ink is known only as far as training images tell: where none of them has a point that hangs on a grey level, nothing
-says on which side of the threshold that level lies.
+The head, and what it takes from others, stand in `detectors.layers.extrema`. What it calls ink is a threshold it learns
+on half the pixel plus half its log intensity (`detectors.layers.intensity`), a fixed monotone map without a threshold:
+0 and 1/255 lie .06 apart on it, 127/255 and 128/255 lie .003 apart. Nothing of the answer is given to it at the start:
+the thresholds are drawn between .3 and .8 of that scale (18 to 170 of 255), each ink's from its own share of it, and
+the choice among extrema is random. What is ink is known only as far as training images tell: where none of them has a
+point that depends on a grey level, nothing says on which side of the threshold that level lies.
 """
 
 from __future__ import annotations
@@ -18,19 +18,25 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.detector import Card
-from detectors import intensity
-from detectors.extrema_layer import ExtremaHead
-from detectors.pixels import Geometry
+from detectors.layers import intensity
+from detectors.layers.extrema import ExtremaHead
+from detectors.layers.pixels import Geometry
 from detectors.training import Batch, TorchDetector, TrainConfig
 
 LOWEST, HIGHEST = 0.3, 0.8  # first thresholds, on a scale from 0 (black) to 1 (white)
 
 
 class Extrema(TorchDetector):
-    """First and last ink as differentiable laws; a keypoint learns what ink is and which extrema it asks for.
+    """First and last ink as differentiable distributions; a keypoint learns what ink is and which extrema it asks for.
 
-    inks, gate, sharpness: see `ExtremaHead`. frozen: a part that does not learn, to see what it is good for: ``ink``
-    (thresholds stay where they were drawn) or ``choice`` (and the extrema asked for stay random).
+    Args:
+        inks: How many kinds of ink it may tell apart.
+        gate: Width of the convolutions that move the choice; 0 for none.
+        sharpness: Where the sharpness of the threshold starts.
+        frozen: A part that does not learn, to see what it is good for: ``ink`` (thresholds stay where they were drawn)
+            or ``choice`` (and the extrema asked for stay random).
+        epochs: Passes over the training split, unless a budget says otherwise.
+        augment: See `TorchDetector`.
     """
 
     train_config = TrainConfig(epochs=24, batch=32, lr=0.05, schedule="onecycle")
@@ -61,7 +67,7 @@ class Extrema(TorchDetector):
         self.train_config = replace(self.train_config, epochs=epochs)
 
     def build(self, geometry: Geometry) -> nn.Module:
-        """A head on the pixels themselves, its thresholds drawn where they know nothing of the answer."""
+        """A head on the pixels themselves, with random thresholds."""
         channels = 2 * geometry.channels
         head = ExtremaHead(channels, geometry.keypoints, self.inks, self.gate, self.sharpness)
         nn.init.constant_(head.ink.weight, 1 / channels)
@@ -74,13 +80,13 @@ class Extrema(TorchDetector):
 
     def groups(self, model: nn.Module) -> Iterable[dict[str, Any]]:
         """The head's own groups, without what is frozen."""
-        found = cast(ExtremaHead, model).groups(self.train_config.lr)
-        return [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in found]
+        groups = cast(ExtremaHead, model).groups(self.train_config.lr)
+        return [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean negative log likelihood of the true points."""
+        """Mean negative log-likelihood of the true points, in nats."""
         return cast(ExtremaHead, model).loss(intensity.show(batch.images, "both"), batch.targets)
 
     def decode(self, model: nn.Module, images: Tensor) -> Tensor:
-        """(B, K, 2) pixels, a half pixel at the finest."""
+        """(B, K, 2) px, a half pixel at the finest."""
         return cast(ExtremaHead, model).decode(intensity.show(images, "both"))

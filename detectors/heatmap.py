@@ -1,6 +1,6 @@
 """Heatmap detectors: a map an image and keypoint, at the image's own resolution, and the point read off it.
 
-The family is four choices: trunk (`detectors.unet`), target and decoding (`detectors.heatmap_decoding`), and loss:
+The family is four choices: backbone (`make_map_backbone`), target and decoding (`HeatmapCodec`), and loss:
 
     ce    cross-entropy between the target, as a distribution, and the softmax over all pixels
     mse   squared error between the target and the map itself, as in Tompson 2014 and Newell 2016
@@ -18,18 +18,21 @@ from torch import Tensor, nn
 
 from benchmark.detector import Card
 from benchmark.structures import Prediction
-from detectors import heatmap_decoding as maps
-from detectors.intensity import Intensity, channels, show
-from detectors.pixels import Geometry
+from detectors.layers.backbones import MapBackbone, make_map_backbone
+from detectors.layers.codecs import Decoding, HeatmapCodec, HeatmapTarget, cross_entropy, normalized, softmax2d
+from detectors.layers.intensity import Intensity, channels, show
+from detectors.layers.pixels import Geometry
 from detectors.training import Batch, TorchDetector, TrainConfig
-from detectors.unet import Trunk, make_trunk
 
 
 class MapDetector(TorchDetector):
-    """Template: a trunk at stride 1 gives K maps; a subclass gives `map_loss` and `read`.
+    """Template: a backbone at stride 1 gives K maps; a subclass gives `map_loss` and `read`.
 
-    trunk: unet or conv. width: channels at full resolution. intensity: what the network is shown, see
-    `detectors.intensity`. augment: see `TorchDetector`.
+    Args:
+        backbone: ``unet`` or ``conv``.
+        width: Channels at full resolution.
+        intensity: What the network is shown; see `detectors.layers.intensity`.
+        augment: See `TorchDetector`.
     """
 
     train_config: TrainConfig = TrainConfig(
@@ -37,47 +40,67 @@ class MapDetector(TorchDetector):
     )
     history_images: ClassVar[int] = 128
 
-    def __init__(self, trunk: Trunk, width: int, intensity: Intensity, augment: str = "") -> None:
+    def __init__(self, backbone: MapBackbone, width: int, intensity: Intensity, augment: str = "") -> None:
         if width < 1:
-            raise ValueError(f"width={width}: a trunk needs at least one channel")
-        self.trunk, self.width, self.intensity, self.augment = trunk, width, intensity, augment
+            raise ValueError(f"width={width}: a backbone needs at least one channel")
+        self.backbone, self.width, self.intensity, self.augment = backbone, width, intensity, augment
 
     def build(self, geometry: Geometry) -> nn.Module:
+        """The backbone; a map a keypoint."""
         inputs = channels(geometry.channels, self.intensity)
-        return make_trunk(self.trunk, inputs, geometry.keypoints, self.width)
+        return make_map_backbone(self.backbone, inputs, geometry.keypoints, self.width)
 
     def maps(self, model: nn.Module, images: Tensor) -> Tensor:
-        """(B, K, H, W) float32."""
-        out: Tensor = model(show(images, self.intensity))
-        return out.float()
+        """Images (B, C, H, W) to maps (B, K, H, W) float32."""
+        maps: Tensor = model(show(images, self.intensity))
+        return maps.float()
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The `map_loss` of a batch."""
         return self.map_loss(self.maps(model, batch.images), batch.targets, model.training)
 
     def decode(self, model: nn.Module, images: Tensor) -> list[Prediction]:
-        points, scores = self.read(self.maps(model, images).double())  # in float32 sure scores would all be 1
-        return answers(points, scores)
+        """One instance an image; its score is the mean of its keypoints'."""
+        maps = self.maps(model, images).double()  # in float32 the scores of confident maps would all be 1
+        points, scores = self.read(maps)
+        keypoints, confidence = points.double().cpu().numpy(), scores.double().mean(dim=1).cpu().numpy()
+        return [Prediction(keypoints[i : i + 1], confidence[i : i + 1]) for i in range(len(keypoints))]
 
-    def map_loss(self, out: Tensor, points: Tensor, training: bool) -> Tensor:
-        """The scalar to minimise, from maps (B, K, H, W) and points (B, K, 2) px."""
+    def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
+        """The scalar to minimise.
+
+        Args:
+            maps: (B, K, H, W), the network's.
+            points: (B, K, 2) px.
+            training: Whether the network learns from it; else it is measured for the history.
+        """
         raise NotImplementedError
 
-    def read(self, out: Tensor) -> tuple[Tensor, Tensor]:
-        """Points (B, K, 2) px and the confidence in each (B, K), in [0, 1], from maps."""
+    def read(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Read the points off maps.
+
+        Args:
+            maps: (B, K, H, W) float64.
+
+        Returns:
+            Points (B, K, 2) px, and the confidence in each (B, K), in [0, 1].
+        """
         raise NotImplementedError
-
-
-def answers(points: Tensor, scores: Tensor) -> list[Prediction]:
-    """One instance an image; its score is the mean of its keypoints'."""
-    found, sure = points.double().cpu().numpy(), scores.double().mean(dim=1).cpu().numpy()
-    return [Prediction(found[i : i + 1], sure[i : i + 1]) for i in range(len(found))]
 
 
 class Heatmap(MapDetector):
     """Heatmap at stride 1: which pixel is it?
 
-    target: onehot, bilinear or gaussian. loss: ce or mse. decode: argmax, local, quarter, dark or integral. sigma: px,
-    of gaussian targets. trunk, width, intensity: see `MapDetector`. epochs: of the recipe.
+    Args:
+        backbone: ``unet`` or ``conv``.
+        target: ``onehot``, ``bilinear`` or ``gaussian``.
+        loss: ``ce`` or ``mse``.
+        decode: ``argmax``, ``local``, ``quarter``, ``dark`` or ``integral``.
+        sigma: px, of gaussian targets.
+        width: Channels at full resolution.
+        intensity: What the network is shown; see `detectors.layers.intensity`.
+        epochs: Passes over the training split, unless a budget says otherwise.
+        augment: See `TorchDetector`.
     """
 
     card: ClassVar[Card] = Card(
@@ -88,37 +111,34 @@ class Heatmap(MapDetector):
 
     def __init__(
         self,
-        trunk: Trunk = "unet",
-        target: Literal["onehot", "bilinear", "gaussian"] = "bilinear",
+        backbone: MapBackbone = "unet",
+        target: HeatmapTarget = "bilinear",
         loss: Literal["ce", "mse"] = "ce",
-        decode: maps.Decoding = "local",
+        decode: Decoding = "local",
         sigma: float = 1.0,
         width: int = 16,
         intensity: Intensity = "both",
         epochs: int = 20,
         augment: str = "",
     ) -> None:
-        super().__init__(trunk, width, intensity, augment)
+        super().__init__(backbone, width, intensity, augment)
         if sigma <= 0:
             raise ValueError(f"sigma={sigma}: a width in px is above 0")
-        self.target, self.loss_name, self.decoding, self.sigma = target, loss, decode, sigma
+        self.codec, self.loss_name = HeatmapCodec(target, decode, sigma), loss
         self.train_config = replace(self.train_config, epochs=epochs)
 
-    def goal(self, points: Tensor, height: int, width: int) -> Tensor:
-        """(B, K, H, W): the map that is asked for."""
-        if self.target == "gaussian":
-            return maps.gaussian(points, height, width, self.sigma)
-        return (maps.onehot if self.target == "onehot" else maps.bilinear)(points, height, width)
-
-    def map_loss(self, out: Tensor, points: Tensor, training: bool) -> Tensor:
-        goal = self.goal(points, *out.shape[2:])
+    def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
+        """Cross-entropy, or squared error summed over each map, to the target maps; see `MapDetector.map_loss`."""
+        target = self.codec.encode(points, *maps.shape[2:])
         if self.loss_name == "mse":
-            return ((out - goal) ** 2).sum((2, 3)).mean()
-        return maps.cross_entropy(out, goal)
+            return ((maps - target) ** 2).sum((2, 3)).mean()
+        return cross_entropy(maps, target)
 
-    def read(self, out: Tensor) -> tuple[Tensor, Tensor]:
-        found = maps.softmax(out) if self.loss_name == "ce" else out.clamp(min=0) + 1e-9
-        sharp = found if self.loss_name == "ce" else maps.distribution(found)
-        kind = self.decoding
-        points = maps.decode(sharp if kind in ("local", "integral") else found, kind, sigma=self.sigma)
-        return points, found.amax((2, 3)).clamp(max=1)
+    def read(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Points by the chosen decoding; the confidence is the largest value of a map. See `MapDetector.read`."""
+        values = softmax2d(maps) if self.loss_name == "ce" else maps.clamp(min=0) + 1e-9
+        if self.loss_name == "mse" and self.codec.decoding in ("local", "integral"):
+            points = self.codec.decode(normalized(values))
+        else:
+            points = self.codec.decode(values)
+        return points, values.amax((2, 3)).clamp(max=1)

@@ -1,9 +1,9 @@
-"""Regression: trunk x readout x loss, put together from `detectors.trunks`, `detectors.readouts` and `detectors.heads`.
+"""Regression: backbone x pooling x loss, put together from `backbones`, `pooling` and `heads` of `detectors.layers`.
 
-Image -> trunk -> (B, D, h, w) -> [1 x 1 convolution to ``project`` channels] -> head -> pixels. A head is a readout with
-its linear layer, a heatmap, or first and last ink, so that the notes' question can be asked: is it the backbone or
+Image -> backbone -> (B, D, h, w) -> [1 x 1 convolution to ``project`` channels] -> head -> pixels. A head is a pooling
+with its linear layer, a heatmap, or first and last ink, so that the notes' question can be asked: is it the backbone or
 the head? The plain names of the catalog are compositions; each class below is one, with its card, and any of their
-parameters can be changed: ``gap:readout=max``, ``regression:trunk=raw,readout=flatten,loss=rle``.
+parameters can be changed: ``gap:pooling=max``, ``regression:backbone=raw,pooling=flatten,loss=rle``.
 """
 
 from __future__ import annotations
@@ -18,56 +18,74 @@ from torch import Tensor, nn
 
 from benchmark.detector import Card
 from benchmark.structures import Image, IntArray, LabeledImages, UserError
-from detectors.heads import ExtremesHead, Loss, MapHead, PointHead
-from detectors.intensity import Intensity, channels, show
-from detectors.pixels import Geometry, Pixels
-from detectors.pretraining import calibrate, learn_digits
-from detectors.readouts import READOUTS, Readout, add_coordinates
-from detectors.scales import Scale
+from detectors.layers.backbones import TimmBackbone, feature_shape, make_backbone, require_backbone
+from detectors.layers.blocks import PaddingMode
+from detectors.layers.codecs import Scale
+from detectors.layers.coordinates import add_coordinates
+from detectors.layers.heads import HeatmapHead, InkHead, Loss, PointHead
+from detectors.layers.intensity import Intensity, channels, show
+from detectors.layers.pixels import Geometry, Pixels
+from detectors.layers.pooling import POOLINGS, Pooling
+from detectors.layers.pretraining import calibrate, learn_digits
 from detectors.training import Batch, TorchDetector, TrainConfig
-from detectors.trunks import Padding, TimmTrunk, check_trunk, feature_shape, make_trunk
 
-AnyReadout = Readout | Literal["heatmap", "extrema"]
-HEAD_LR = {"heatmap": 0.03, "extrema": 0.03}  # heads that learn too little at a trunk's rate
-KEPT = 1 << 30  # bytes of a frozen trunk's features that are kept in memory; more are computed anew at each step
+PoolingOrHead = Pooling | Literal["heatmap", "extrema"]
+GRID_HEADS = ("heatmap", "extrema")  # heads that answer in the grid's own cells
+HEAD_LR = {"heatmap": 0.03, "extrema": 0.03}  # heads that learn too little at a backbone's rate
+KEPT = 1 << 30  # bytes of a frozen backbone's features that are kept in memory; more are computed anew at each step
 
 
 class Composed(nn.Module):
-    """Trunk, projection and head. Images are (B, C, H, W) in [0, 1], features (B, D, h, w)."""
+    """Backbone, projection and head.
+
+    Args:
+        geometry: Of the network's images.
+        how: The detector that says what it is composed of.
+
+    Attributes:
+        channels: Channels that the backbone takes.
+        size: (height, width) of the images in px.
+    """
 
     def __init__(self, geometry: Geometry, how: Regression) -> None:
         super().__init__()
         self.intensity, self.coordinates, self.frozen = how.intensity, how.coordinates, how.frozen
         self.size = (geometry.height, geometry.width)
         self.channels = channels(geometry.channels, how.intensity) + (2 if how.coordinates else 0)
-        self.trunk = make_trunk(
-            how.trunk, self.channels, self.size, width=how.width, depth=how.depth, padding=how.padding
+        self.backbone = make_backbone(
+            how.backbone, self.channels, self.size, width=how.width, depth=how.depth, padding=how.padding
         )
-        depth, *grid = feature_shape(self.trunk, self.channels, self.size)
+        depth, *grid = feature_shape(self.backbone, self.channels, self.size)
         self.project = nn.Conv2d(depth, how.project, 1) if how.project else nn.Identity()
         self.head = how.make_head(how.project or depth, (grid[0], grid[1]), geometry)
         if how.frozen:
-            self.trunk.requires_grad_(False)
+            self.backbone.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Composed:
+        """Train mode for all but a frozen backbone."""
         super().train(mode)
         if self.frozen:
-            self.trunk.eval()
+            self.backbone.eval()
         return self
 
-    def seen(self, images: Tensor) -> Tensor:
-        """What the trunk is shown."""
+    def network_input(self, images: Tensor) -> Tensor:
+        """What the backbone is shown of images (B, C, H, W) in [0, 1]."""
         shown = show(images, self.intensity)
         return add_coordinates(shown) if self.coordinates else shown
 
     def forward(self, images: Tensor) -> Tensor:
-        """The features that the head reads. images: of a frozen trunk, its answers to them (`FrozenFeatures`)."""
-        features: Tensor = self.project(images if self.frozen else self.trunk(self.seen(images)))
+        """The features (B, D, h, w) that the head takes; ``images`` are features where the backbone is frozen."""
+        features: Tensor = self.project(images if self.frozen else self.backbone(self.network_input(images)))
         return features
 
 
 class FrozenFeatures(Pixels):
-    """Images that a frozen trunk has seen: a batch of them is a batch of its features, computed once if they fit."""
+    """The features that a frozen backbone makes of images, in the images' place, computed once if they fit in memory.
+
+    Args:
+        images: The images of a split.
+        model: The network, in eval mode.
+    """
 
     def __init__(self, images: Pixels, model: Composed) -> None:
         self.__dict__.update(images.__dict__)
@@ -78,25 +96,38 @@ class FrozenFeatures(Pixels):
 
     @torch.no_grad()
     def floats(self, positions: IntArray) -> Tensor:
-        """(B, D, h, w) float32."""
+        """(B, D, h, w) float32: the features of the images at ``positions``."""
         if self._kept is not None:
             return self._kept[torch.from_numpy(positions).to(self._kept.device)]
-        found: Tensor = self._model.trunk(self._model.seen(super().floats(positions)))
-        return found
+        features: Tensor = self._model.backbone(self._model.network_input(super().floats(positions)))
+        return features
 
 
 class Regression(TorchDetector):
-    """Trunk x readout x loss, from parts.
+    """Backbone x pooling x loss, from parts.
 
-    trunk: raw, conv or any timm model. readout: see `detectors.readouts`; heatmap and extrema, which need trunk=raw or
-    conv, see `detectors.heads`. project: channels of a 1 x 1 convolution before the readout, 0 for none: it sets how
-    many numbers a readout gives. loss: mse, smoothl1 or rle.
-    scale: squash, unit or standard. hidden: units of a layer between readout and output (batch norm, ReLU), 0 for none.
-    coordinates: each pixel's x and y as further channels. intensity: raw, log or both. width, depth, padding: of conv.
-    pretrained: false; true (ImageNet, timm backbones); digits (trained here to name the digits that the train split does
-    not hold); or a .safetensors file of ImageNet weights. frozen: the trunk does not learn; a random one only learns the
-    training images' means and variances, for its batch norms. lr, head_lr: peak rates of the trunk, and of
-    the projection and head; 0 is the head's own, which for readouts of points is lr.
+    Args:
+        backbone: ``raw``, ``conv`` or any timm model.
+        pooling: See `detectors.layers.pooling`; or one of the heads that need no pooling, ``heatmap`` and ``extrema``
+            (see `detectors.layers.heads`), which need ``backbone=raw`` or ``conv``.
+        loss: ``mse``, ``smoothl1`` or ``rle``.
+        scale: The output scale: ``squash``, ``unit`` or ``standard`` (see `RegressionCodec`).
+        hidden: Units of a layer between pooling and output (with batch normalisation and ReLU); 0 for none.
+        coordinates: Whether each pixel's x and y are further channels.
+        intensity: What the network is shown; see `detectors.layers.intensity`.
+        width: Channels of ``backbone=conv``.
+        depth: Layers of ``backbone=conv``.
+        padding: ``zeros`` or ``circular``, of ``backbone=conv``.
+        project: Channels of a 1 x 1 convolution before the pooling, 0 for none: it sets how many numbers a pooling
+            gives.
+        pretrained: ``false``; ``true`` (ImageNet, timm backbones); ``digits`` (trained here to name the digits that the
+            train split does not hold); or a .safetensors file of ImageNet weights.
+        frozen: Whether the backbone does not learn; a random one only takes the training images' means and variances,
+            for its batch norms.
+        epochs: Passes over the training split, unless a budget says otherwise.
+        lr: Peak learning rate of the backbone.
+        head_lr: Peak learning rate of projection and head; 0 is the head's own, which for poolings is ``lr``.
+        augment: See `TorchDetector`.
     """
 
     card = Card(reference="composed from parts: see detectors/regression.py", ablation={"frozen": True})
@@ -104,8 +135,8 @@ class Regression(TorchDetector):
 
     def __init__(
         self,
-        trunk: str = "conv",
-        readout: AnyReadout = "avgmax",
+        backbone: str = "conv",
+        pooling: PoolingOrHead = "avgmax",
         loss: Loss = "mse",
         scale: Scale = "squash",
         hidden: int = 0,
@@ -113,7 +144,7 @@ class Regression(TorchDetector):
         intensity: Intensity = "both",
         width: int = 24,
         depth: int = 5,
-        padding: Padding = "zeros",
+        padding: PaddingMode = "zeros",
         project: int = 0,
         pretrained: str = "false",
         frozen: bool = False,
@@ -122,91 +153,98 @@ class Regression(TorchDetector):
         head_lr: float = 0.0,
         augment: str = "",
     ) -> None:
-        check_trunk(trunk)
+        require_backbone(backbone)
         for name, value, allowed in (
-            ("readout", readout, (*READOUTS, "heatmap", "extrema")),
+            ("pooling", pooling, (*POOLINGS, *GRID_HEADS)),
             ("loss", loss, get_args(Loss)),
-            ("padding", padding, get_args(Padding)),
+            ("padding", padding, get_args(PaddingMode)),
         ):
             if value not in allowed:
                 raise UserError(f"{name}={value}: use one of {', '.join(allowed)}")
         if min(width, depth) < 1 or min(hidden, project, head_lr) < 0:
             raise UserError("width and depth from 1, hidden, project and head_lr from 0")
-        if readout in ("heatmap", "extrema"):
-            if trunk not in ("raw", "conv"):
-                raise UserError(f"readout={readout} answers in the image's own pixels: use trunk=raw or trunk=conv")
+        if pooling in GRID_HEADS:
+            if backbone not in ("raw", "conv"):
+                raise UserError(
+                    f"pooling={pooling} answers in the image's own pixels: use backbone=raw or backbone=conv"
+                )
             if (loss, scale, hidden) != ("mse", "squash", 0):
                 raise UserError(
-                    f"readout={readout} has a loss and a scale of its own: leave out loss, scale and hidden"
+                    f"pooling={pooling} has a loss and a scale of its own: leave out loss, scale and hidden"
                 )
-        if readout == "extrema":
+        if pooling == "extrema":
             self.card = replace(self.card, rule_structured=True)  # type: ignore[misc]  # this object's only
-        self.trunk, self.readout, self.loss_kind, self.scale = trunk, readout, loss, scale
+        self.backbone, self.pooling, self.loss_name, self.scale = backbone, pooling, loss, scale
         self.hidden, self.coordinates, self.intensity, self.project = hidden, coordinates, intensity, project
         self.width, self.depth, self.padding = width, depth, padding
-        self.pretrained, self.frozen, self.augment = str(pretrained), frozen, augment
-        self.head_lr = head_lr or HEAD_LR.get(readout, lr)
+        self.frozen, self.augment = frozen, augment
+        self.head_lr = head_lr or HEAD_LR.get(pooling, lr)
         self.train_config = TrainConfig(
             epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
         )
+        self.pretrained = str(pretrained)  # "", "imagenet", "digits" or a file
         if self.pretrained.lower() in ("true", "false", "", "0", "1"):
             self.pretrained = "imagenet" if self.pretrained.lower() in ("true", "1") else ""
-        if self.pretrained and trunk == "raw":
-            raise UserError("trunk=raw has no weights to pretrain")
-        if self.pretrained not in ("", "digits") and trunk == "conv":
+        if self.pretrained and backbone == "raw":
+            raise UserError("backbone=raw has no weights to pretrain")
+        if self.pretrained not in ("", "digits") and backbone == "conv":
             raise UserError(
-                "pretrained weights of ImageNet exist for timm backbones: use pretrained=digits with trunk=conv"
+                "pretrained weights of ImageNet exist for timm backbones: use pretrained=digits with backbone=conv"
             )
 
     def make_head(self, depth: int, size: tuple[int, int], geometry: Geometry) -> nn.Module:
         """The head of features (B, depth, *size)."""
-        if self.readout == "heatmap":
-            return MapHead(depth, geometry)
-        if self.readout == "extrema":
-            return ExtremesHead(depth, geometry)
+        if self.pooling == "heatmap":
+            return HeatmapHead(depth, geometry)
+        if self.pooling == "extrema":
+            return InkHead(depth, geometry)
         return PointHead(
-            depth, size, geometry, readout=self.readout, loss=self.loss_kind, scale=self.scale, hidden=self.hidden
+            depth, size, geometry, pooling=self.pooling, loss=self.loss_name, scale=self.scale, hidden=self.hidden
         )
 
     def build(self, geometry: Geometry) -> nn.Module:
+        """Backbone, projection and head, with random weights."""
         return Composed(geometry, self)
 
     def prepare(self, model: Any, train: LabeledImages, seed: int) -> None:
+        """Fit the output scale, and load, train or calibrate the backbone, as ``pretrained`` and ``frozen`` ask."""
         if isinstance(model.head, PointHead):
-            model.head.scale.learn(train, self.geometry)
+            model.head.codec.fit(train, self.geometry)
         if self.pretrained == "digits":
             self.pretraining_images = learn_digits(model, train, super()._pixels, seed, self.device)
         elif self.pretrained:
             file = "" if self.pretrained == "imagenet" else self.pretrained
-            cast(TimmTrunk, model.trunk).load_imagenet(self.trunk, model.channels, model.size, file)
-            model.trunk.requires_grad_(not self.frozen)
+            cast(TimmBackbone, model.backbone).load_imagenet(self.backbone, model.channels, model.size, file)
+            model.backbone.requires_grad_(not self.frozen)
         elif self.frozen:
             calibrate(model, super()._pixels(train.images), np.arange(len(train)), self.device)
 
     def groups(self, model: Any) -> Iterable[dict[str, Any]]:
-        """The trunk, where it learns; and what is new: the projection and the head, at the head's rate."""
-        trunk = [p for p in model.trunk.parameters() if p.requires_grad]
+        """The backbone, where it learns; and what is new: the projection and the head, at the head's rate."""
+        backbone = [p for p in model.backbone.parameters() if p.requires_grad]
         project = {"params": list(model.project.parameters()), "lr": self.head_lr}
-        return [{"params": trunk}, project, *model.head.groups(self.head_lr)]
+        return [{"params": backbone}, project, *model.head.groups(self.head_lr)]
 
     def _pixels(self, images: Sequence[Image]) -> Pixels:
-        """Once the trunk is built and won't learn, its features stand for the images."""
+        """Once the backbone is built and won't learn, its features stand for the images."""
         pixels = super()._pixels(images)
         return FrozenFeatures(pixels, cast(Composed, self.model).eval()) if self.frozen else pixels
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
+        """The head's loss."""
         loss: Tensor = model.head.loss(model(batch.images), batch.targets)
         return loss
 
     def decode(self, model: Any, images: Tensor) -> Tensor:
+        """(B, K, 2) px: the head's points."""
         points: Tensor = model.head.decode(model(images))
         return points
 
 
 class Probe(Regression):
-    """Backbone or head? Any trunk, frozen or not, under any readout, with readouts of about one size."""
+    """Backbone or head? Any backbone, frozen or not, under any head, with poolings of about one size."""
 
-    card = Card(reference="the notes' question of 2020-09-18", ablation={"readout": "avg"})
+    card = Card(reference="the notes' question of 2020-09-18", ablation={"pooling": "avg"})
 
 
 class ResNet18(Regression):
@@ -224,19 +262,19 @@ class PooledConv(Regression):
 class FlattenedConv(Regression):
     """Convolutions at stride 1, everything flattened, linear."""
 
-    card = Card(reference="the classic regression head", ablation={"readout": "avg"})
+    card = Card(reference="the classic regression head", ablation={"pooling": "avg"})
 
 
 class GridPooledConv(Regression):
     """Convolutions at stride 1, means over a 4 x 4 grid, linear."""
 
-    card = Card(reference="spatial pyramid pooling at one level, He 2014", ablation={"readout": "avg"})
+    card = Card(reference="spatial pyramid pooling at one level, He 2014", ablation={"pooling": "avg"})
 
 
 class SpatialSoftmaxConv(Regression):
     """Convolutions at stride 1, each channel's mean position under its softmax, linear."""
 
-    card = Card(reference="Levine 2016; Finn 2016", ablation={"readout": "avg"})
+    card = Card(reference="Levine 2016; Finn 2016", ablation={"pooling": "avg"})
 
 
 class CoordConv(Regression):
@@ -250,7 +288,7 @@ class CoordConv(Regression):
 class ExtremePooledConv(Regression):
     """Convolutions at stride 1, pooled by minimum and maximum."""
 
-    card = Card(reference="the notes' wish: pooling that keeps extremes", ablation={"readout": "avg"})
+    card = Card(reference="the notes' wish: pooling that keeps extremes", ablation={"pooling": "avg"})
 
 
 class ResidualLikelihood(Regression):

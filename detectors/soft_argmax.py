@@ -1,10 +1,13 @@
-"""Heads that learn the point itself through a differentiable argmax over a heatmap.
+"""Detectors that learn the point itself through a differentiable argmax over a heatmap.
 
-integral   soft-argmax: the mean position under softmax(map), loss |x - x*| (Sun 2018, Integral Human Pose Regression)
-dsnt       the same mean, loss the distance in [-1, 1] plus the Jensen-Shannon divergence between the map and a
-           Gaussian about the point, without which the map may be any with the right mean (Nibali 2018, eq. 1, 5-7)
-gumbel     a pixel drawn from softmax(map) by Gumbel noise; forward it is one pixel, backward it is the softmax
-           of map plus noise at temperature tau (Jang 2017, straight-through). Answers with the argmax.
+By name in the catalog:
+
+    integral   soft-argmax: the mean position under softmax(map), loss |x - x*| (Sun 2018, Integral Human Pose
+    Regression) dsnt       the same mean, loss the distance in [-1, 1] plus the Jensen-Shannon divergence between the
+    map and a
+               Gaussian about the point, without which the map may be any with the right mean (Nibali 2018, eq. 1, 5-7)
+    gumbel     a pixel drawn from softmax(map) by Gumbel noise; forward it is one pixel, backward it is the softmax
+               of map plus noise at temperature tau (Jang 2017, straight-through). Answers with the argmax.
 """
 
 from __future__ import annotations
@@ -15,15 +18,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.detector import Card
-from detectors import heatmap_decoding as maps
-from detectors.coordinates import to_unit
 from detectors.heatmap import MapDetector
-from detectors.intensity import Intensity
-from detectors.unet import Trunk
+from detectors.layers.backbones import MapBackbone
+from detectors.layers.codecs import decode_heatmap, gaussian, normalized, onehot, soft_argmax, softmax2d
+from detectors.layers.coordinates import to_unit
+from detectors.layers.intensity import Intensity
 
 
 def jensen_shannon(a: Tensor, b: Tensor) -> Tensor:
-    """(N, K) from two distributions (N, K, H, W), in nats: 0 where they are equal, log 2 where they do not overlap."""
+    """The Jensen-Shannon divergence of maps: 0 where they are equal, log 2 where they do not overlap.
+
+    Args:
+        a: (N, K, H, W), each map summing to 1.
+        b: (N, K, H, W), each map summing to 1.
+
+    Returns:
+        (N, K) nats.
+    """
     middle = 0.5 * (a + b)
 
     def divergence(p: Tensor) -> Tensor:
@@ -32,15 +43,28 @@ def jensen_shannon(a: Tensor, b: Tensor) -> Tensor:
     return 0.5 * divergence(a) + 0.5 * divergence(b)
 
 
-def size_of(out: Tensor) -> Tensor:
+def map_size(maps: Tensor) -> Tensor:
     """(2,) (width, height) of maps (B, K, H, W)."""
-    return out.new_tensor([out.shape[3], out.shape[2]])
+    return maps.new_tensor([maps.shape[3], maps.shape[2]])
 
 
-class Integral(MapDetector):
+class SoftArgmaxDetector(MapDetector):
+    """Template: answers with the mean position under the softmax of each map. A subclass gives `map_loss`."""
+
+    def read(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean position; the confidence is the largest probability. See `MapDetector.read`."""
+        probabilities = softmax2d(maps)
+        return decode_heatmap(probabilities, "integral"), probabilities.amax((2, 3))
+
+
+class Integral(SoftArgmaxDetector):
     """Soft-argmax: the mean of a heatmap, learned from its distance to the point.
 
-    trunk, width, intensity: see `MapDetector`.
+    Args:
+        backbone: ``unet`` or ``conv``.
+        width: Channels at full resolution.
+        intensity: What the network is shown; see `detectors.layers.intensity`.
+        augment: See `TorchDetector`.
     """
 
     card: ClassVar[Card] = Card(
@@ -50,24 +74,26 @@ class Integral(MapDetector):
     )
 
     def __init__(
-        self, trunk: Trunk = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
+        self, backbone: MapBackbone = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
     ) -> None:
-        super().__init__(trunk, width, intensity, augment)
+        super().__init__(backbone, width, intensity, augment)
 
-    def map_loss(self, out: Tensor, points: Tensor, training: bool) -> Tensor:
-        size = size_of(out)
-        return F.l1_loss(to_unit(maps.mean_point(maps.softmax(out)), size), to_unit(points, size))
-
-    def read(self, out: Tensor) -> tuple[Tensor, Tensor]:
-        shares = maps.softmax(out)
-        return maps.decode(shares, "integral"), shares.amax((2, 3))
+    def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
+        """Mean absolute error of the mean position, in [-1, 1]; see `MapDetector.map_loss`."""
+        size = map_size(maps)
+        return F.l1_loss(to_unit(soft_argmax(softmax2d(maps)), size), to_unit(points, size))
 
 
-class DSNT(MapDetector):
+class DSNT(SoftArgmaxDetector):
     """DSNT: soft-argmax with the heatmap kept in shape.
 
-    regularisation: weight of the Jensen-Shannon divergence, 0 for none. sigma: px, of the Gaussian it pulls towards.
-    trunk, width, intensity: see `MapDetector`.
+    Args:
+        regularisation: Weight of the Jensen-Shannon divergence, 0 for none.
+        sigma: px, of the Gaussian it pulls towards.
+        backbone: ``unet`` or ``conv``.
+        width: Channels at full resolution.
+        intensity: What the network is shown; see `detectors.layers.intensity`.
+        augment: See `TorchDetector`.
     """
 
     card: ClassVar[Card] = Card(
@@ -80,32 +106,34 @@ class DSNT(MapDetector):
         self,
         regularisation: float = 1.0,
         sigma: float = 1.0,
-        trunk: Trunk = "unet",
+        backbone: MapBackbone = "unet",
         width: int = 16,
         intensity: Intensity = "both",
         augment: str = "",
     ) -> None:
-        super().__init__(trunk, width, intensity, augment)
+        super().__init__(backbone, width, intensity, augment)
         if sigma <= 0 or regularisation < 0:
             raise ValueError(f"sigma={sigma} must be above 0 and regularisation={regularisation} not below it")
         self.regularisation, self.sigma = regularisation, sigma
 
-    def map_loss(self, out: Tensor, points: Tensor, training: bool) -> Tensor:
-        size, shares = size_of(out), maps.softmax(out)
-        distance = (to_unit(maps.mean_point(shares), size) - to_unit(points, size)).norm(dim=-1)
-        goal = maps.distribution(maps.gaussian(points, out.shape[2], out.shape[3], self.sigma) + 1e-24)
-        total: Tensor = distance + self.regularisation * jensen_shannon(shares, goal)
+    def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
+        """Mean distance in [-1, 1] plus the weighted divergence from a Gaussian; see `MapDetector.map_loss`."""
+        size, probabilities = map_size(maps), softmax2d(maps)
+        distance = (to_unit(soft_argmax(probabilities), size) - to_unit(points, size)).norm(dim=-1)
+        target = normalized(gaussian(points, maps.shape[2], maps.shape[3], self.sigma) + 1e-24)
+        total: Tensor = distance + self.regularisation * jensen_shannon(probabilities, target)
         return total.mean()
-
-    def read(self, out: Tensor) -> tuple[Tensor, Tensor]:
-        shares = maps.softmax(out)
-        return maps.decode(shares, "integral"), shares.amax((2, 3))
 
 
 class Gumbel(MapDetector):
     """Gumbel-softmax: draws one pixel forward, a soft one backward.
 
-    tau: temperature of the backward softmax. trunk, width, intensity: see `MapDetector`.
+    Args:
+        tau: Temperature of the backward softmax.
+        backbone: ``unet`` or ``conv``.
+        width: Channels at full resolution.
+        intensity: What the network is shown; see `detectors.layers.intensity`.
+        augment: See `TorchDetector`.
     """
 
     card: ClassVar[Card] = Card(
@@ -115,20 +143,27 @@ class Gumbel(MapDetector):
     )
 
     def __init__(
-        self, tau: float = 1.0, trunk: Trunk = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
+        self,
+        tau: float = 1.0,
+        backbone: MapBackbone = "unet",
+        width: int = 16,
+        intensity: Intensity = "both",
+        augment: str = "",
     ) -> None:
-        super().__init__(trunk, width, intensity, augment)
+        super().__init__(backbone, width, intensity, augment)
         if tau <= 0:
             raise ValueError(f"tau={tau}: a temperature is above 0")
         self.tau = tau
 
-    def map_loss(self, out: Tensor, points: Tensor, training: bool) -> Tensor:
-        size = size_of(out)
+    def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
+        """Mean absolute error of the drawn pixel (of the argmax, where not training); see `MapDetector.map_loss`."""
+        size = map_size(maps)
         if training:
-            drawn = F.gumbel_softmax(out.flatten(2), tau=self.tau, hard=True).view_as(out)
+            drawn = F.gumbel_softmax(maps.flatten(2), tau=self.tau, hard=True).view_as(maps)
         else:
-            drawn = maps.onehot(maps.decode(out, "argmax").to(out), *out.shape[2:])
-        return F.l1_loss(to_unit(maps.mean_point(drawn), size), to_unit(points, size))
+            drawn = onehot(decode_heatmap(maps, "argmax").to(maps), *maps.shape[2:])
+        return F.l1_loss(to_unit(soft_argmax(drawn), size), to_unit(points, size))
 
-    def read(self, out: Tensor) -> tuple[Tensor, Tensor]:
-        return maps.decode(out, "argmax"), maps.softmax(out).amax((2, 3))
+    def read(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest value's pixel; the confidence is its probability. See `MapDetector.read`."""
+        return decode_heatmap(maps, "argmax"), softmax2d(maps).amax((2, 3))

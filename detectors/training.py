@@ -1,7 +1,7 @@
 """The training loop that every detector with gradients shares, and the template such a detector fills in.
 
 A detector gives a network, a loss and a decoding; this module gives it the rest, the same for all: images in memory as
-uint8 tensors, an order fixed by the seed, budgets in epochs, steps or seconds with the learning rate a function of the
+tensors, an order fixed by the seed, budgets in epochs, steps or seconds with the learning rate a function of the
 fraction spent, a history measured in eval mode (row 0: untrained), and the weights of the epoch with the smallest
 pixel error on val. Where epochs tie, as they do once val is answered without an error, the smaller pixel error on train
 decides, then the smaller loss on val, then the earlier epoch. Same seed, same machine, same threads: the same
@@ -27,16 +27,17 @@ import torch._dynamo  # the first optimiser would import it anyway: a second tha
 from torch import Tensor, nn
 
 from benchmark.detector import Budget, Detector, HistoryRow
+from benchmark.metrics.pixels import distance
 from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, Prediction, UserError
 from datasets.augment import augment, kinds
-from detectors.pixels import Geometry, Pixels
+from detectors.layers.pixels import Geometry, Pixels
 
 Decoded = Tensor | Sequence[Prediction]
 
 
 @dataclass(frozen=True)
-class _Watched:
-    """Images that the history is measured on."""
+class _Measured:
+    """Images that the history is measured on, and their points (N, K, 2) in px of the tensors."""
 
     annotations: Annotations
     pixels: Pixels
@@ -45,7 +46,17 @@ class _Watched:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a detector is trained where the budget doesn't say otherwise. ``lr`` is the schedule's peak."""
+    """How a detector is trained where the budget doesn't say otherwise.
+
+    Attributes:
+        epochs: Passes over the training split.
+        batch: Images in a batch.
+        lr: Learning rate at the schedule's peak.
+        optimizer: ``adam``, ``adamw``, or ``sgd`` with a momentum of .9.
+        weight_decay: The optimiser's.
+        schedule: See `rate`.
+        clip: Largest norm of the gradient; 0 for no limit.
+    """
 
     epochs: int = 30
     batch: int = 32
@@ -62,11 +73,13 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some training images of one size.
+    """Some images of one size and what is known of them.
 
-    images: (B, C, H, W) float32 in [0, 1]. points: (B, K, 2) float32 pixels of those images, or None where images hold
-    other than one instance. positions: (B,) int64 into ``annotations``, the annotations of the whole split, from which a detector for
-    many instances reads (see ``rows``). A position may stand twice in a batch.
+    Attributes:
+        images: (B, C, H, W) float32 in [0, 1].
+        points: (B, K, 2) float32, pixels of those images; None where images hold other than one instance.
+        positions: (B,) int64 into ``annotations``. A position may stand twice in a batch.
+        annotations: Of the whole split; a detector for several instances reads them by `rows`.
     """
 
     images: Tensor
@@ -76,22 +89,32 @@ class Batch:
 
     @property
     def targets(self) -> Tensor:
-        """``points``, for detectors of one instance."""
+        """(B, K, 2) float32 px: ``points``, for detectors of one instance.
+
+        Raises:
+            UserError: Where images hold other than one instance.
+        """
         if self.points is None:
             raise UserError("this detector finds one instance an image, and this data holds other numbers of them")
         return self.points
 
     def rows(self) -> list[IntArray]:
-        """For each image of the batch, the rows of its instances in ``annotations`` (keypoints, visible, boxes, areas)."""
+        """For each image of the batch, the rows of its instances in the arrays of ``annotations``."""
         first = np.searchsorted(self.annotations.index, self.positions, side="left")
         last = np.searchsorted(self.annotations.index, self.positions, side="right")
         return [np.arange(a, b) for a, b in zip(first, last)]
 
 
 def rate(schedule: str, fraction: float) -> float:
-    """The learning rate as a share of its peak, at a fraction of the budget in [0, 1].
+    """The learning rate as a share of its peak.
 
-    onecycle: half a cosine from 1/25 up to 1 at .3, half a cosine down to 1e-4 at 1 (Smith and Topin 2018).
+    Args:
+        schedule: ``constant``; ``cosine``, half a cosine from 1 down to 0; or ``onecycle``, half a cosine from 1/25 up
+            to 1 at .3, then half a cosine down to 1e-4 at 1 (Smith and Topin 2018).
+        fraction: Of the budget that is spent, 0 to 1.
+
+    Returns:
+        From 0 to 1.
     """
     f = min(max(fraction, 0.0), 1.0)
     if schedule == "cosine":
@@ -102,10 +125,18 @@ def rate(schedule: str, fraction: float) -> float:
     return 1.0
 
 
-class Spending:
-    """How much of a budget is spent: by steps where they are known beforehand, else by the clock.
+class BudgetTracker:
+    """How much of a budget is spent: by steps where their number is known beforehand, else by the clock.
 
-    ``overhead`` is the time one evaluation takes: a budget in seconds keeps it back for the last one.
+    Args:
+        budget: How long to train.
+        epochs: Passes over the training split where the budget names none.
+        per_epoch: Steps in an epoch.
+        start: When the fit began, by ``now``; None for this moment.
+        now: The clock, in seconds.
+
+    Attributes:
+        overhead: Seconds that one evaluation takes: a budget in seconds keeps them back for the last one.
     """
 
     def __init__(
@@ -126,37 +157,47 @@ class Spending:
 
     @property
     def elapsed(self) -> float:
+        """Seconds since the fit began."""
         return self._now() - self._start
 
-    def before(self, step: int) -> float | None:
-        """The fraction at which step number ``step`` (from 0) is taken, 1 for the last; None: the budget is spent.
+    def fraction(self, step: int) -> float | None:
+        """The fraction of the budget at which a step is taken; to be asked right before the step.
 
         By the clock, a step is taken where it fits as a whole, and the first one always is.
+
+        Args:
+            step: Its number, from 0.
+
+        Returns:
+            0 to 1, 1 for the last step; None where the budget is spent.
         """
         if self.total is not None:
             return None if step >= self.total else 1.0 if self.total == 1 else step / (self.total - 1)
         end = self.elapsed + self._pace
-        room = self.seconds - self.overhead
+        available = self.seconds - self.overhead
         self._last = self._now()
-        if end > room:
+        if end > available:
             return None if step else 1.0
-        return min(1.0, end / room)
+        return min(1.0, end / available)
 
-    def after(self) -> None:
-        """A step has been taken."""
-        took = self._now() - self._last
-        self._pace = took if not self._pace else 0.8 * self._pace + 0.2 * took
+    def step_taken(self) -> None:
+        """Note how long the step took."""
+        seconds = self._now() - self._last
+        self._pace = seconds if not self._pace else 0.8 * self._pace + 0.2 * seconds
 
 
 class TorchDetector(Detector):
     """Template of a detector trained by gradients. A subclass sets ``train_config`` and gives build, loss and decode.
 
-    fixed_size: the network takes one size only; images of others are resized to the commonest of the train split
-    (bilinear, antialiased) and the points carried along. Otherwise batches are grouped by size.
-    history_images: how many train images (evenly spaced) ``loss`` and ``train_px`` are measured on.
-    augment: kinds of ``datasets.augment`` to apply anew each epoch, for one-instance data; "" is none. UserError for an
-        unknown kind when it is set.
-    amp: whether bfloat16 may be used for training on a GPU (decoding is float32 always).
+    Attributes:
+        train_config: How it is trained where the budget doesn't say otherwise.
+        fixed_size: Whether the network takes one size only: images of others are resized to the commonest of the train
+            split (bilinear, antialiased) and the points carried along. Otherwise batches are grouped by size.
+        history_images: How many train images (evenly spaced) ``loss`` and ``train_px`` are measured on.
+        eval_batch: Images in a batch where nothing is learned.
+        amp: Whether bfloat16 may be used for training on a GPU (decoding is float32 always).
+        model: The network, once built.
+        geometry: What its shape depends on, once fitted.
     """
 
     train_config: TrainConfig = TrainConfig()
@@ -171,6 +212,11 @@ class TorchDetector(Detector):
 
     @property
     def augment(self) -> str:
+        """Kinds of `datasets.augment` to apply anew each epoch, joined by '+', for one-instance data; "" is none.
+
+        Raises:
+            UserError: For an unknown kind, when it is set.
+        """
         return self._augment
 
     @augment.setter
@@ -182,28 +228,79 @@ class TorchDetector(Detector):
     # -- what a subclass gives
 
     def build(self, geometry: Geometry) -> nn.Module:
-        """The untrained network; random numbers come from torch's generator, which the seed has set."""
+        """The untrained network; random numbers come from torch's generator, which the seed has set.
+
+        Args:
+            geometry: What its shape depends on.
+
+        Returns:
+            The network; all that it must remember is in its parameters and buffers.
+        """
         raise NotImplementedError
 
     def prepare(self, model: nn.Module, train: LabeledImages, seed: int) -> None:
-        """What the network must know of the train split before it learns (means, scales): kept in its buffers."""
+        """Give the network what it must know of the train split before it learns (means, scales), kept in its buffers.
+
+        Args:
+            model: The network that `build` made.
+            train: The training split.
+            seed: The seed of the fit.
+        """
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The scalar to minimise. Called in train mode for learning, and in eval mode for the history."""
+        """The scalar to minimise. Called in train mode for learning, and in eval mode for the history.
+
+        Args:
+            model: The network.
+            batch: Images and what is known of them.
+
+        Returns:
+            The mean loss of the images of the batch.
+        """
         raise NotImplementedError
 
     def decode(self, model: nn.Module, images: Tensor) -> Decoded:
-        """(B, K, 2) pixels, or a Prediction an image, from (B, C, H, W) float32 in [0, 1]; in eval mode, no gradient."""
+        """The answers for some images; called in eval mode, without gradients.
+
+        Args:
+            model: The network.
+            images: (B, C, H, W) float32 in [0, 1].
+
+        Returns:
+            (B, K, 2) pixels of these images; or a `Prediction` an image.
+        """
         raise NotImplementedError
 
     def groups(self, model: nn.Module) -> Iterable[dict[str, Any]]:
-        """The optimiser's parameter groups; one may set its own ``lr`` (peak) and ``weight_decay``."""
+        """The optimiser's parameter groups.
+
+        Args:
+            model: The network.
+
+        Returns:
+            Groups as torch's optimisers take them; one may set its own ``lr`` (at the schedule's peak) and
+            ``weight_decay``.
+        """
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
     # -- what it gets
 
     def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
-        """Train; rows: epoch, step, seconds, loss, train_px, val_loss, val_px. RuntimeError where a loss is not finite."""
+        """Train, and keep the weights of the best epoch; see `Detector.fit`.
+
+        Args:
+            train: What to learn from.
+            val: For selection only.
+            seed: Fixes everything that is drawn at random.
+            budget: How long to learn; ``train_config`` says so where it doesn't.
+
+        Returns:
+            A row an epoch, the untrained network's first: epoch, step, seconds, loss, train_px, val_loss, val_px.
+
+        Raises:
+            UserError: Where there are no training images.
+            RuntimeError: Where a loss is not finite.
+        """
         if not len(train):
             raise UserError("there are no training images")
         with _reproducible(seed, self.device):
@@ -219,13 +316,13 @@ class TorchDetector(Detector):
         pixels = self._pixels(train.images)
         points = self._targets(pixels, train.annotations)
         shown = train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), self.history_images)).astype(int)))
-        watched = [
-            _Watched(data.annotations, found := self._pixels(data.images), self._targets(found, data.annotations))
+        measured = [
+            _Measured(data.annotations, own := self._pixels(data.images), self._targets(own, data.annotations))
             for data in (shown, val)
         ]
         order = np.random.default_rng(seed)
         per_epoch = len(_shuffled(pixels, config.batch, np.random.default_rng(seed)))
-        spending = Spending(budget, config.epochs, per_epoch, start=start)
+        tracker = BudgetTracker(budget, config.epochs, per_epoch, start=start)
         parameters = [g for g in self.groups(model) if g["params"]]
         optimizer = _optimizer(config, parameters) if parameters else None
         rows: list[HistoryRow] = []
@@ -233,11 +330,11 @@ class TorchDetector(Detector):
         step = epoch = 0
         spent = optimizer is None
         while True:
-            began = spending.elapsed
+            began = tracker.elapsed
             row = {"epoch": float(epoch), "step": float(step), "seconds": 0.0}
-            row |= self._measure(*watched)
-            spending.overhead = spending.elapsed - began
-            row["seconds"] = spending.elapsed
+            row |= self._measure(*measured)
+            tracker.overhead = tracker.elapsed - began
+            row["seconds"] = tracker.elapsed
             rows.append(row)
             if bad := [name for name in ("loss", "val_loss", "val_px") if not math.isfinite(row.get(name, 0.0))]:
                 raise RuntimeError(f"diverged at step {step}: {bad[0]} is {row[bad[0]]}")
@@ -252,7 +349,7 @@ class TorchDetector(Detector):
                 pixels, points = self._augmented(train, seed, epoch)
             model.train()
             for positions in _shuffled(pixels, config.batch, order):
-                fraction = spending.before(step)
+                fraction = tracker.fraction(step)
                 if fraction is None:
                     spent = True
                     break
@@ -260,9 +357,9 @@ class TorchDetector(Detector):
                     group["lr"] = group["peak"] * rate(config.schedule, fraction)
                 self._step(optimizer, config, _batch(pixels, points, train.annotations, positions), step)
                 step += 1
-                spending.after()
+                tracker.step_taken()
                 self.progress(fraction, f"epoch {epoch}" + (f", val {score[0]:.2f} px" if len(val) else ""))
-            spent = spent or spending.before(step) is None
+            spent = spent or tracker.fraction(step) is None
             if step == rows[-1]["step"]:
                 break
         model.load_state_dict(best[1])
@@ -289,7 +386,7 @@ class TorchDetector(Detector):
         return pixels, torch.as_tensor(pixels.from_original(moved), dtype=torch.float32, device=self.device)
 
     @torch.no_grad()
-    def _measure(self, train: _Watched, val: _Watched) -> HistoryRow:
+    def _measure(self, train: _Measured, val: _Measured) -> HistoryRow:
         """Losses and pixel errors in eval mode; leaves the random numbers that training will draw untouched."""
         self.model.eval()
         row: HistoryRow = {}
@@ -309,17 +406,17 @@ class TorchDetector(Detector):
     def _decode(self, pixels: Pixels) -> FloatArray | list[Prediction]:
         """Answers in the pixels of the images as they came, in their order."""
         array = np.full((len(pixels), self.geometry.keypoints, 2), np.nan)
-        many: dict[int, Prediction] = {}
+        predictions: dict[int, Prediction] = {}
         for positions in pixels.batches(np.arange(len(pixels)), self.eval_batch):
-            found = self.decode(self.model, pixels.floats(positions))
-            if isinstance(found, Tensor):
-                array[positions] = pixels.to_original(found.double().cpu().numpy(), positions)
+            answers = self.decode(self.model, pixels.floats(positions))
+            if isinstance(answers, Tensor):
+                array[positions] = pixels.to_original(answers.double().cpu().numpy(), positions)
             else:
-                many.update(zip(positions.tolist(), found))
-        return [many[i] for i in range(len(pixels))] if many else array
+                predictions.update(zip(positions.tolist(), answers))
+        return [predictions[i] for i in range(len(pixels))] if predictions else array
 
     def predict(self, images: Sequence[Image]) -> FloatArray | list[Prediction]:
-        """(N, K, 2) float64 pixels, or a Prediction an image where the detector finds many."""
+        """(N, K, 2) float64 pixels, or a `Prediction` an image where `decode` gives those; see `Detector.predict`."""
         self.model.eval()
         if not len(images) and self.card.multi_instance:
             return []
@@ -327,19 +424,26 @@ class TorchDetector(Detector):
             return self._decode(self._pixels(images))
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The weights and buffers as ``model.*``, and the geometry (K, H, W, C)."""
+        """The weights and buffers as ``model.*``, the geometry (K, H, W, C), and the category ids, both int64."""
         weights = {f"model.{k}": v.detach().cpu().numpy().copy() for k, v in self.model.state_dict().items()}
-        return {"geometry": np.array(astuple(self.geometry), dtype=np.int64), **weights}
+        *shape, categories = astuple(self.geometry)
+        geometry = {"geometry": np.array(shape, dtype=np.int64), "category_ids": np.array(categories, dtype=np.int64)}
+        return {**geometry, **weights}
 
     def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Become the fitted detector whose ``state()`` this was. UserError where it is another detector's."""
+        """Become the fitted detector whose ``state()`` this was.
+
+        Raises:
+            UserError: Where it is another detector's.
+        """
         try:
-            self.geometry = Geometry(*(int(v) for v in state["geometry"]))
+            keypoints, height, width, channels = state["geometry"].tolist()
+            self.geometry = Geometry(keypoints, height, width, channels, tuple(state["category_ids"].tolist()))
             with _reproducible(0, self.device):
                 self.model = self.build(self.geometry)
-            weights = {k.removeprefix("model."): torch.as_tensor(v) for k, v in state.items() if k != "geometry"}
+            weights = {k.removeprefix("model."): torch.as_tensor(v) for k, v in state.items() if k.startswith("model.")}
             self.model.load_state_dict(weights)
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"these weights are not those of a {type(self).__name__}: {error}") from error
         self.model.to(self.device).eval()
 
@@ -353,23 +457,31 @@ class TorchDetector(Detector):
         return torch.as_tensor(pixels.from_original(annotations.points), dtype=torch.float32, device=self.device)
 
 
-def pixel_error(found: FloatArray | Sequence[Prediction], annotations: Annotations) -> float:
-    """The mean distance in px that selects epochs: over images and keypoints, or over instances where there are many.
+def pixel_error(answers: FloatArray | Sequence[Prediction], annotations: Annotations) -> float:
+    """The mean distance that selects epochs: over images and keypoints, or over instances where there may be several.
 
-    With many, the M best-scored predictions of an image with M instances stand for it; each instance is compared with
-    the nearest of them, and a missing one counts as the image's diagonal.
+    With several, the M best-scored predictions of an image with M instances stand for it; each instance is compared
+    with the nearest of them, and a missing one counts as the image's diagonal.
+
+    Args:
+        answers: (N, K, 2) px, or a `Prediction` an image.
+        annotations: Of the N images.
+
+    Returns:
+        px; 0 where nothing is labelled.
     """
-    if isinstance(found, np.ndarray):
-        return float(np.linalg.norm(found - annotations.points, axis=-1).mean())
+    if isinstance(answers, np.ndarray):
+        return float(distance(answers - annotations.points).mean())
     errors = []
-    for i, prediction in enumerate(found):
+    for i, prediction in enumerate(answers):
         rows = np.arange(*np.searchsorted(annotations.index, [i, i + 1]))
         best = np.argsort(-prediction.scores, kind="stable")[: len(rows)]
         for row in rows:
-            seen = annotations.visible[row] > 0
-            if seen.any():
-                away = np.linalg.norm(prediction.keypoints[best][:, seen] - annotations.keypoints[row, seen], axis=-1)
-                errors.append(away.mean(axis=1).min() if len(best) else float(np.hypot(*annotations.sizes[i])))
+            labelled = annotations.visible[row] > 0
+            if labelled.any():
+                offsets = prediction.keypoints[best][:, labelled] - annotations.keypoints[row, labelled]
+                diagonal = float(np.hypot(*annotations.sizes[i]))
+                errors.append(distance(offsets).mean(axis=1).min() if len(best) else diagonal)
     return float(np.mean(errors)) if errors else 0.0
 
 
@@ -381,11 +493,11 @@ def _batch(pixels: Pixels, points: Tensor | None, annotations: Annotations, posi
 def _shuffled(pixels: Pixels, size: int, order: np.random.Generator) -> list[IntArray]:
     """An epoch's batches. A batch of one image would break batch normalisation: it joins another, or stands twice."""
     batches: list[IntArray] = []
-    for found in pixels.batches(order.permutation(len(pixels)), size):
-        if len(found) == 1 and batches and pixels.same_size(batches[-1][0], found[0]):
-            batches[-1] = np.concatenate([batches[-1], found])
+    for positions in pixels.batches(order.permutation(len(pixels)), size):
+        if len(positions) == 1 and batches and pixels.same_size(batches[-1][0], positions[0]):
+            batches[-1] = np.concatenate([batches[-1], positions])
         else:
-            batches.append(np.repeat(found, 2) if len(found) == 1 else found)
+            batches.append(np.repeat(positions, 2) if len(positions) == 1 else positions)
     if pixels.sizes == 1:
         return batches
     return [batches[i] for i in order.permutation(len(batches))]

@@ -1,11 +1,11 @@
-"""How much of a fit the training loop keeps for itself: the share of time outside forward, backward and optimiser's step.
+"""What the training loop itself costs: the share of a fit's time outside forward, backward and the optimiser's step.
 
     python scripts/bench_training.py                              # net3, heatmap, keypointrcnn
     python scripts/bench_training.py --detector resnet18 --epochs 4 --threads 2
 
 Of the time from the first step to the last one's end, evaluations left out, it is the share spent neither in ``loss``
-(the forward pass), nor in backward, nor in the optimiser: batches, schedules, checks, progress. Beside it stands what
-evaluations take of the whole fit; forward passes fill them.
+(the forward pass), nor in backward, nor in the optimiser: batches, schedules, checks, progress. Beside it stands the share
+of the whole fit that evaluations take, nearly all of it forward passes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from benchmark.api import open_data
 from benchmark.detector import Budget
 from benchmark.registry import resolve
-from benchmark.runs.execute import Part
+from datasets.dataset import Dataset
+from datasets.load import load
 from detectors import training
 
 
-class Watch:
+class Stopwatch:
     """Remembers (start, seconds) of every call of what it wraps; ``off`` while an evaluation runs."""
 
     def __init__(self) -> None:
@@ -39,6 +39,8 @@ class Watch:
         self.off = False
 
     def wrap(self, kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, timed: its calls count as ``kind``."""
+
         def timed(*args: Any, **kwargs: Any) -> Any:
             was, start = self.off, time.perf_counter()
             self.off = was or kind == "evaluation"
@@ -52,12 +54,13 @@ class Watch:
         return timed
 
     def seconds(self, kind: str, since: float = 0.0) -> float:
+        """The seconds of all calls of ``kind`` that began at ``since`` or later."""
         return sum(took for start, took in self.calls[kind] if start >= since)
 
 
-def measure(name: str, part: Part, epochs: int) -> tuple[float, float, float]:
+def measure(name: str, data: Dataset, epochs: int) -> tuple[float, float, float]:
     """(milliseconds a step, share of them outside forward, backward and step, share of evaluations in the fit)."""
-    detector, watch = resolve(name).build(), Watch()
+    detector, watch = resolve(name).build(), Stopwatch()
     if not isinstance(detector, training.TorchDetector):
         raise SystemExit(f"{name} is not trained by detectors.training")
     make = training._optimizer
@@ -77,7 +80,7 @@ def measure(name: str, part: Part, epochs: int) -> tuple[float, float, float]:
         ):
             stack.enter_context(mock.patch.object(owner, attribute, new))
         start = time.perf_counter()
-        detector.fit(part.train, part.val, seed=0, budget=Budget(epochs=epochs))
+        detector.fit(data.train, data.val, seed=0, budget=Budget(epochs=epochs))
         end = time.perf_counter()
     first, last = watch.calls["step"][0][0], sum(watch.calls["step"][-1])
     between = sum(took for at, took in watch.calls["evaluation"] if first < at < last)
@@ -87,6 +90,7 @@ def measure(name: str, part: Part, epochs: int) -> tuple[float, float, float]:
 
 
 def main() -> None:
+    """Print a row a detector."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--detector", action="append", help="repeatable; default net3, heatmap and keypointrcnn")
     parser.add_argument("--epochs", type=int, default=2)
@@ -94,11 +98,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
-        material = open_data("topleft", "tiny", split=0, folds=0, results=Path(folder))
-        part = next(iter(material.parts(material.n_train, 0)))
+        data = load("topleft", "tiny", root=Path(folder))
         print(f"{'detector':32} {'ms a step':>10} {'outside %':>10} {'evaluation %':>13}")
         for name in given.detector or ["net3", "heatmap", "keypointrcnn"]:
-            milliseconds, share, evaluation = measure(name, part, given.epochs)
+            milliseconds, share, evaluation = measure(name, data, given.epochs)
             print(f"{name:32} {milliseconds:10.2f} {100 * share:10.1f} {100 * evaluation:13.1f}", flush=True)
 
 

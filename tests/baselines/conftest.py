@@ -1,4 +1,4 @@
-"""Real digits for the tests of this room: a part of the tiny preset, built once a process."""
+"""Real digits for the tests of the baselines: a part of the tiny preset, built once a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference rows: the mean is the floor, a rule is found only where it is right."""
+"""The reference rows: the mean is the baseline, a rule is found only where it is right."""
 
 from __future__ import annotations
 

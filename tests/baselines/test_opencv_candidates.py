@@ -26,13 +26,13 @@ def points_of(detector: Candidates, images: Any) -> np.ndarray[Any, Any]:
 def test_convention_a_blob_is_found_where_it_is_at_every_enlargement(at: tuple[float, float], scale: int) -> None:
     y, x = np.mgrid[:28, :28]
     blob = 255 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 2.0**2))
-    found = Sift(scale=scale).candidates(blob.round().astype(np.uint8))
-    assert np.hypot(*(found[:, :2] - at).T).min() < 0.06
+    candidates = Sift(scale=scale).candidates(blob.round().astype(np.uint8))
+    assert np.hypot(*(candidates[:, :2] - at).T).min() < 0.06
 
 
 @pytest.mark.parametrize("detector", [Fast(), Corners()], ids=["fast", "corners"])
 def test_convention_flipped_images_have_flipped_candidates(detector: Candidates, digits: Digits) -> None:
-    detector.most = 1000
+    detector.max_candidates = 1000
     offsets = []
     for image in digits(n=8)[0].images:
         plain = detector.candidates(image)[:, :2]
@@ -48,7 +48,7 @@ def test_convention_flipped_images_have_flipped_candidates(detector: Candidates,
 
 @pytest.mark.parametrize("kind", ALL)
 def test_candidates_are_inside_distinct_few_and_strongest_first(kind: type[Candidates], digits: Digits) -> None:
-    detector = kind(most=12)
+    detector = kind(max_candidates=12)
     for image in digits(n=10)[0].images:
         found = detector.candidates(image)
         assert 0 < len(found) <= 12
@@ -56,7 +56,7 @@ def test_candidates_are_inside_distinct_few_and_strongest_first(kind: type[Candi
         assert len(np.unique(found[:, :2].round(2), axis=0)) == len(found)
         assert (found[:, :2] >= -0.5).all()
         assert (found[:, :2] <= 27.5).all()
-        assert np.array_equal(found, kind(most=1000).candidates(image)[: len(found)])
+        assert np.array_equal(found, kind(max_candidates=1000).candidates(image)[: len(found)])
 
 
 def test_recall_by_hand() -> None:
@@ -95,9 +95,9 @@ def test_learning_beats_the_strongest_candidate_and_the_mean(digits: Digits) -> 
         return float(np.hypot(*(points_of(detector, test.images) - test.points)[:, 0].T).mean())
 
     mean = float(np.hypot(*(train.points.mean(axis=0) - test.points)[:, 0].T).mean())
-    ranked = error(Corners(most=60))
+    ranked = error(Corners(max_candidates=60))
     assert ranked < 0.5 * mean
-    assert ranked < 0.5 * error(Corners(most=60, ranked=False))
+    assert ranked < 0.5 * error(Corners(max_candidates=60, ranked=False))
 
 
 def test_nothing_found_is_answered_with_the_mean_at_score_0(digits: Digits) -> None:
@@ -119,10 +119,9 @@ def test_restored_it_answers_the_same(digits: Digits) -> None:
     detector, copy = Orb(), Orb()
     detector.fit(train, val, seed=1, budget=Budget(epochs=2))
     copy.restore(load(save(dict(detector.state()))))
-    said, again = detector.predict(test.images), copy.predict(test.images)
-    assert all(
-        np.array_equal(a.keypoints, b.keypoints) and np.array_equal(a.scores, b.scores) for a, b in zip(said, again)
-    )
+    for mine, theirs in zip(detector.predict(test.images), copy.predict(test.images), strict=True):
+        assert np.array_equal(mine.keypoints, theirs.keypoints)
+        assert np.array_equal(mine.scores, theirs.scores)
 
 
 def test_impossible_parameters_are_refused() -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from detection_data import batch_of, two_in_one, with_categories
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load, save
 
 from benchmark.conformance import rectangles
 from benchmark.detector import Budget
 from benchmark.registry import resolve
-from detectors.box_detectors import FasterRCNNPoints, FCOSPoints, group
-from detectors.cascade import CascadeRCNNPoints
-from detectors.coordinates import Frame
-from detectors.pixels import Geometry
+from benchmark.structures import UserError
+from detectors.box_detectors import FasterRCNNPoints, FCOSPoints, group_points
+from detectors.cascadercnn import CascadeRCNNPoints
+from detectors.layers.coordinates import Frame
+from detectors.layers.pixels import Geometry
 from detectors.training import Batch
-from tests.detectors.detection_data import batch_of, two_in_one
 
 NAMES = ("fasterrcnn", "retinanet", "ssd", "fcos", "cascadercnn")
 
@@ -29,11 +31,11 @@ def test_convention_the_centre_of_a_perfect_box_is_the_point(name):
     torch.manual_seed(0)
     model = detector.build(detector.geometry)
     detector.prepare(model, data, 0)
-    for target, annotations in zip(detector.targets(batch_of(data), detector.frame()), data.points):
+    for target, points in zip(detector.targets(batch_of(data), detector.frame()), data.points):
         perfect = {**target, "scores": torch.tensor([0.9, 0.8])}
-        said = detector.instances(model, perfect, detector.frame())
-        np.testing.assert_allclose(said.keypoints, annotations[None], atol=1e-5)
-        assert said.scores.tolist() == pytest.approx([0.85])
+        answer = detector.instances(model, perfect, detector.frame())
+        np.testing.assert_allclose(answer.keypoints, points[None], atol=1e-4)
+        assert answer.scores.tolist() == pytest.approx([0.85])
 
 
 def test_convention_boxes_of_points_on_the_edge_fit_into_the_margin():
@@ -49,75 +51,104 @@ def test_convention_boxes_of_points_on_the_edge_fit_into_the_margin():
 
 def test_group_single_takes_the_best_of_each_kind():
     points = np.array([[1.0, 1], [2, 2], [9, 9], [8, 8]])
-    said = group(points, np.array([0.5, 0.7, 0.2, 0.4]), np.array([0, 0, 1, 1]), np.zeros((2, 2)), single=True)
-    assert said.keypoints.tolist() == [[[2, 2], [8, 8]]]
-    assert said.scores.tolist() == pytest.approx([0.55])
+    scores, kinds = np.array([0.5, 0.7, 0.2, 0.4]), np.array([0, 0, 1, 1])
+    answer = group_points(points, scores, kinds, np.zeros((2, 2)), single=True)
+    assert answer.keypoints.tolist() == [[[2, 2], [8, 8]]]
+    assert answer.scores.tolist() == pytest.approx([0.55])
 
 
 def test_group_many_takes_the_nearest_to_where_it_is_expected_once():
     offsets = np.array([[0.0, 0], [10, 0]])
     points = np.array([[0.0, 0], [30, 0], [41, 0], [9, 1]])
-    said = group(points, np.array([0.9, 0.8, 0.9, 0.3]), np.array([0, 0, 1, 1]), offsets, single=False)
-    assert sorted(said.keypoints.tolist()) == [[[0, 0], [9, 1]], [[30, 0], [41, 0]]]
-    assert said.scores.tolist() == pytest.approx([0.85, 0.6])
+    answer = group_points(points, np.array([0.9, 0.8, 0.9, 0.3]), np.array([0, 0, 1, 1]), offsets, single=False)
+    assert sorted(answer.keypoints.tolist()) == [[[0, 0], [9, 1]], [[30, 0], [41, 0]]]
+    assert answer.scores.tolist() == pytest.approx([0.85, 0.6])
 
 
 def test_group_puts_what_was_not_found_where_it_is_expected():
     offsets = np.array([[0.0, 0], [10, 5]])
-    first = group(np.array([[3.0, 4]]), np.array([0.6]), np.array([0]), offsets, single=True)
+    first = group_points(np.array([[3.0, 4]]), np.array([0.6]), np.array([0]), offsets, single=True)
     assert first.keypoints.tolist() == [[[3, 4], [13, 9]]]
-    second = group(np.array([[13.0, 9]]), np.array([0.6]), np.array([1]), offsets, single=True)
+    second = group_points(np.array([[13.0, 9]]), np.array([0.6]), np.array([1]), offsets, single=True)
     assert second.keypoints.tolist() == [[[3, 4], [13, 9]]]
     assert first.scores.tolist() == second.scores.tolist() == [0.3]
-    assert group(np.zeros((0, 2)), np.zeros(0), np.zeros(0, int), offsets, single=True).keypoints.shape == (0, 2, 2)
+    nothing = group_points(np.zeros((0, 2)), np.zeros(0), np.zeros(0, int), offsets, single=True)
+    assert nothing.keypoints.shape == (0, 2, 2)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.floats(0, 30), st.floats(0, 1)), max_size=9), st.booleans())
-def test_group_answers_finite_instances_best_first(found, single):
-    kinds = np.array([k for k, _, _ in found], dtype=np.int64)
-    points = np.array([[x, x] for _, x, _ in found]).reshape(-1, 2)
-    scores = np.array([s for _, _, s in found])
-    said = group(points, scores, kinds, np.arange(6.0).reshape(3, 2), single)
-    assert np.isfinite(said.keypoints).all()
-    assert (np.diff(said.scores) <= 0).all()
-    assert len(said.scores) == (0 if not len(kinds) else 1 if single else (kinds == kinds.min()).sum())
+def test_group_answers_finite_instances_best_first(detections, single):
+    kinds = np.array([k for k, _, _ in detections], dtype=np.int64)
+    points = np.array([[x, x] for _, x, _ in detections]).reshape(-1, 2)
+    scores = np.array([s for _, _, s in detections])
+    answer = group_points(points, scores, kinds, np.arange(6.0).reshape(3, 2), single)
+    assert np.isfinite(answer.keypoints).all()
+    assert (np.diff(answer.scores) <= 0).all()
+    assert len(answer.scores) == (0 if not len(kinds) else 1 if single else (kinds == kinds.min()).sum())
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize("name", NAMES)
 def test_repeats_and_comes_back(name):
     train, val = rectangles(24, height=20, width=20, seed=1), rectangles(4, height=20, width=20, seed=2)
     detector, again, copy = (resolve(f"{name}:size=40").build() for _ in range(3))
     detector.fit(train, val, seed=3, budget=Budget(steps=3))
     again.fit(train, val, seed=3, budget=Budget(steps=3))
-    said = detector.predict(val.images)
-    assert [p.keypoints.shape for p in said] == [(1, 1, 2)] * 4
-    copy.restore(detector.state())
+    answers = detector.predict(val.images)
+    assert len(answers) == 4
+    assert all(p.keypoints.shape in ((1, 1, 2), (0, 1, 2)) for p in answers)  # each train image holds one instance
+    copy.restore(load(save(dict(detector.state()))))
     for other in (again, copy):
-        for mine, theirs in zip(said, other.predict(val.images)):
+        for mine, theirs in zip(answers, other.predict(val.images), strict=True):
             np.testing.assert_array_equal(mine.keypoints, theirs.keypoints)
             np.testing.assert_array_equal(mine.scores, theirs.scores)
+            np.testing.assert_array_equal(mine.category_ids, theirs.category_ids)
 
 
+def first_stage(parts):
+    """The losses whose targets do not move as the network learns: of a one-stage detector all of them.
+
+    Which boxes the later stages are trained on depends on the proposals: as these come to overlap the targets, more of
+    the sampled boxes are positive, and the later losses rise for a while before they fall.
+    """
+    moving = ("loss_classifier", "loss_box_reg", "classes", "boxes")
+    return sum(float(v.detach()) for k, v in parts.items() if not k.startswith(moving))
+
+
+@pytest.mark.fits
 @pytest.mark.parametrize("name", NAMES)
 def test_learns_and_a_gradient_reaches_the_whole_backbone(name):
+    """The first stage's loss falls to less than a half, and at some seed the training images' points are found."""
     data = rectangles(8, height=20, width=20, seed=1)
     detector = resolve(f"{name}:size=40").build()
     detector.geometry = Geometry.of(data)
-    torch.manual_seed(0)
-    model = detector.build(detector.geometry).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    sums = []
-    for _ in range(30):
-        parts = model(detector.seen(batch_of(data).images), detector.targets(batch_of(data), detector.frame()))
-        loss = torch.stack(list(parts.values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        if not sums:
-            assert all(p.grad.abs().sum() > 0 for p in model.backbone.parameters())
-        optimizer.step()
-        # later stages of a cascade get boxes to refine only when the first has learned: their part may rise
-        sums.append(float(sum(v.detach() for k, v in parts.items() if k not in ("boxes1", "boxes2"))))
-    assert np.mean(sums[-3:]) < 0.8 * np.mean(sums[:3])
+    batch, frame = batch_of(data), detector.frame()
+    mean_error = np.linalg.norm(data.points - data.points.mean(axis=0), axis=-1).mean()
+    errors = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = detector.build(detector.geometry).train()
+        detector.prepare(model, data, seed)
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+        losses = []
+        for step in range(48):
+            parts = model(detector.network_input(batch.images), detector.targets(batch, frame))
+            optimizer.zero_grad()
+            torch.stack(list(parts.values())).sum().backward()
+            if step == 0:
+                assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.backbone.parameters())
+            optimizer.step()
+            losses.append(first_stage(parts))
+        assert min(losses[-10:]) < 0.5 * losses[0]
+        with torch.no_grad():
+            answers = detector.decode(model.eval(), batch.images)
+        away = [
+            np.linalg.norm(p.keypoints[0] - q).mean() if len(p.scores) else 28 for p, q in zip(answers, data.points)
+        ]
+        errors.append(float(np.median(away)))
+        if errors[-1] < 0.75 * mean_error:
+            return
+    raise AssertionError(f"no seed found the points: median errors {errors}, and the mean is {mean_error} px off")
 
 
 def test_several_instances_and_images_without_any():
@@ -130,11 +161,51 @@ def test_several_instances_and_images_without_any():
     assert not model.single_instance
     targets = detector.targets(batch_of(data), detector.frame())
     assert [len(t["labels"]) for t in targets] == [2] * 4
-    found = {**targets[0], "scores": torch.tensor([0.4, 0.9])}
-    said = detector.instances(model, found, detector.frame())
-    np.testing.assert_allclose(said.keypoints[:, 0], data.annotations.keypoints[[1, 0], 0], atol=1e-4)
+    detections = {**targets[0], "scores": torch.tensor([0.4, 0.9])}
+    answer = detector.instances(model, detections, detector.frame())
+    np.testing.assert_allclose(answer.keypoints[:, 0], data.annotations.keypoints[[1, 0], 0], atol=1e-4)
     empty = Batch(torch.zeros(1, 1, 28, 56), None, np.array([3]), data.annotations.take([0, 1, 2]))
     assert detector.targets(empty, Frame())[0]["boxes"].shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_perfect_boxes_of_every_category_come_back_with_its_id(name):
+    """Two keypoints and three categories are six classes; one category has no instance at all."""
+    data = with_categories(rectangles(6, k=2, seed=4), [7, 2**40, 0], known=[5])
+    detector = resolve(name).build()
+    detector.geometry = Geometry.of(data)
+    assert detector.geometry.category_ids == (0, 5, 7, 2**40)
+    torch.manual_seed(0)
+    model = detector.build(detector.geometry)
+    detector.prepare(model, data, 0)
+    targets = detector.targets(batch_of(data), detector.frame())
+    assert sorted({int(i) - detector.first_label for t in targets for i in t["labels"]}) == [0, 1, 4, 5, 6, 7]
+    for i, target in enumerate(targets):
+        answer = detector.instances(model, {**target, "scores": torch.tensor([0.9, 0.8])}, detector.frame())
+        assert answer.category_ids.tolist() == [data.annotations.category_ids[i]]
+        np.testing.assert_allclose(answer.keypoints, data.points[i][None], atol=1e-4)
+
+
+def test_points_of_one_category_never_join_those_of_another():
+    data = with_categories(rectangles(6, k=2, seed=4), [3, 8])
+    detector = FasterRCNNPoints()
+    detector.geometry = Geometry.of(data)
+    torch.manual_seed(0)
+    model = detector.build(detector.geometry)
+    detector.prepare(model, data, 0)
+    model.single_instance.fill_(False)
+    centres = detector.frame().points(torch.tensor([[5.0, 5.0], [20.0, 20.0], [6.0, 6.0]]))
+    detections = {
+        "boxes": torch.cat([centres - 4, centres + 4], dim=1),
+        "labels": torch.tensor([1, 2, 3]),  # keypoints 0 and 1 of category 3, keypoint 0 of category 8
+        "scores": torch.tensor([0.5, 0.7, 0.9]),
+    }
+    answer = detector.instances(model, detections, detector.frame())
+    assert answer.category_ids.tolist() == [3, 8]
+    assert answer.scores.tolist() == pytest.approx([0.6, 0.45])
+    np.testing.assert_allclose(answer.keypoints[0], [[5, 5], [20, 20]], atol=1e-4)
+    expected = model.offsets[1, 1].numpy() + 6  # its second keypoint was not found
+    np.testing.assert_allclose(answer.keypoints[1], [[6, 6], expected], atol=1e-4)
 
 
 def test_cascade_stages_refine_in_turn_and_average_their_scores():
@@ -149,15 +220,13 @@ def test_cascade_stages_refine_in_turn_and_average_their_scores():
     for stage in heads.stages:
         stage.box_roi_pool.register_forward_hook(lambda module, inputs, output: pools.append(inputs[1][0].clone()))
     with torch.no_grad():
-        found = model(detector.seen(batch_of(data).images[:1]))[0]
+        detections = model(detector.network_input(batch_of(data).images[:1]))[0]
     assert len(pools) == 3
     assert not torch.equal(pools[0], pools[1])
     assert pools[0].shape == pools[2].shape
-    assert (found["scores"] <= 1).all()
+    assert (detections["scores"] <= 1).all()
 
 
 def test_cascade_has_one_to_three_stages():
-    from benchmark.structures import UserError
-
     with pytest.raises(UserError, match="1 to 3"):
         resolve("cascadercnn:stages=4").build()

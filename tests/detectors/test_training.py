@@ -13,10 +13,14 @@ from torch import nn
 
 from benchmark.conformance import rectangles
 from benchmark.detector import Budget
-from benchmark.structures import LabeledImages, UserError
-from detectors.pixels import Geometry
-from detectors.training import Spending, TorchDetector, TrainConfig, rate
+from benchmark.structures import LabeledImages, Prediction, UserError
+from datasets.images import grey
+from detectors.layers.pixels import Geometry, Pixels
+from detectors.training import BudgetTracker, TorchDetector, TrainConfig, pixel_error, rate
 
+pytestmark = pytest.mark.fits
+
+NO_BUDGET = Budget()  # the detector's own configuration
 TRAIN, VAL = rectangles(40, height=12, width=10, seed=1), rectangles(8, height=12, width=10, seed=2)
 
 
@@ -39,8 +43,8 @@ class Toy(TorchDetector):
     train_config = TrainConfig(epochs=3, batch=16, lr=0.01)
     fixed_size = True
 
-    def __init__(self, recipe: TrainConfig | None = None, scale: float = 1.0, augment: str = "") -> None:
-        self.learning, self.scale, self.augment = recipe or self.train_config, scale, augment
+    def __init__(self, config: TrainConfig | None = None, scale: float = 1.0, augment: str = "") -> None:
+        self.train_config, self.scale, self.augment = config or self.train_config, scale, augment
         self.modes: list[bool] = []
         self.batches: list[torch.Tensor] = []
         self.points: list[torch.Tensor] = []
@@ -59,10 +63,7 @@ class Toy(TorchDetector):
         return model(images)
 
 
-RECIPE = Budget()
-
-
-def fitted(*, budget: Budget = RECIPE, seed: int = 0, train: LabeledImages = TRAIN, **how: Any) -> tuple[Toy, list]:
+def fitted(*, budget: Budget = NO_BUDGET, seed: int = 0, train: LabeledImages = TRAIN, **how: Any) -> tuple[Toy, list]:
     detector = Toy(**how)
     return detector, detector.fit(train, VAL, seed=seed, budget=budget)
 
@@ -95,14 +96,14 @@ class Clock:
 @pytest.mark.parametrize("took", [0.3, 1.0, 2.5])
 def test_seconds_are_kept_by_the_clock(took):
     clock = Clock()
-    spending = Spending(Budget(seconds=10), epochs=1, per_epoch=3, now=clock)
+    tracker = BudgetTracker(Budget(seconds=10), epochs=1, per_epoch=3, now=clock)
     fractions = []
-    while (fraction := spending.before(len(fractions))) is not None:
+    while (fraction := tracker.fraction(len(fractions))) is not None:
         fractions.append(fraction)
         clock.time += took
-        spending.after()
+        tracker.step_taken()
     assert len(fractions) == int(10 / took + 1e-9)
-    assert spending.elapsed <= 10
+    assert tracker.elapsed <= 10
     assert fractions == sorted(fractions)
     assert fractions[0] >= 0
     assert fractions[-1] == pytest.approx(1, abs=took / 10)
@@ -110,34 +111,34 @@ def test_seconds_are_kept_by_the_clock(took):
 
 def test_a_step_longer_than_the_budget_is_taken_once():
     clock = Clock()
-    spending = Spending(Budget(seconds=1), epochs=1, per_epoch=3, now=clock)
-    assert spending.before(0) is not None
+    tracker = BudgetTracker(Budget(seconds=1), epochs=1, per_epoch=3, now=clock)
+    assert tracker.fraction(0) is not None
     clock.time += 5
-    spending.after()
-    assert spending.before(1) is None
+    tracker.step_taken()
+    assert tracker.fraction(1) is None
 
 
 def test_the_last_evaluation_is_kept_back_from_the_seconds():
     clock = Clock()
-    spending = Spending(Budget(seconds=10), epochs=1, per_epoch=3, now=clock)
-    spending.overhead = 4.0
+    tracker = BudgetTracker(Budget(seconds=10), epochs=1, per_epoch=3, now=clock)
+    tracker.overhead = 4.0
     taken = 0
-    while spending.before(taken) is not None:
+    while tracker.fraction(taken) is not None:
         taken, clock.time = taken + 1, clock.time + 1
-        spending.after()
+        tracker.step_taken()
     assert taken == 6
 
 
 def test_seconds_of_a_real_fit_are_bounded():
     _, rows = fitted(budget=Budget(seconds=0.3))
     assert rows[-1]["step"] > 0
-    assert rows[-1]["seconds"] < 1.5
+    assert rows[-1]["seconds"] < 10  # a machine may be busy; what the clock decides is tested with a clock of our own
 
 
 def test_fractions_of_steps_run_from_0_to_1():
-    spending = Spending(Budget(epochs=2), epochs=9, per_epoch=3)
-    assert [spending.before(i) for i in range(7)] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, None])
-    assert Spending(Budget(steps=1), epochs=9, per_epoch=3).before(0) == 1
+    tracker = BudgetTracker(Budget(epochs=2), epochs=9, per_epoch=3)
+    assert [tracker.fraction(i) for i in range(7)] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, None])
+    assert BudgetTracker(Budget(steps=1), epochs=9, per_epoch=3).fraction(0) == 1
 
 
 def test_schedules_have_their_shapes():
@@ -156,41 +157,61 @@ def test_schedules_have_their_shapes():
 
 
 def test_rates_follow_the_schedule_in_every_group(monkeypatch):
-    seen: list[list[float]] = []
+    rates: list[list[float]] = []
 
     class Grouped(Toy):
         def groups(self, model):
             return [{"params": [model.out.weight]}, {"params": [model.out.bias], "lr": 0.5}, {"params": []}]
 
         def _step(self, optimizer, *rest):
-            seen.append([group["lr"] for group in optimizer.param_groups])
+            rates.append([group["lr"] for group in optimizer.param_groups])
             super()._step(optimizer, *rest)
 
     Grouped(TrainConfig(epochs=2, batch=16, lr=0.01, schedule="cosine")).fit(TRAIN, VAL, seed=0, budget=Budget())
     shares = [rate("cosine", i / 5) for i in range(6)]
-    assert np.array(seen) == pytest.approx(np.outer(shares, [0.01, 0.5]))
+    assert np.array(rates) == pytest.approx(np.outer(shares, [0.01, 0.5]))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_every_optimiser_learns(optimizer):
-    _, rows = fitted(recipe=TrainConfig(epochs=8, batch=16, lr=1e-2, optimizer=optimizer, clip=1.0))
-    assert min(row["val_px"] for row in rows) < 0.9 * rows[0]["val_px"]
+    _, rows = fitted(config=TrainConfig(epochs=20, batch=16, lr=1e-2, optimizer=optimizer, clip=1.0))
+    assert min(row["loss"] for row in rows) < 0.8 * rows[0]["loss"]
+
+
+class Passing(TorchDetector):
+    """Answers one point for all images, which moves a pixel an epoch towards a far corner, past the points of val."""
+
+    train_config = TrainConfig(epochs=12, batch=100, lr=1.0, optimizer="sgd")
+
+    def build(self, geometry: Geometry) -> nn.Module:
+        model = nn.Module()
+        model.point = nn.Parameter(torch.zeros(1, 2))
+        return model
+
+    def loss(self, model, batch):
+        return -0.1 * model.point.sum()  # a step of .1 px at first; momentum makes it 1 px
+
+    def decode(self, model, images):
+        return model.point.expand(len(images), 1, 2)
 
 
 def test_the_best_epoch_on_val_is_kept():
-    detector, rows = fitted(recipe=TrainConfig(epochs=12, batch=16, lr=0.3, optimizer="sgd"), scale=0.02)
-    found = np.linalg.norm(detector.predict(VAL.images) - VAL.points, axis=-1).mean()
+    still = replace(VAL.annotations, keypoints=np.full_like(VAL.annotations.keypoints, 3.0))
+    val = LabeledImages(VAL.images, still)
+    detector = Passing()
+    rows = detector.fit(TRAIN, val, seed=0, budget=NO_BUDGET)
     errors = [row["val_px"] for row in rows]
     assert errors.index(min(errors)) not in (0, len(errors) - 1)  # a run in which the choice matters
-    assert found == pytest.approx(min(errors), abs=1e-6)
+    error = np.linalg.norm(detector.predict(val.images) - val.points, axis=-1).mean()
+    assert error == pytest.approx(min(errors), abs=1e-6)
 
 
 def test_without_val_the_last_epoch_is_kept():
     detector = Toy()
     rows = detector.fit(TRAIN, VAL.take([]), seed=0, budget=Budget(epochs=2))
     assert "val_px" not in rows[0]
-    found = np.linalg.norm(detector.predict(TRAIN.images) - TRAIN.points, axis=-1).mean()
-    assert found == pytest.approx(rows[-1]["train_px"], abs=1e-6)
+    error = np.linalg.norm(detector.predict(TRAIN.images) - TRAIN.points, axis=-1).mean()
+    assert error == pytest.approx(rows[-1]["train_px"], abs=1e-6)
 
 
 def test_history_is_measured_in_eval_mode_from_the_untrained_network_on():
@@ -214,7 +235,7 @@ def test_a_diverged_loss_ends_the_run(scale):
 
 def test_weights_that_blow_up_end_the_run():
     with pytest.raises(RuntimeError, match="diverged at step [1-9]"):
-        fitted(recipe=TrainConfig(epochs=50, batch=16, lr=1e6, optimizer="sgd"))
+        fitted(config=TrainConfig(epochs=50, batch=16, lr=1e6, optimizer="sgd"))
 
 
 def test_the_same_seed_repeats_bit_for_bit_and_another_does_not():
@@ -272,8 +293,29 @@ def test_other_sizes_are_resized_and_their_points_carried_along():
     assert pixels.floats(np.arange(2)).shape == (2, 1, 12, 10)
     np.testing.assert_allclose(pixels.to_original(pixels.from_original(large.points), np.arange(2)), large.points)
     np.testing.assert_allclose(pixels.from_original(large.points), (large.points + 0.5) / 2 - 0.5)
-    said, expected = detector.predict(large.images), detector.predict(small)
-    assert np.abs(said - ((expected + 0.5) * 2 - 0.5)).max() < 0.5
+    answers, expected = detector.predict(large.images), detector.predict(small)
+    assert np.abs(answers - ((expected + 0.5) * 2 - 0.5)).max() < 0.5
+
+
+def test_colour_that_a_grey_network_meets_becomes_luma_as_everywhere():
+    """The network learned from grey images; RGB ones are turned to grey by `datasets.images.grey`, rounded up."""
+    colour = np.random.default_rng(0).integers(0, 256, (3, 12, 10, 3), dtype=np.uint8)
+    of_colour, of_grey = (Pixels(images, 1, None, "cpu").floats(np.arange(3)) for images in (colour, grey(colour)))
+    assert torch.equal(of_colour, of_grey)
+    faint = np.zeros((1, 2, 2, 3), dtype=np.uint8)
+    faint[0, 0, 0, 2] = 1  # a blue of 1 is .114 of luma, and stays ink
+    assert Pixels(faint, 1, None, "cpu").floats(np.arange(1)).flatten().tolist() == pytest.approx([1 / 255, 0, 0, 0])
+    assert Pixels(list(colour), 3, None, "cpu").floats(np.arange(3)).shape == (3, 3, 12, 10)
+
+
+def test_pixel_error_takes_the_nearest_of_the_best_predictions():
+    annotations = replace(VAL.annotations.take([0, 1]), index=np.array([0, 0]))  # the first image holds both instances
+    near, far = annotations.keypoints[0], annotations.keypoints[1]
+    one = Prediction(np.stack([near + np.array([3, 4]), far, near]), np.array([0.9, 0.5, 0.1]))
+    nothing = Prediction(np.zeros((0, 1, 2)), np.zeros(0))
+    first = min(5.0, float(np.linalg.norm(far - near)))
+    assert pixel_error([one, nothing], annotations) == pytest.approx((first + 0) / 2)
+    assert pixel_error([nothing, nothing], annotations) == pytest.approx(np.hypot(10, 12))
 
 
 def test_no_images_is_a_plain_refusal():

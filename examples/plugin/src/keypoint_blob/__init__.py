@@ -1,4 +1,4 @@
-"""The centroid of the pixels brighter than a threshold, moved by the offset that is right on average."""
+"""The centroid of the pixels brighter than a threshold, plus the mean offset from it to each keypoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from benchmark import Budget, Card, Detector, LabeledImages
 
 
 class Blob(Detector):
-    """Centroid of the bright pixels, plus the mean offset seen in training."""
+    """Centroid of the bright pixels, plus the mean offset from it to each keypoint of the training images.
+
+    Args:
+        threshold: Grey level, 0 to 254, above which a pixel is bright.
+        learn: False leaves the offset out.
+    """
 
     card = Card(reference="first image moments, as in any textbook of image processing", ablation={"learn": False})
 
@@ -39,10 +44,10 @@ class Blob(Detector):
 
     def centroids(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """(N, 2) float64, pixels: the mean position of the bright pixels; the image centre where there are none."""
-        found = []
+        centroids = []
         for image in images:
             gray = image if image.ndim == 2 else image.mean(axis=2)
             y, x = np.nonzero(gray > self.threshold)
             middle = ((gray.shape[1] - 1) / 2, (gray.shape[0] - 1) / 2)
-            found.append((x.mean(), y.mean()) if len(x) else middle)
-        return np.array(found, dtype=np.float64).reshape(-1, 2)
+            centroids.append((x.mean(), y.mean()) if len(x) else middle)
+        return np.array(centroids, dtype=np.float64).reshape(-1, 2)

@@ -3,19 +3,21 @@
 A logit a pixel gives the probability p that it is ink, each pixel on its own. With running products of (1 - p), the
 transmittance of alpha compositing (Porter and Duff 1984; volume rendering, Max 1995), the probability that a row is the
 first inked one is the product over all rows before it of "bare", times "not bare": a differentiable argmin over
-positions. Twelve such laws, six an axis, are the extrema of the ink: the first and last inked line, and the first and
-last inked cell within the first and last inked line of the other axis. Everything is summed in logarithms.
+positions. Twelve such distributions, six an axis, are the extrema of the ink: the first and last inked line, and the
+first and last inked cell within the first and last inked line of the other axis. Everything is summed in logarithms.
 
 A keypoint's coordinate is half the sum of two extrema, or one of them; a softmax over the 21 pairs an axis (and over
 ink channels) says which, moved by a small convolutional gate that sees the image. Learning is maximum likelihood: what
 is the probability of the true coordinate? An answer is read from the likeliest ink (p > 1/2) and is the median over the
 choices, as a heatmap answers with its argmax; so it is exact or not, and moves with the image to any canvas.
 
-What is owed: the products to alpha compositing; a coordinate as the expectation of a law to soft-argmax and DSNT
-(Nibali et al. 2018), which weigh every pixel alone, where here the first hit hides all others. What is added: laws of
-first and last hits, conditional on each other, as candidates that a keypoint learns to select and to average. The
-structure holds the rules of `topleft` and its like as candidates; what is ink, and which candidate, is learned. A point
-that is no half-sum of extrema, like the centroid of the ink, is out of its reach.
+Taken from others: the products from alpha compositing; a coordinate as the expectation of a distribution from
+soft-argmax and DSNT (Nibali et al. 2018), which weigh every pixel alone, where here the first hit hides all others.
+Added here: distributions of first and last hits, conditional on each other, as candidates that a keypoint learns to
+select and to average. The structure holds the rules of `topleft` and its like as candidates; what is ink, and which
+candidate, is learned. A point that is no half-sum of extrema, like the centroid of the ink, is out of its reach.
+
+Shapes: B images, S kinds of ink, K keypoints, (H, W) px, and L = W along x or H along y.
 """
 
 from __future__ import annotations
@@ -30,14 +32,20 @@ from torch import Tensor, nn
 PER_AXIS = 6  # extrema that give a coordinate of one axis
 PAIRS = tuple((i, j) for i in range(PER_AXIS) for j in range(i, PER_AXIS))  # (i, i) is the extremum itself
 BETAS = (0.9, 0.95)  # of Adam: the last image that is wrong must not be weighed by the gradients of the first epochs
-FLOOR = 1e-6  # of a law, so that one that excludes the annotations still has a finite loss
+FLOOR = 1e-6  # of a probability, so that a distribution that excludes the target still has a finite loss
 
 
-def extrema_laws(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, S, H, W) ink logits to laws (B, S, 6, W) of x and (B, S, 6, H) of y; each sums to P(any ink).
+def extrema_distributions(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The distribution of each extremum, where pixels are ink independently of each other.
 
     Along x: the first and the last inked column, then the first inked column of the first inked row and of the last
     one, then the last inked column of these two. Along y: the same, rows and columns exchanged.
+
+    Args:
+        logits: (B, S, H, W), of the probability that a pixel is ink.
+
+    Returns:
+        (B, S, 6, W) of x and (B, S, 6, H) of y; each distribution sums to P(any ink).
     """
     bare, inked = F.logsigmoid(-logits), torch.sigmoid(logits)
     return _along(bare.transpose(-1, -2), inked.transpose(-1, -2)), _along(bare, inked)
@@ -62,10 +70,14 @@ def _along(bare: Tensor, inked: Tensor) -> Tensor:
     return torch.cat([first.unsqueeze(-2), last.unsqueeze(-2), inner.transpose(-1, -2)], -2)
 
 
-def sure_extrema(ink: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, S, H, W) bool to the extrema themselves, (B, S, 6) int64 each for x and y, in the order of `extrema_laws`.
+def mask_extrema(ink: Tensor) -> tuple[Tensor, Tensor]:
+    """The extrema of a mask, in the order of `extrema_distributions`.
 
-    Where there is no ink, first is 0 and last is the far edge.
+    Args:
+        ink: (B, S, H, W) bool.
+
+    Returns:
+        (B, S, 6) int64 each for x and y, px. Where there is no ink, first is 0 and last is the far edge.
     """
     return _ends(ink.transpose(-1, -2)), _ends(ink)
 
@@ -81,54 +93,70 @@ def _ends(ink: Tensor) -> Tensor:
 
 def _first_last(line: Tensor) -> tuple[Tensor, Tensor]:
     """Positions (...) of the first and the last true value of (..., L) bool."""
-    found = line.to(torch.uint8)
-    return found.argmax(-1), line.shape[-1] - 1 - found.flip(-1).argmax(-1)
+    values = line.to(torch.uint8)
+    return values.argmax(-1), line.shape[-1] - 1 - values.flip(-1).argmax(-1)
 
 
-def pair_likelihood(laws: Tensor, place: Tensor) -> Tensor:
-    """(B, K, S, 21): for every pair, P(half the sum of two independent extrema is ``place`` half pixels).
+def pair_likelihood(distributions: Tensor, place: Tensor) -> Tensor:
+    """For every pair of extrema, P(half the sum of two independent ones is ``place`` half pixels).
 
-    laws: (B, S, 6, L). place: (B, K) int64 in [0, 2 L - 2]. A pair (i, i) is the extremum itself.
+    Args:
+        distributions: (B, S, 6, L), of the extrema along one axis.
+        place: (B, K) int64 in [0, 2 L - 2], half pixels.
+
+    Returns:
+        (B, K, S, 21), in the order of `PAIRS`. A pair (i, i) is the extremum itself.
     """
-    b, s, e, n = laws.shape
+    b, s, e, n = distributions.shape
     k = place.shape[1]
     other = place[..., None] - torch.arange(n, device=place.device)  # with m here, the rest must be there
-    inside = ((other >= 0) & (other < n)).to(laws.dtype)
-    spread = laws[:, None].expand(b, k, s, e, n)
+    inside = ((other >= 0) & (other < n)).to(distributions.dtype)
+    spread = distributions[:, None].expand(b, k, s, e, n)
     reach = other.clamp(0, n - 1)[:, :, None, None].expand(b, k, s, e, n)
     mirrored = spread.gather(-1, reach) * inside[:, :, None, None]
-    joint = torch.einsum("bsim,bksjm->bksij", laws, mirrored)
+    joint = torch.einsum("bsim,bksjm->bksij", distributions, mirrored)
     half = (place // 2)[:, :, None, None, None].expand(b, k, s, e, 1)
     own = spread.gather(-1, half).squeeze(-1) * (place % 2 == 0)[:, :, None, None]
     parts = [own[..., i] if i == j else joint[..., i, j] for i, j in PAIRS]
     return torch.stack(parts, -1)
 
 
-def negative_log_likelihood(laws: Tensor, weights: Tensor, target: Tensor) -> Tensor:
-    """(B, K) nats of coordinates ``target`` (B, K) px; one between two half pixels is shared by them.
+def negative_log_likelihood(distributions: Tensor, choice: Tensor, target: Tensor) -> Tensor:
+    """How unlikely the true coordinates along one axis are; one between two half pixels is shared by them.
 
-    laws: (B, S, 6, L). weights: (B, K, S, 21), the probability of each choice.
+    Args:
+        distributions: (B, S, 6, L), of the extrema.
+        choice: (B, K, S, 21), the probability of each pair.
+        target: (B, K) px.
+
+    Returns:
+        (B, K) nats.
     """
-    cells = 2 * laws.shape[-1] - 1
+    cells = 2 * distributions.shape[-1] - 1
     place = (2 * target).clamp(0, cells - 1)
     low = place.floor().clamp(max=max(cells - 2, 0))
     share = place - low
     near = torch.cat([low, low + 1], 1).long()
-    found = (pair_likelihood(laws, near) * torch.cat([weights, weights], 1)).sum((-1, -2))
-    logs = torch.log(found * (1 - FLOOR) + FLOOR / cells)
+    likelihood = (pair_likelihood(distributions, near) * torch.cat([choice, choice], 1)).sum((-1, -2))
+    logs = torch.log(likelihood * (1 - FLOOR) + FLOOR / cells)
     below, above = logs.chunk(2, 1)
     return -((1 - share) * below + share * above)
 
 
 class ExtremaHead(nn.Module):
-    """From (B, C, H, W) features of stride 1 to K points, through what it holds for ink.
+    """From features of stride 1 (B, C, H, W) to K points, through what it holds for ink.
 
     A pixel's logit is sharpness * (w . features / threshold - 1): -sharpness where the features are 0, and 0 where they
     reach the threshold. The two are learned apart, in logarithms, so that a threshold may come down to the faintest ink
     without making ink of the black beside it, of which there is so much more.
 
-    inks: how many kinds of ink it may tell apart. gate: width of the convolutions that see the features and move the
-    choice; 0: none. sharpness, threshold: where they start.
+    Args:
+        channels: Channels C of the features.
+        keypoints: Number of keypoints K.
+        inks: How many kinds of ink S it may tell apart.
+        gate: Width of the convolutions that see the features and move the choice; 0 for none.
+        sharpness: Where the sharpness starts.
+        threshold: Where the thresholds start, in the unit of the features.
     """
 
     first: Tensor
@@ -155,8 +183,17 @@ class ExtremaHead(nn.Module):
         self.gate = _gate(channels, gate, self.which_pair.numel()) if gate else None
 
     def groups(self, lr: float) -> list[dict[str, Any]]:
-        """Parameter groups at shares of a peak rate: sharpness and choice fast, ink slower, and a gate whose steps shrink with its
-        gradient (Adam's epsilon), so that it stays silent where nothing is left to explain."""
+        """The optimiser's parameter groups: sharpness and choice fast, ink slower, and the gate slowest.
+
+        The gate's steps shrink with its gradient (by Adam's epsilon), so that it stays silent where nothing is left to
+        explain.
+
+        Args:
+            lr: The peak learning rate, of which each group has a share.
+
+        Returns:
+            Four groups, with their own ``lr``, ``betas`` and ``eps``.
+        """
         gate = [] if self.gate is None else list(self.gate.parameters())
         return [
             {"params": [self.which_pair, self.which_ink], "lr": lr, "betas": BETAS},
@@ -166,31 +203,31 @@ class ExtremaHead(nn.Module):
         ]
 
     def logits(self, features: Tensor) -> Tensor:
-        """(B, S, H, W): how surely each pixel is ink of each kind."""
-        found: Tensor = self.sharpness.exp() * (self.ink(features) * torch.exp(-self.threshold) - 1)
-        return found
+        """(B, S, H, W): the logit of the probability that each pixel is ink of each kind."""
+        logits: Tensor = self.sharpness.exp() * (self.ink(features) * torch.exp(-self.threshold) - 1)
+        return logits
 
-    def weights(self, features: Tensor) -> Tensor:
-        """(B, K, 2, S, 21): the probability of each choice, for x and for y."""
-        chosen = self.which_pair.expand(len(features), -1, -1, -1)
+    def choice(self, features: Tensor) -> Tensor:
+        """(B, K, 2, S, 21): the probability of each pair of extrema and kind of ink, for x and for y."""
+        scores = self.which_pair.expand(len(features), -1, -1, -1)
         if self.gate is not None:
-            chosen = chosen + self.gate(features).view_as(chosen)
-        return torch.softmax(chosen, -1)[..., None, :] * torch.softmax(self.which_ink, -1)[:, None, :, None]
+            scores = scores + self.gate(features).view_as(scores)
+        return torch.softmax(scores, -1)[..., None, :] * torch.softmax(self.which_ink, -1)[:, None, :, None]
 
     def loss(self, features: Tensor, points: Tensor) -> Tensor:
-        """Mean negative log likelihood (nats) of points (B, K, 2) px."""
-        laws, weights = extrema_laws(self.logits(features)), self.weights(features)
-        parts = [negative_log_likelihood(laws[a], weights[:, :, a], points[..., a]) for a in (0, 1)]
+        """Mean negative log-likelihood (nats) of points (B, K, 2) px."""
+        distributions, choice = extrema_distributions(self.logits(features)), self.choice(features)
+        parts = [negative_log_likelihood(distributions[a], choice[:, :, a], points[..., a]) for a in (0, 1)]
         return (parts[0] + parts[1]).mean()
 
     def decode(self, features: Tensor) -> Tensor:
         """(B, K, 2) px, a half pixel at the finest: the median over the choices, each read from the likeliest ink."""
-        sure, weights = sure_extrema(self.logits(features) > 0), self.weights(features).flatten(3)
+        extrema, choice = mask_extrema(self.logits(features) > 0), self.choice(features).flatten(3)
         medians = []
         for a in (0, 1):
-            place = (sure[a][..., self.first] + sure[a][..., self.second]).flatten(1)  # (B, S * 21) half pixels
+            place = (extrema[a][..., self.first] + extrema[a][..., self.second]).flatten(1)  # (B, S * 21) half pixels
             place, order = place.sort(-1)
-            mass = weights[:, :, a].gather(-1, order[:, None].expand_as(weights[:, :, a])).cumsum(-1)
+            mass = choice[:, :, a].gather(-1, order[:, None].expand_as(choice[:, :, a])).cumsum(-1)
             at = (mass < mass[..., -1:] / 2).sum(-1)
             medians.append(place.gather(-1, at) / 2)
         return torch.stack(medians, -1)

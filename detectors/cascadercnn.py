@@ -1,9 +1,9 @@
 """Cascade R-CNN (Cai 2018) on torchvision's parts: box heads in a row, each trained on better boxes than the last.
 
-Stage t samples boxes that overlap the annotations by at least its IoU (.5, .6, .7), scores and refines them, and hands them
+Stage t samples boxes that overlap the target by at least its IoU (.5, .6, .7), scores and refines them, and hands them
 to the next; its deltas are scaled up with the IoU, as the paper's are (section 4.1). The answer's boxes are the last
 stage's, its scores the mean of all stages'. A box is refined by the deltas of its best-scored class (the paper's
-deltas know no class; with one keypoint it is the same).
+deltas are the same for all classes; with one class there is no difference).
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops import boxes as box_ops
 
 from benchmark.detector import Card
-from detectors.box_detectors import PointFinder, two_stage
-from detectors.coordinates import Frame
-from detectors.detection import Target
-from detectors.intensity import Intensity
+from detectors.box_detectors import PointFinder, class_count, two_stage
+from detectors.layers.coordinates import Frame
+from detectors.layers.detection import Target
+from detectors.layers.intensity import Intensity
+from detectors.layers.pixels import Geometry
 
 IOUS = (0.5, 0.6, 0.7)
 
@@ -42,25 +43,36 @@ class CascadeHeads(nn.Module):
         shapes: list[tuple[int, int]],
         targets: list[Target] | None = None,
     ) -> tuple[list[Target], dict[str, Tensor]]:
-        """torchvision's contract: (no detections, losses) in train mode, (detections, no losses) in eval mode."""
+        """What torchvision asks of ``roi_heads``.
+
+        Args:
+            features: Feature maps (B, D, h, w) by name.
+            proposals: Boxes (P, 4) of each image, (x1, y1, x2, y2) in the network's coordinates.
+            shapes: (height, width) of each image.
+            targets: Boxes and labels of each image, in train mode.
+
+        Returns:
+            (no detections, losses) in train mode, (detections, no losses) in eval mode.
+        """
         losses: dict[str, Tensor] = {}
-        shares: list[Tensor] = []
+        probabilities: list[Tensor] = []
         for number, stage in enumerate(self.stages):
             if self.training:
-                proposals, _, labels, goals = stage.select_training_samples(proposals, targets)  # type: ignore[operator]
+                sampled = stage.select_training_samples(proposals, targets)  # type: ignore[operator]
+                proposals, _, labels, box_targets = sampled
             pooled = stage.box_roi_pool(features, proposals, shapes)  # type: ignore[operator]
             logits, deltas = stage.box_predictor(stage.box_head(pooled))  # type: ignore[operator]
-            shares.append(F.softmax(logits, dim=1))
+            probabilities.append(F.softmax(logits, dim=1))
             if self.training:
-                classes, boxes = fastrcnn_loss(logits, deltas, labels, goals)
+                classes, boxes = fastrcnn_loss(logits, deltas, labels, box_targets)
                 losses |= {f"classes{number}": classes, f"boxes{number}": boxes}
             if stage is not self.stages[-1]:
                 proposals = self._refined(stage, logits, deltas, proposals, shapes)
         if self.training:
             return [], losses
-        mean = torch.stack(shares).mean(0).log()  # a softmax of this is the mean again
-        found = self.stages[-1].postprocess_detections(mean, deltas, proposals, shapes)  # type: ignore[operator]
-        return [{"boxes": b, "scores": s, "labels": k} for b, s, k in zip(*found)], losses
+        mean = torch.stack(probabilities).mean(0).log()  # a softmax of this is the mean again
+        detections = self.stages[-1].postprocess_detections(mean, deltas, proposals, shapes)  # type: ignore[operator]
+        return [{"boxes": b, "scores": s, "labels": k} for b, s, k in zip(*detections)], losses
 
     @staticmethod
     def _refined(
@@ -77,7 +89,12 @@ class CascadeHeads(nn.Module):
 class CascadeRCNNPoints(PointFinder):
     """Cascade R-CNN: three box heads, each refining the last one's; the box's centre answers.
 
-    stages: 1 to 3, the box heads in a row. size, side, intensity, threshold: see `PointFinder`.
+    Args:
+        stages: 1 to 3, the box heads in a row.
+        size: The input's shorter side in px, without the margin.
+        side: Of the boxes, in px of the image.
+        intensity: What the network is shown; see `detectors.layers.intensity`.
+        threshold: The least score of a box, where train images hold other than one instance.
     """
 
     card: ClassVar[Card] = Card(
@@ -100,14 +117,16 @@ class CascadeRCNNPoints(PointFinder):
         super().__init__(size, side, intensity, threshold)
         self.stages = stages
 
-    def network(self, backbone: nn.Module, frame: Frame, keypoints: int) -> nn.Module:
-        model = two_stage(backbone, self.anchors(frame), keypoints)
+    def network(self, backbone: nn.Module, frame: Frame, geometry: Geometry) -> nn.Module:
+        """A Faster R-CNN whose box head is replaced by a cascade."""
+        classes = class_count(geometry)
+        model = two_stage(backbone, self.anchors(frame), classes)
         inputs = int(backbone.out_channels)  # type: ignore[arg-type]
         heads = [
             RoIHeads(
                 MultiScaleRoIAlign(["0"], 7, 1),
                 TwoMLPHead(inputs * 49, 128),
-                FastRCNNPredictor(128, keypoints + 1),
+                FastRCNNPredictor(128, classes + 1),
                 fg_iou_thresh=iou,
                 bg_iou_thresh=iou,
                 batch_size_per_image=12,
@@ -120,4 +139,4 @@ class CascadeRCNNPoints(PointFinder):
             for number, iou in enumerate(IOUS[: self.stages])
         ]
         model.roi_heads = CascadeHeads(heads)
-        return model  # type: ignore[no-any-return]
+        return model

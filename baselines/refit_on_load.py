@@ -1,4 +1,4 @@
-"""What the detectors here share that are built on foreign estimators: one image size, and weights without pickles.
+"""What the detectors that wrap other libraries' estimators share: one image size, and weights without pickles.
 
 A fitted scikit-learn estimator has no portable form but a pickle, and a pickle runs code when it is opened. So a fitted
 detector is stored as what it was fitted on (images, points, seed, budget), and restoring fits it again. The estimators
@@ -15,13 +15,26 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmark.detector import Budget, Detector, HistoryRow
+from benchmark.metrics.pixels import distance
 from benchmark.structures import FloatArray, Image, LabeledImages, Prediction, UserError, stack_images
 
 REPORTED = 1000  # images of a split that the pixel errors of a history row are taken over, at most
 
 
 def one_size(images: Sequence[Image], shape: tuple[int, ...], name: str) -> Image:
-    """(N, *shape) uint8. UserError where the images are of another size than ``shape``, that of the training images."""
+    """The images as one array, where they have the shape of the training images.
+
+    Args:
+        images: N arrays, uint8.
+        shape: Of the training images: (H, W) or (H, W, 3).
+        name: Of the detector, for the error.
+
+    Returns:
+        (N, *shape) uint8.
+
+    Raises:
+        UserError: Where the images are of another shape.
+    """
     stacked = stack_images(images)
     if len(stacked) == 0:
         return np.zeros((0, *shape), dtype=np.uint8)
@@ -32,16 +45,14 @@ def one_size(images: Sequence[Image], shape: tuple[int, ...], name: str) -> Imag
     return stacked
 
 
-def pixel_error(answers: FloatArray, points: FloatArray) -> float:
-    """Mean distance in px between (N, K, 2) answers and points."""
-    return float(np.hypot(*np.moveaxis(answers - points, -1, 0)).mean())
-
-
 class RefitOnLoad(Detector):
     """Base of detectors that learn in one deterministic step from images of one size.
 
-    A subclass gives `learn` and `answer`, and may give `notes`. Of a budget it gets the number of passes over the
-    training split, ``epochs``, None where none is set; what has no passes heeds no budget.
+    A subclass gives `learn` and `answer`, and may give `history_columns`.
+
+    Attributes:
+        epochs: Passes over the training split that the budget asks for; None where it names none. A detector that
+            learns without passes declares no ``budgets``.
     """
 
     budgets: ClassVar[tuple[str, ...]] = ()
@@ -52,27 +63,40 @@ class RefitOnLoad(Detector):
     _seed: int
 
     def learn(self, images: Image, points: FloatArray, seed: int) -> None:
-        """Learn from (N, H, W) or (N, H, W, 3) uint8 images and (N, K, 2) float64 points, px."""
+        """Learn from images of one size.
+
+        Args:
+            images: (N, H, W) or (N, H, W, 3) uint8.
+            points: (N, K, 2) float64, pixels (x, y).
+            seed: Fixes everything that is drawn at random.
+        """
         raise NotImplementedError
 
     def answer(self, images: Image) -> tuple[FloatArray, FloatArray]:
-        """(N, K, 2) points in px and (N,) scores of at least one image of the size learned from."""
+        """Answer images of the size learned from.
+
+        Args:
+            images: (N, H, W) or (N, H, W, 3) uint8; N is at least 1.
+
+        Returns:
+            (N, K, 2) float64, pixels (x, y), and (N,) float64 scores.
+        """
         raise NotImplementedError
 
-    def notes(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
-        """More columns for the history."""
+    def history_columns(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
+        """Further columns for the history, measured once it has learned."""
         return {}
 
     def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
-        """Learn from ``train``. One history row, its errors over at most 1,000 images a split."""
+        """Learn from ``train``. One history row, its errors over at most `REPORTED` images a split."""
         started = time.perf_counter()
         self._fit(train.stack(), train.points, seed, None if budget.epochs is None else max(1, budget.epochs))
         row: HistoryRow = {"epoch": 1.0, "seconds": time.perf_counter() - started}
         for name, data in (("train_px", train), ("val_px", val)):
             if len(data):
                 some = data.take(range(min(len(data), REPORTED)))
-                row[name] = pixel_error(self._points_of(some.images), some.points)
-        return [row | self.notes(train, val)]
+                row[name] = float(distance(self._answered(some.images)[0] - some.points).mean())
+        return [row | self.history_columns(train, val)]
 
     def _fit(self, images: Image, points: FloatArray, seed: int, epochs: int | None) -> None:
         self._images, self._points, self._seed, self.epochs = images, points, seed, epochs
@@ -84,11 +108,8 @@ class RefitOnLoad(Detector):
             return np.zeros((0, *self._points.shape[1:])), np.zeros(0)
         return self.answer(stacked)
 
-    def _points_of(self, images: Sequence[Image]) -> FloatArray:
-        return self._answered(images)[0]
-
     def predict(self, images: Sequence[Image]) -> FloatArray | Sequence[Prediction]:
-        """(N, K, 2) px; or a Prediction an image, where the card promises scores that carry confidence."""
+        """(N, K, 2) px; or a `Prediction` an image, where the card promises scores that carry confidence."""
         points, scores = self._answered(images)
         if not self.card.has_confidence:
             return points

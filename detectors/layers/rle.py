@@ -1,10 +1,10 @@
 """Residual log-likelihood (Li 2021, "Human pose regression with residual log-likelihood estimation").
 
-The network says a point mu and a width sigma. The error, in units of sigma, is held to follow the product of a Laplace
+The network gives a point mu and a width sigma. The error, in units of sigma, is held to follow the product of a Laplace
 density Q and a correction G that a normalising flow (RealNVP, Dinh 2017) learns with it (eq. 7-9, their normalising
 constant s taken as 1, as in the paper's code):
 
-    e = (mu - annotations) / sigma        loss = sum over x, y of (log sigma + |e| + log 2) - log G(e)
+    e = (mu - target) / sigma        loss = sum over x, y of (log sigma + |e| + log 2) - log G(e)
 
 log sigma, from changing variables, is counted once; the paper's code adds it in both terms. The flow is of use in
 training only: mu is the answer.
@@ -21,7 +21,7 @@ LAYERS, HIDDEN = 6, 64
 
 
 class RealNVP(nn.Module):
-    """A density on the plane: ``LAYERS`` affine couplings, x and y taking turns, from a standard normal."""
+    """A density on the plane: `LAYERS` affine couplings, x and y taking turns, from a standard normal."""
 
     mask: Tensor
 
@@ -37,7 +37,7 @@ class RealNVP(nn.Module):
         self.shift, self.stretch = (nn.ModuleList(net() for _ in range(LAYERS)) for _ in range(2))
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """(N, 2) -> (N,) log density."""
+        """(N, 2) points of the plane to (N,) log densities, in nats."""
         log_det = x.new_zeros(len(x))
         for i in reversed(range(LAYERS)):
             kept, moved = self.mask[i], 1 - self.mask[i]
@@ -47,8 +47,18 @@ class RealNVP(nn.Module):
         return log_det - 0.5 * x.square().sum(1) - math.log(2 * math.pi)
 
 
-def rle_loss(found: Tensor, sigma: Tensor, annotations: Tensor, flow: RealNVP) -> Tensor:
-    """Scalar. found, sigma, annotations: (B, K, 2) in one scale, sigma > 0."""
-    error = (found - annotations) / sigma
+def rle_loss(mu: Tensor, sigma: Tensor, target: Tensor, flow: RealNVP) -> Tensor:
+    """The negative log-likelihood of the targets, less a constant.
+
+    Args:
+        mu: (B, K, 2), the network's points.
+        sigma: (B, K, 2), the network's widths, above 0, in the unit of ``mu``.
+        target: (B, K, 2), in the unit of ``mu``.
+        flow: The learned correction to the Laplace density.
+
+    Returns:
+        A scalar, the mean over images and keypoints, in nats.
+    """
+    error = (mu - target) / sigma
     learned = flow.log_prob(error.reshape(-1, 2)).mean()
     return (torch.log(sigma) + error.abs() + math.log(2)).sum(2).mean() - learned

@@ -1,7 +1,8 @@
 """Dense networks on pixels or on hand-made features: the notes' Net3, Relu4, BaseNet, FeatsNet 1-3 and tabular net.
 
-All are one shape: inputs side by side -> linear layers of the given widths -> 2 K outputs -> pixels (`detectors.scales`).
-What the notes report is for ``topleft`` on their 141 validation images, in their scale (mse x 196 = px^2; r2 is theirs).
+All are one shape: inputs side by side -> linear layers of the given widths -> 2 K outputs -> pixels
+(`RegressionCodec`). What the notes report is for ``topleft`` on their 141 validation images, in their scale (mse x 196
+= px^2; r2 is theirs).
 
     name      inputs                          layers                 output      the notes' figure
     net3      784 pixels in [0, 1]            28, no ReLU            squashed    mse .0206, r2 .170
@@ -30,15 +31,26 @@ from torch import Tensor, nn
 from benchmark.detector import Card
 from benchmark.structures import FloatArray, Image, LabeledImages, UserError
 from datasets.features import features, parse
-from detectors.pixels import Geometry
-from detectors.scales import OutputScale, Scale
+from detectors.layers.codecs import RegressionCodec, Scale
+from detectors.layers.pixels import Geometry
 from detectors.training import Batch, TorchDetector, TrainConfig
 
 ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 
 
 class Inputs(nn.Module):
-    """(B, C, H, W) in [0, 1] -> (B, F): flattened pixels, or named features computed outside the gradient."""
+    """Images (B, C, H, W) in [0, 1] to (B, F): flattened pixels, or named features computed outside the gradient.
+
+    Args:
+        spec: ``pix``, or a sum of feature sets of `datasets.features`.
+        geometry: Of the network's images.
+        standard: Whether each column is standardised by the training images (see `fit`).
+
+    Attributes:
+        width: Number of columns F.
+        mean: (F,) float32 buffer.
+        scale: (F,) float32 buffer.
+    """
 
     mean: Tensor
     scale: Tensor
@@ -53,27 +65,39 @@ class Inputs(nn.Module):
         self.mean, self.scale = torch.zeros(self.width), torch.ones(self.width)
 
     def compute(self, images: Tensor) -> Tensor:
+        """The columns as they are, (B, F)."""
         if self.spec == "pix":
             return images.flatten(1)
         pixels = (images.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).cpu().numpy()
         grey = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
         return torch.from_numpy(features(grey, self.spec)).to(images)
 
-    def learn(self, images: Tensor) -> None:
+    def fit(self, images: Tensor) -> None:
         """Standardise by these images; a column that never varies is left as it is."""
         if self.standard:
-            found = self.compute(images)
-            spread = found.std(0, correction=0)
+            columns = self.compute(images)
+            spread = columns.std(0, correction=0)
             varies = spread > 1e-6
-            self.mean.copy_(torch.where(varies, found.mean(0), 0.0))
+            self.mean.copy_(torch.where(varies, columns.mean(0), 0.0))
             self.scale.copy_(torch.where(varies, spread, 1.0))
 
     def forward(self, images: Tensor) -> Tensor:
+        """The standardised columns, (B, F)."""
         return (self.compute(images) - self.mean) / self.scale
 
 
 class Dense(nn.Module):
-    """The network; ``late`` features enter beside the output of the first layer (the notes' wish)."""
+    """Linear layers on flat inputs, (B, C, H, W) to (B, K, 2).
+
+    Args:
+        geometry: Of the network's images.
+        inputs: What enters the first layer.
+        late: Features that enter beside the output of the first layer (the notes' wish), or None.
+        widths: Units of the hidden layers.
+        activation: One of `ACTIVATIONS`.
+        norm: Whether inputs and hidden layers have batch normalisation.
+        scale: The output scale of `RegressionCodec`.
+    """
 
     def __init__(
         self,
@@ -97,25 +121,33 @@ class Dense(nn.Module):
         self.hidden = nn.ModuleList(layers)
         self.last = nn.Linear(before, geometry.keypoints * 2)
         self.keypoints = geometry.keypoints
-        self.scale = OutputScale(geometry, scale)
+        self.codec = RegressionCodec(geometry, scale)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, K, 2) in the values of the output scale."""
+        """Points (B, K, 2) in the output scale, of images (B, C, H, W) in [0, 1]."""
         x = self.norm(self.inputs(images))
         for i, layer in enumerate(self.hidden):
             x = layer(x)
             if i == 0 and self.late is not None:
                 x = torch.cat([x, self.late(images)], dim=1)
         raw: Tensor = self.last(x)
-        return self.scale.values(raw.view(-1, self.keypoints, 2))
+        return self.codec.activate(raw.view(-1, self.keypoints, 2))
 
 
-class DenseNet(TorchDetector):
+class DenseRegression(TorchDetector):
     """Flatten, linear layers, points: the notes' Net3 and its relatives.
 
-    features: what goes in (`datasets.features`; ``pix`` is the pixels). late: features that join after the first layer.
-    widths: hidden layers, as 56+28+14. activation: none, relu, tanh or gelu. norm: batch norm. inputs: raw or standard.
-    scale: squash, unit or standard (`detectors.scales`). Loss: mean squared error of the scaled points.
+    Args:
+        features: What goes in: a sum of feature sets of `datasets.features`; ``pix`` is the pixels.
+        late: Features that join after the first layer; "" for none.
+        widths: Units of the hidden layers, as 56+28+14.
+        activation: ``none``, ``relu``, ``tanh`` or ``gelu``.
+        norm: Batch normalisation of inputs and hidden layers.
+        inputs: ``raw``, or ``standard`` for standardised columns.
+        scale: The output scale: ``squash``, ``unit`` or ``standard`` (see `RegressionCodec`).
+        epochs: Passes over the training split, unless a budget says otherwise.
+        lr: Learning rate.
+        augment: See `TorchDetector`.
     """
 
     card = Card(reference="the notes' Net3; see the module for its relatives", ablation={"widths": "1"})
@@ -147,25 +179,29 @@ class DenseNet(TorchDetector):
         self.train_config = TrainConfig(epochs=epochs, batch=64, lr=lr)
 
     def build(self, geometry: Geometry) -> nn.Module:
+        """The network with its inputs."""
         first = Inputs(self.features, geometry, self.inputs == "standard")
         late = Inputs(self.late, geometry, self.inputs == "standard") if self.late else None
         return Dense(geometry, first, late, self.widths, self.activation, self.norm, self.scale)
 
     def prepare(self, model: Any, train: LabeledImages, seed: int) -> None:
+        """Standardise inputs and output by the training split, where that is asked for."""
         pixels = self._pixels(train.images).floats(np.arange(len(train))).cpu()
         for part in (model.inputs, model.late):
             if part is not None:
-                part.learn(pixels)
-        model.scale.learn(train, self.geometry)
+                part.fit(pixels)
+        model.codec.fit(train, self.geometry)
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
-        return nn.functional.mse_loss(model(batch.images), model.scale.encode(batch.targets))
+        """Mean squared error in the output scale."""
+        return nn.functional.mse_loss(model(batch.images), model.codec.encode(batch.targets))
 
     def decode(self, model: Any, images: Tensor) -> Tensor:
-        points: Tensor = model.scale.decode(model(images))
+        """(B, K, 2) px."""
+        points: Tensor = model.codec.decode(model(images))
         return points
 
     def handmade_features(self, images: Sequence[Image]) -> FloatArray | None:
-        """All its inputs but the pixels."""
+        """All its inputs but the pixels, (N, F) float64; None where there are none."""
         names = [n for spec in (self.features, self.late) for n in spec.split("+") if n and n != "pix"]
         return features(images, "+".join(names)) if names else None
