@@ -1,0 +1,152 @@
+"""Which row to use: the cheapest that was shown not to be worse than any other by more than a margin.
+
+*Not shown to be worse* is no reason to use a row: a row tested on few images, or one with wide errors, is not shown to be
+anything. So the row has to be shown *not inferior* (Wellek, Testing Statistical Hypotheses of Equivalence and
+Noninferiority, 2010), and not to the leader alone, because the leader was picked for looking best and may not be it.
+A row qualifies if, for **every** other row, a one-sided paired test shows that its mean error exceeds the other's by less
+than the margin. All of these tests have to pass, so each may be made at the full level (intersection-union test, Berger,
+Technometrics 24, 1982), and what they show holds for whichever row is truly best.
+
+The cheapest of several qualifying rows is picked, so the rows' p values are corrected by Holm's procedure. At most R - 1
+of the R rows can be inferior, since the truly best one is not, so no p value is multiplied by more than R - 1 (Shaffer,
+Journal of the American Statistical Association 81, 1986). The tests are those of ``benchmark.statistics.paired``, which
+keep their level where few images carry the error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+from scipy.special import ndtri
+
+from benchmark.statistics.components import TIE, Components, components
+from benchmark.statistics.holm import holm
+from benchmark.statistics.paired import check_worst, p_below
+from benchmark.statistics.ranks import Row, tested_rows
+from benchmark.statistics.tail import signed_root
+from benchmark.structures import FloatArray
+
+SMALLEST_MARGIN = 0.1
+"""px: nobody minds less."""
+
+MARGIN_SHARE = 0.1
+"""The margin as a part of the leader's mean error, where that is more than ``SMALLEST_MARGIN``."""
+
+CODES = ("shown", "not_shown", "one_row", "untested")
+"""What an ``Advice`` can say, as explained there."""
+
+_MOST_IMAGES = 1e9
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The row to use.
+
+    Attributes:
+        code: "shown": ``name`` is the cheapest row that was shown not to be inferior; "not_shown": no row was, and
+            ``name`` is the leader; "one_row": there is one tested row, and nothing to compare it with; "untested": there
+            is none.
+        name: of the row to use; None where none is tested.
+        leader: name of the row with the least mean error observed; None where none is tested.
+        margin: px; None where no row is tested.
+        qualifying: names of all rows shown not to be inferior, the cheapest first.
+        images_needed: where none was shown: on about how many test images one would be, in four of five test sets, if the
+            differences seen are the true ones; None where that number is unknown, or images alone would not do.
+    """
+
+    code: str
+    name: str | None
+    leader: str | None
+    margin: float | None
+    qualifying: tuple[str, ...] = ()
+    images_needed: int | None = None
+
+
+def advise(rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], worst: float, level: float = 0.95) -> Advice:
+    """The cheapest row that is shown not to be worse than any other by more than the margin.
+
+    Args:
+        rows: the board, or some rows of it, in any order. Reference rows, and rows on other seeds or images than the
+            largest set, are left out, as in ``benchmark.statistics.ranks``.
+        costs: name -> (fit seconds, predict ms per image). Cheapest by the first, then the second, then board order; a
+            row whose cost is unknown comes last.
+        worst: px, the largest error on one image with one seed of any row of the whole board, reference rows included.
+        level: the probability that the row named is not worse than the truly best one by more than the margin.
+
+    Returns:
+        The advice.
+
+    Raises:
+        ValueError: where an error is not finite, or larger than ``worst``.
+    """
+    tested = [rows[i] for i in tested_rows(rows)]
+    if not tested:
+        return Advice("untested", None, None, None)
+    leader = tested[0].name
+    table = np.stack([np.asarray(row.errors, dtype=np.float64) for row in tested])
+    check_worst(float(table.max()), worst)
+    margin = max(SMALLEST_MARGIN, MARGIN_SHARE * float(table[0].mean()))
+    if len(tested) == 1:
+        return Advice("one_row", leader, leader, margin)
+    p = np.array([_inferiority_p(table, k, worst, margin, 1 - level) for k in range(len(tested))])
+    corrected = holm(p, most_true=len(tested) - 1)
+    by_cost = sorted(range(len(tested)), key=lambda k: costs.get(tested[k].name, (inf, inf)))
+    qualifying = tuple(tested[k].name for k in by_cost if corrected[k] < 1 - level)
+    if qualifying:
+        return Advice("shown", qualifying[0], leader, margin, qualifying)
+    nearest = int(np.argmin(p))
+    needed = _images_needed(table, nearest, worst, margin, (1 - level) / (len(tested) - 1))
+    return Advice("not_shown", leader, leader, margin, (), needed)
+
+
+def _differences(table: FloatArray, k: int) -> FloatArray:
+    """(R - 1, S, N) px: row k minus every other."""
+    differences = table[k] - np.delete(table, k, axis=0)
+    differences[np.abs(differences) <= TIE] = 0.0
+    return differences
+
+
+def _inferiority_p(table: FloatArray, k: int, worst: float, margin: float, needed: float) -> float:
+    """The p value of "row k is worse than some other row by the margin or more"; not exact from ``needed`` on."""
+    means = table.mean(axis=(1, 2))
+    if means[k] - means.min() >= margin or table.shape[2] < 2:
+        return 1.0
+    return float(p_below(_differences(table, k), worst, margin, needed).max())
+
+
+def _images_needed(
+    table: FloatArray, k: int, worst: float, margin: float, alpha: float, power: float = 0.8
+) -> int | None:
+    """On about how many images row k would be shown not inferior, or None where more images alone do not do it."""
+    differences = _differences(table, k)
+    images = table.shape[2]
+    gains = margin - differences.mean(axis=1)
+    parts = components(differences)
+    if images < 2 or worst <= 0 or (gains.mean(axis=1) <= 0).any():
+        return None
+    reserve = float(ndtri(power))
+
+    def enough(count: float) -> bool:
+        return _passes_t(parts.planned(parts.seeds, count), margin, alpha, reserve) and bool(
+            (signed_root(gains, worst, count / images) > reserve - float(ndtri(alpha))).all()
+        )
+
+    few, many = 2.0, float(images)
+    while not enough(many):
+        few, many = many, 2 * many
+        if many > _MOST_IMAGES:
+            return None
+    while many > 1.01 * few:
+        middle = math.sqrt(few * many)
+        few, many = (few, middle) if enough(middle) else (middle, many)
+    return math.ceil(many)
+
+
+def _passes_t(plan: Components, margin: float, alpha: float, reserve: float) -> bool:
+    """Whether every mean lies below the margin by the one-sided half width and ``reserve`` standard errors."""
+    spread = np.sqrt(plan.image_part + plan.seed_part)
+    return bool((margin - plan.mean > plan.half_width(2 * alpha) + reserve * spread).all())

@@ -1,0 +1,174 @@
+"""Between which ranks each row of a board lies: rank intervals from paired tests.
+
+A row's interval is ``low = 1 + the rows shown to be better`` to ``high = R - the rows shown to be worse``, R the rows that
+are tested. Shown: a paired p value below 5 % after Holm's correction over the row's R - 1 comparisons, so that, for each
+row, all of these statements hold together with a probability of 95 % or more, and the interval holds the row's true rank
+(Al Mohamad, Goeman & van Zwet, Biometrics 78, 2022). Rows that are equally good share all the ranks of their block, and
+the interval holds the block.
+
+Unlike tiers, an interval never hides an order that was shown: a row with wide errors that cannot be told from the leader
+does not stand above one that can.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from benchmark.statistics.components import TIE
+from benchmark.statistics.holm import holm
+from benchmark.statistics.paired import check_worst, p_below
+from benchmark.structures import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What the tests need of a row of the board.
+
+    Attributes:
+        name: the row's name.
+        errors: (S, N) float64 px, the mean error of each image with each seed.
+        seeds: S seeds, in the order of errors.
+        images: what identifies the images and their order (the hash of the annotations).
+        exact: the share exactly right, or None.
+        reference: unranked and untested.
+    """
+
+    name: str
+    errors: FloatArray
+    seeds: tuple[int, ...]
+    images: Hashable
+    exact: float | None = None
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class RankInterval:
+    """Between which ranks a row lies.
+
+    Attributes:
+        low: the best rank it may have, from 1; None where the row is not tested.
+        high: the worst rank it may have; None where the row is not tested.
+        better: positions of the rows shown to be better than this one, ascending.
+        worse: positions of the rows shown to be worse, ascending.
+        untested: why it is not tested: "unranked" (a reference row), "other_seeds_or_images", or None where it is.
+    """
+
+    low: int | None
+    high: int | None
+    better: tuple[int, ...] = ()
+    worse: tuple[int, ...] = ()
+    untested: str | None = None
+
+
+def board_order(rows: Sequence[Row]) -> list[int]:
+    """Positions of the rows, best first: by mean error; ties within 1e-9 px by exact, then name.
+
+    Raises:
+        ValueError: where a mean is not a finite number, which has no place in an order.
+    """
+    means = [float(np.mean(row.errors)) for row in rows]
+    if not np.isfinite(means).all():
+        broken = rows[int(np.argmin(np.isfinite(means)))]
+        raise ValueError(f"{broken.name}: a row is ranked by finite errors, and these are not")
+    waiting = sorted(range(len(rows)), key=means.__getitem__)
+    ordered: list[int] = []
+    while waiting:
+        tied = [i for i in waiting if means[i] - means[waiting[0]] <= TIE]
+        waiting = waiting[len(tied) :]
+        ordered += sorted(tied, key=lambda i: (-_share(rows[i]), rows[i].name))
+    return ordered
+
+
+def tested_rows(rows: Sequence[Row]) -> list[int]:
+    """Positions of the rows that are tested against each other, best first.
+
+    They are the largest set that shares seeds and images, reference rows left out; of sets as large, the one with the
+    best row.
+
+    Raises:
+        ValueError: where a mean is not a finite number.
+    """
+    ranked = [i for i in board_order(rows) if not rows[i].reference]
+    if not ranked:
+        return []
+    sets = [(rows[i].seeds, rows[i].images) for i in ranked]
+    largest = Counter(sets).most_common(1)[0][0]  # of equal counts the first met, which holds the better row
+    return [i for i, shared in zip(ranked, sets, strict=True) if shared == largest]
+
+
+def rank_intervals(rows: Sequence[Row], worst: float, level: float = 0.95) -> list[RankInterval]:
+    """Every row's rank interval.
+
+    Args:
+        rows: the board, or some rows of it, in any order.
+        worst: px, the largest error on one image with one seed of any row of the board, reference rows included.
+        level: for each row, the probability that all it is shown to be better or worse than is so.
+
+    Returns:
+        One interval a row, in the order given.
+
+    Raises:
+        ValueError: where an error is not finite, or larger than ``worst``.
+    """
+    tested = tested_rows(rows)
+    intervals = [
+        RankInterval(None, None, untested="unranked" if row.reference else "other_seeds_or_images") for row in rows
+    ]
+    if not tested:
+        return intervals
+    p, order = pairwise_p([rows[i].errors for i in tested], worst, 1 - level)
+    shown = order * (_within_rows(p) < 1 - level)
+    for k, i in enumerate(tested):
+        better = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] > 0)))
+        worse = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] < 0)))
+        intervals[i] = RankInterval(1 + len(better), len(tested) - len(worse), better, worse)
+    return intervals
+
+
+def pairwise_p(errors: Sequence[FloatArray], worst: float, needed: float = 2.0) -> tuple[FloatArray, IntArray]:
+    """Two-sided paired p values of all pairs of rows, each pair tested once.
+
+    Args:
+        errors: R arrays (S, N) float64 px, on the same seeds and images.
+        worst: px, the largest error of any row of the board.
+        needed: p values from here on need not be exact: they may be Student's alone, which is never larger.
+
+    Returns:
+        p: (R, R) float64, 1 on the diagonal and where means agree within ``TIE``.
+        order: (R, R) int64, the sign of mean i - mean j, 0 where they agree: 1 where row j is the better one.
+
+    Raises:
+        ValueError: where an error is larger than ``worst``.
+    """
+    table = np.stack([np.asarray(e, dtype=np.float64) for e in errors])
+    check_worst(float(table.max()), worst)
+    count, _, images = table.shape
+    means = table.mean(axis=(1, 2))
+    gap = means[:, None] - means
+    order = np.where(np.abs(gap) <= TIE, 0, np.sign(gap)).astype(np.int64)
+    p = np.ones((count, count))
+    for i in range(count - 1) if images > 1 else ():
+        others = i + 1 + np.flatnonzero(order[i, i + 1 :])
+        differences = (table[i] - table[others]) * -order[i, others][:, None, None]
+        differences[np.abs(differences) <= TIE] = 0.0
+        p[i, others] = p[others, i] = np.minimum(1.0, 2 * p_below(differences, worst, needed=needed / 2))
+    return p, order
+
+
+def _within_rows(p: FloatArray) -> FloatArray:
+    """Holm's corrected p values of each row over its comparisons with the others, (R, R), 1 on the diagonal."""
+    count = len(p)
+    corrected = np.ones_like(p)
+    away = ~np.eye(count, dtype=np.bool_)
+    if count > 1:
+        corrected[away] = holm(p[away].reshape(count, count - 1)).ravel()
+    return corrected
+
+
+def _share(row: Row) -> float:
+    return -inf if row.exact is None else row.exact

@@ -1,0 +1,51 @@
+"""Many monotone equations in one unknown each, solved at once: Newton's method inside a bracket.
+
+A step that leaves the bracket is replaced by bisection, as in Press et al., Numerical Recipes (3rd ed.), section 9.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmark.structures import FloatArray, IntArray
+
+Equation = Callable[[FloatArray, IntArray], tuple[FloatArray, FloatArray]]
+"""(unknowns (m,), positions (m,) of their equations) -> values (m,) and slopes (m,)."""
+
+_MOST_STEPS = 200
+
+
+def decreasing_roots(
+    equation: Equation, low: FloatArray, high: FloatArray, start: FloatArray, tolerance: float = 1e-13
+) -> FloatArray:
+    """The roots of decreasing functions, one in each bracket.
+
+    Args:
+        equation: values and slopes of the functions at given points; positive at ``low``, negative at ``high``.
+        low: (n,) float64, lower ends of the brackets.
+        high: (n,) float64, upper ends of the brackets.
+        start: (n,) float64, first guesses, inside the brackets.
+        tolerance: a step smaller than this times the root ends the search.
+
+    Returns:
+        (n,) float64, the roots.
+    """
+    low, high, roots = low.copy(), high.copy(), start.copy()
+    active = np.arange(len(roots))
+    for _ in range(_MOST_STEPS):
+        if not len(active):
+            break
+        here = roots[active]
+        values, slopes = equation(here, active)
+        low[active] = np.where(values > 0, here, low[active])
+        high[active] = np.where(values > 0, high[active], here)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            step = here - values / slopes
+        inside = (step > low[active]) & (step < high[active])
+        step = np.where(inside, step, (low[active] + high[active]) / 2)
+        step = np.where(values == 0, here, step)
+        roots[active] = step
+        active = active[np.abs(step - here) > tolerance * np.abs(step)]
+    return roots
