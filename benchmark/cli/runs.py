@@ -213,7 +213,9 @@ def _publish(store: Store, task: str | None, data: str | None, as_json: bool, di
     digest: of the data's content; two folders may have one name.
     """
     from leaderboard.board import boards
-    from leaderboard.tables import as_rows, render, write
+    from leaderboard.render.files import write
+    from leaderboard.render.tables import as_rows
+    from leaderboard.render.terminal import print_boards
 
     with waiting("scoring"):
         every = boards(store)
@@ -224,8 +226,7 @@ def _publish(store: Store, task: str | None, data: str | None, as_json: bool, di
     if as_json:
         print(json.dumps([row for board in shown for row in as_rows(board)], allow_nan=False))
     else:
-        for board in shown:
-            render(board, console_for())
+        print_boards(shown, console_for())
     write(every, store.root)
 
 
