@@ -1,33 +1,43 @@
-"""How often the suite's intervals and tiers are right, by simulation: run it, read the tables.
+"""How often the suite's intervals, rank intervals and advice are right, by simulation: run it, read the tables.
 
-    python scripts/simulate_coverage.py [--repeats 2000] [--seed 0]
+    python scripts/simulate_coverage.py [--repeats 2000] [--seed 0] [--only ranks] [--only advice] ...
 
-Every table uses the functions that the board uses (``benchmark.statistics.uncertainty``, ``benchmark.statistics.tiers``) on
-draws whose annotations is known. A column is a number of seeds. One seed is asked about the model that was fitted, several
-about the mean over all seeds and images. Errors of the figures: 1 percentage point or less (2 standard errors) at 2,000
-repeats for coverages; false-split rates come from half as many, so 1.4 points at 5 %.
+Every table uses the functions that the board uses (``benchmark.statistics``) on draws whose true means are known. One seed
+is asked about the models that were fitted, several about the mean over all seeds and images. Errors of the figures: 1
+percentage point or less (2 standard errors) at 2,000 repeats for the intervals. Boards are drawn a quarter as often, but
+each holds 2 to 30 rows.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
+from numpy.typing import ArrayLike
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmark.statistics.tiers import Row, tiers
-from benchmark.statistics.uncertainty import exact_share, interval, p_value, paired, power
-from benchmark.structures import FloatArray
+from benchmark.statistics.advice import advise
+from benchmark.statistics.intervals import exact_share, interval
+from benchmark.statistics.paired import p_value, paired
+from benchmark.statistics.power import power
+from benchmark.statistics.ranks import Row, rank_intervals
+from benchmark.structures import FloatArray, IntArray
 
 SEEDS = (1, 2, 3, 5, 10)
+BOARD_SEEDS = (1, 3, 5)
+BOARD_IMAGES = (50, 291, 1000)
 IMAGES = 291
+FLOOR = 14.0
+"""px: the worst error of the mean predictor, which every board of small images has; failures may be worse."""
+
 Draw = Callable[[np.random.Generator, int, int, int], tuple[FloatArray, FloatArray]]
 
 
@@ -96,7 +106,7 @@ EQUAL = (
 
 
 def coverage(scenario: Scenario, seeds: int, repeats: int, rng: np.random.Generator, images: int = IMAGES) -> float:
-    """How often a row's 95 % interval holds the annotations."""
+    """How often a row's 95 % interval holds the true value."""
     held = 0
     for _ in range(repeats):
         errors, fitted = scenario.draw(rng, 1, seeds, images)
@@ -108,7 +118,7 @@ def coverage(scenario: Scenario, seeds: int, repeats: int, rng: np.random.Genera
 def paired_coverage(
     scenario: Scenario, seeds: int, repeats: int, rng: np.random.Generator, images: int = IMAGES
 ) -> float:
-    """How often the 95 % interval of the difference of two rows holds the annotations."""
+    """How often the 95 % interval of the difference of two rows holds the true value."""
     held = 0
     for _ in range(repeats):
         errors, fitted = scenario.draw(rng, 2, seeds, images)
@@ -118,9 +128,13 @@ def paired_coverage(
 
 
 def warned(scenario: Scenario, seeds: int, repeats: int, rng: np.random.Generator, images: int = IMAGES) -> float:
-    """How often a row's interval carries the warning that it is likely too narrow."""
+    """How often a row's interval carries the note that few images carry it, so it is likely too narrow."""
     return (
-        sum("too narrow" in interval(scenario.draw(rng, 1, seeds, images)[0][0]).note for _ in range(repeats)) / repeats
+        sum(
+            any(note.code == "few_images" for note in interval(scenario.draw(rng, 1, seeds, images)[0][0]).notes)
+            for _ in range(repeats)
+        )
+        / repeats
     )
 
 
@@ -136,53 +150,226 @@ def exact_coverage(share: float, seeds: int, repeats: int, rng: np.random.Genera
     return held / repeats
 
 
-def false_splits(
-    scenario: Scenario,
-    rows: int,
-    seeds: int,
-    repeats: int,
-    rng: np.random.Generator,
-    images: int = 100,
-    classes: int = 1,
-    step: float = 50.0,
-) -> tuple[float, float]:
-    """Boards of equally good rows: how often any is split from its equals, and the mean number of tiers.
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A board and what is true of it.
 
-    classes: of so many equally large groups, each ``step`` px worse than the one before; a split is one within a group.
+    errors: (R, S, N) px. truth: (R,) px, true means (with one seed those of the fitted models). kinds: (R,) int64, rows of a
+    kind are exchangeable. worst: px, the largest error of any row, the mean predictor's included.
     """
-    splits = total = 0
-    shared = tuple(range(seeds))
-    group = np.arange(rows) % classes
-    for _ in range(repeats):
+
+    errors: FloatArray
+    truth: FloatArray
+    kinds: IntArray
+    worst: float
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, named by position."""
+        seeds = tuple(range(self.errors.shape[1]))
+        return [Row(f"{i:03}", e, seeds, "images") for i, e in enumerate(self.errors)]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A world of boards. draw(rng, seeds, images)."""
+
+    name: str
+    draw: Callable[[np.random.Generator, int, int], Drawn]
+
+
+def _drawn(errors: FloatArray, truth: FloatArray, kinds: ArrayLike, floor: float = 0.0) -> Drawn:
+    return Drawn(errors, truth, np.asarray(kinds, dtype=np.int64), max(float(errors.max()), floor))
+
+
+def equal(scenario: Scenario, rows: int) -> Board:
+    """Rows that are all equally good."""
+
+    def draw(rng: np.random.Generator, seeds: int, images: int) -> Drawn:
         errors, fitted = scenario.draw(rng, rows, seeds, images)
         if seeds == 1:  # equally good fitted models, which is what one seed is asked about
-            errors = errors - (fitted - scenario.mean)[:, :, None]
-        errors = errors + step * group[:, None, None]
-        found = tiers([Row(f"{i:03}", errors[i], shared, "images") for i in range(rows)])
-        splits += any(len({tier for tier, g in zip(found, group) if g == c}) > 1 for c in range(classes))
-        total += len(set(found))
-    return splits / repeats, total / repeats
+            errors = errors * (scenario.mean / fitted)[:, :, None]
+        return _drawn(errors, np.full(rows, scenario.mean), np.zeros(rows))
+
+    return Board(f"{rows} equal rows: {scenario.name}", draw)
 
 
-def ladder(
-    spread: float, seeds: int, repeats: int, rng: np.random.Generator, rows: int = 30, images: int = 300
-) -> float:
-    """The mean number of tiers of rows from .1 to 4 px, each 14 % worse than the one before.
+def rungs(spread: float, rows: int = 30, floor: float = 0.0) -> Board:
+    """A ladder of rows from .1 to 4 px, each 14 % worse than the one before (30 rows).
 
     spread: the standard deviation of a row's seeds, in parts of its mean; some rows have none, some twice that.
     """
     means = np.geomspace(0.1, 4, rows)
-    total = 0
-    for _ in range(repeats):
+
+    def draw(rng: np.random.Generator, seeds: int, images: int) -> Drawn:
         own = spread * rng.choice([0, 0.5, 1, 1, 2], (rows, 1))
-        fitted = means[:, None] * np.abs(1 + own * rng.standard_normal((rows, seeds)))
+        fitted = means[:, None] * (1 + own * rng.uniform(-math.sqrt(3), math.sqrt(3), (rows, seeds)))
         errors = fitted[:, :, None] * rng.gamma(1.0, 1.0, images) * rng.uniform(0.3, 1.7, (rows, seeds, images))
-        total += len(set(tiers([Row(f"{i:03}", e, tuple(range(seeds)), "images") for i, e in enumerate(errors)])))
-    return total / repeats
+        return _drawn(errors, fitted[:, 0] if seeds == 1 else means, np.zeros(rows), floor)
+
+    return Board(f"ladder of {rows}, seed spread {100 * spread:g} %", draw)
+
+
+Sizes = Callable[[np.random.Generator, tuple[int, ...]], FloatArray]
+
+
+def constant(size: float = 10.0) -> tuple[str, float, Sizes]:
+    """Failures of one size, px."""
+    return f"{size:g} px", size, lambda rng, shape: np.full(shape, size)
+
+
+def lognormal(median: float = 5.0, sigma: float = 1.0, most: float = 40.0) -> tuple[str, float, Sizes]:
+    """Failures of lognormal size, px, no larger than an image is."""
+
+    def sizes(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+        return np.asarray(np.minimum(rng.lognormal(math.log(median), sigma, shape), most))
+
+    mean = float(sizes(np.random.default_rng(1), (4_000_000,)).mean())
+    return "lognormal", mean, sizes
+
+
+def heavy(
+    share: float,
+    sizes: tuple[str, float, Sizes],
+    failing: int,
+    steady: int = 0,
+    gap: float = 0.0,
+    spread: float = 0.0,
+    common: float = 0.8,
+) -> Board:
+    """Rows that fail on a ``share`` of images and are exact on the rest, before rows that err a little everywhere.
+
+    failing, steady: how many rows of each sort. gap: px by which the failing rows' true mean is larger. spread: the
+    standard deviation of a row's seeds, in parts of its mean. common: the probability that a seed fails on an image that
+    is hard for its row; hard images are the row's own. With one seed, the fitted models' failures.
+    """
+    name, size, of = sizes
+    mean = share * size
+
+    def draw(rng: np.random.Generator, seeds: int, images: int) -> Drawn:
+        rows = failing + steady
+        model = np.ones((rows, seeds, 1))
+        if seeds > 1:
+            model += spread * rng.uniform(-math.sqrt(3), math.sqrt(3), (rows, seeds, 1))
+        hard = (rng.random((failing, 1, images)) < share / common) * of(rng, (failing, 1, images))
+        failed = model[:failing] * hard * (rng.random((failing, seeds, images)) < common)
+        light = model[failing:] * (mean - gap) * rng.uniform(0.8, 1.2, (steady, seeds, images))
+        truth = np.repeat([mean, mean - gap], [failing, steady])
+        return _drawn(np.concatenate([failed, light]), truth, np.repeat([0, 1], [failing, steady]), FLOOR)
+
+    sort = f"{failing} failing" + (f" + {steady} steady rows" if steady else " rows")
+    seeds = f", seed spread {100 * spread:g} %" if spread else ""
+    return Board(f"{sort}: {100 * share:g} % wrong by {name}{seeds}", draw)
+
+
+SHARES = (0.01, 0.02, 0.05, 0.10)
+REGULAR = (
+    equal(EQUAL[0], 30),
+    equal(EQUAL[2], 30),
+    equal(skewed("skewed, seed spread a fifth", 0.2), 30),
+    rungs(0.05),
+)
+HEAVY = tuple(heavy(share, sizes, 10) for sizes in (constant(), lognormal()) for share in SHARES)
+MIXED = (
+    *(heavy(share, sizes, 5, 5) for sizes in (constant(), lognormal()) for share in SHARES),
+    heavy(0.02, constant(), 1, 1),
+    heavy(0.02, constant(), 25, 5),
+    heavy(0.02, constant(), 5, 5, spread=0.2),
+    heavy(0.02, lognormal(), 5, 5, common=0.3),
+)
+"""The adversary: a row that fails seldom beside a row of the same true mean that never does."""
+
+
+def inferior(share: float, sizes: tuple[str, float, Sizes], failing: int, steady: int, spread: float = 0.0) -> Board:
+    """The adversary of the advice: the failing rows come first, so they are the cheapest, and are worse by the margin."""
+    mean = share * sizes[1]
+    light = mean - 0.1 if mean < 1.1 else mean / 1.1
+    return heavy(share, sizes, failing, steady, gap=(mean - light) * 1.001, spread=spread)
+
+
+def inferior_by_shift(scenario: Scenario, rows: int) -> Board:
+    """Half of the rows worse by the margin, and the cheapest."""
+    margin = max(0.1, 0.1 * scenario.mean) * 1.001
+
+    def draw(rng: np.random.Generator, seeds: int, images: int) -> Drawn:
+        errors, fitted = scenario.draw(rng, rows, seeds, images)
+        truth = np.full(rows, scenario.mean)
+        if seeds == 1:
+            errors = errors * (scenario.mean / fitted)[:, :, None]
+        errors[: rows // 2] += margin
+        truth[: rows // 2] += margin
+        return _drawn(errors, truth, np.arange(rows) >= rows // 2)
+
+    return Board(f"{rows} rows, half worse by the margin: {scenario.name}", draw)
+
+
+ADVISED = (
+    inferior_by_shift(EQUAL[0], 10),
+    inferior_by_shift(EQUAL[2], 30),
+    inferior_by_shift(skewed("skewed, seed spread a fifth", 0.2), 10),
+    *(inferior(share, sizes, 5, 5) for sizes in (constant(), lognormal()) for share in SHARES[1:]),
+    inferior(0.02, constant(), 1, 1),
+    inferior(0.02, constant(), 25, 5),
+    inferior(0.05, lognormal(), 5, 5, spread=0.2),
+)
+
+
+def rank_coverage(board: Board, seeds: int, images: int, repeats: int, rng: np.random.Generator) -> float:
+    """How often a row's rank interval holds all of its true ranks: the lowest rate of the board's kinds of row."""
+    held: dict[int, list[bool]] = {}
+    for _ in range(repeats):
+        drawn = board.draw(rng, seeds, images)
+        gap = drawn.truth[:, None] - drawn.truth
+        best, last = 1 + (gap > 1e-12).sum(axis=1), len(gap) - (gap < -1e-12).sum(axis=1)
+        for i, ranks in enumerate(rank_intervals(drawn.rows, drawn.worst)):
+            if ranks.low is None or ranks.high is None:
+                raise RuntimeError("every row of these boards is tested")
+            held.setdefault(int(drawn.kinds[i]), []).append(ranks.low <= best[i] and last[i] <= ranks.high)
+    return min(float(np.mean(rows)) for rows in held.values())
+
+
+def false_differences(
+    board: Board, seeds: int, images: int, repeats: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """How often the first and the last row, equally good, are told apart: by Student's t alone, and as the board does."""
+    student = both = 0
+    for _ in range(repeats):
+        drawn = board.draw(rng, seeds, images)
+        first, last = drawn.errors[0], drawn.errors[-1]
+        student += p_value(first, last) < 0.05
+        both += p_value(first, last, drawn.worst) < 0.05
+    return student / repeats, both / repeats
+
+
+def advice_errors(board: Board, seeds: int, images: int, repeats: int, rng: np.random.Generator) -> tuple[float, float]:
+    """How often the row advised is truly worse than the best by more than the margin, and how often one is advised."""
+    wrong = given = 0
+    for _ in range(repeats):
+        drawn = board.draw(rng, seeds, images)
+        rows = drawn.rows
+        advice = advise(rows, {row.name: (float(i), 0.0) for i, row in enumerate(rows)}, drawn.worst)
+        if advice.code == "shown" and advice.name is not None and advice.margin is not None:
+            given += 1
+            wrong += drawn.truth[int(advice.name)] > drawn.truth.min() + advice.margin
+    return wrong / repeats, given / repeats
+
+
+def separated(board: Board, seeds: int, images: int, repeats: int, rng: np.random.Generator) -> tuple[float, float]:
+    """The mean width of a rank interval (1: all ranks known), and the share of pairs of neighbours that are separated."""
+    width: list[int] = []
+    told: list[bool] = []
+    for _ in range(repeats):
+        drawn = board.draw(rng, seeds, images)
+        intervals = rank_intervals(drawn.rows, drawn.worst)
+        for i, ranks in enumerate(intervals):
+            if ranks.low is not None and ranks.high is not None:
+                width.append(ranks.high - ranks.low + 1)
+                told.append(i + 1 in ranks.worse)
+    return float(np.mean(width)), float(np.sum(told)) / (repeats * (len(intervals) - 1))
 
 
 def power_check(seeds_asked: bool, repeats: int, rng: np.random.Generator) -> tuple[int, float]:
-    """The number that ``power`` asks for, from a pilot large enough to be the annotations, and how often it then suffices."""
+    """The number that ``power`` asks for, from a pilot large enough to be the truth, and how often it then suffices."""
     world = normal("", 1, 0.2, 0.5) if seeds_asked else normal("", 1, 0, 0.5, own=0.3)
     shift = 0.2 if seeds_asked else 0.05
 
@@ -198,69 +385,104 @@ def power_check(seeds_asked: bool, repeats: int, rng: np.random.Generator) -> tu
     return asked, sum(p_value(*rows(*shape)) < 0.05 for _ in range(repeats)) / repeats
 
 
-def _table(title: str, names: list[str], columns: tuple[int, ...], cell: Callable[[int, int], str]) -> None:
+def _table(title: str, names: Sequence[str], columns: Sequence[str], cell: Callable[[int, int], str]) -> None:
     width = max(map(len, names)) + 2
-    print(f"\n{title}\n{'seeds':<{width}}" + "".join(f"{c:>8}" for c in columns))
+    print(f"\n{title}\n{'':<{width}}" + "".join(f"{c:>11}" for c in columns))
     for row, name in enumerate(names):
         started = time.perf_counter()
         line = f"{name:<{width}}"
-        for column in columns:
-            print(f"\r  {title[:30]} | {name} | {column} seeds ...", end="\033[K", file=sys.stderr, flush=True)
-            line += f"{cell(row, column):>8}"
-        print("\r\033[K", end="", file=sys.stderr)
+        for column, label in enumerate(columns):
+            if sys.stderr.isatty():
+                print(f"\r  {title[:30]} | {name} | {label} ...", end="\033[K", file=sys.stderr, flush=True)
+            line += f"{cell(row, column):>11}"
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr)
         print(f"{line}   {time.perf_counter() - started:5.1f} s", flush=True)
 
 
-def main() -> None:
-    """Print every table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args()
-    repeats, rng = chosen.repeats, np.random.default_rng(chosen.seed)
-    few = max(repeats // 2, 1)
+def _interval_tables(repeats: int, rng: np.random.Generator) -> None:
     worlds = SCENARIOS + TAILS
     names = [world.name for world in worlds]
-    _table(
-        f"coverage of a row's 95 % interval, %, {IMAGES} images",
-        names,
-        SEEDS,
-        lambda row, seeds: f"{100 * coverage(worlds[row], seeds, repeats, rng):.1f}",
-    )
-    _table(
-        f"coverage of the paired 95 % interval, %, {IMAGES} images",
-        names,
-        SEEDS,
-        lambda row, seeds: f"{100 * paired_coverage(worlds[row], seeds, repeats, rng):.1f}",
-    )
-    _table(
-        "rows whose interval warns that it is likely too narrow, %",
-        names,
-        SEEDS,
-        lambda row, seeds: f"{100 * warned(worlds[row], seeds, repeats, rng):.1f}",
-    )
+    columns = [f"{seeds} seeds" for seeds in SEEDS]
+    rates: dict[str, Callable[[Scenario, int, int, np.random.Generator], float]] = {
+        f"coverage of a row's 95 % interval, %, {IMAGES} images": coverage,
+        f"coverage of the paired 95 % interval (Student's t alone), %, {IMAGES} images": paired_coverage,
+        "rows whose interval has the note that few images carry it, %": warned,
+    }
+    for title, rate in rates.items():
+
+        def cell(row: int, column: int, rate: Callable[..., float] = rate) -> str:
+            return f"{100 * rate(worlds[row], SEEDS[column], repeats, rng):.1f}"
+
+        _table(title, names, columns, cell)
     shares = (0.5, 0.9, 0.99, 0.999)
     _table(
         f"coverage of the 95 % interval of exact, %, {IMAGES} images",
         [f"share {share:g}" for share in shares],
-        SEEDS,
-        lambda row, seeds: f"{100 * exact_coverage(shares[row], seeds, repeats, rng):.1f}",
+        columns,
+        lambda row, j: f"{100 * exact_coverage(shares[row], SEEDS[j], repeats, rng):.1f}",
     )
-    cases = [(rows, classes, world) for rows, classes in ((2, 1), (10, 1), (30, 1), (30, 3)) for world in EQUAL]
+
+
+def _rank_tables(repeats: int, rng: np.random.Generator) -> None:
+    cells = [(seeds, images) for seeds in BOARD_SEEDS for images in BOARD_IMAGES]
+    columns = [f"{seeds} x {images}" for seeds, images in cells]
+    for title, boards in (("regular errors", REGULAR), ("heavy tails, equal rows", HEAVY), ("heavy and light", MIXED)):
+
+        def coverage_of(row: int, column: int, boards: tuple[Board, ...] = boards) -> str:
+            return f"{100 * rank_coverage(boards[row], *cells[column], repeats, rng):.1f}"
+
+        _table(
+            f"coverage of rank intervals, %, worst kind of row (95 at least is meant), seeds x images: {title}",
+            [board.name for board in boards],
+            columns,
+            coverage_of,
+        )
+    pairs = [heavy(share, sizes, 1, 1) for sizes in (constant(), lognormal()) for share in SHARES]
+
+    def cell(row: int, column: int) -> str:
+        rates = false_differences(pairs[row], *cells[column], 4 * repeats, rng)
+        return " / ".join(f"{100 * rate:.1f}" for rate in rates)
+
     _table(
-        "tiers of equally good rows, 100 images: % of boards with any row split from its equals (5 at most meant a tier)",
-        [f"{rows} rows{f' of {classes} kinds' if classes > 1 else ''}, {world.name}" for rows, classes, world in cases],
-        (1, 3, 5, 10),
-        lambda row, seeds: (
-            f"{100 * false_splits(cases[row][2], cases[row][0], seeds, few, rng, classes=cases[row][1])[0]:.1f}"
-        ),
+        "a failing row and a steady one of equal mean told apart, % (5 at most is meant): Student's t alone / as the board does",
+        [board.name for board in pairs],
+        columns,
+        cell,
     )
-    spreads = (0.02, 0.05, 0.1)
+
+
+def _advice_tables(repeats: int, rng: np.random.Generator) -> None:
+    cells = [(seeds, images) for seeds in BOARD_SEEDS for images in (*BOARD_IMAGES, 4291)]
+
+    def cell(row: int, column: int) -> str:
+        wrong, given = advice_errors(ADVISED[row], *cells[column], repeats, rng)
+        return f"{100 * wrong:.1f} / {100 * given:.0f}"
+
     _table(
-        "tiers found of 30 rows, each 14 % worse than the one before, 300 images",
-        [f"seed spread {100 * spread:g} % of a row's mean" for spread in spreads],
-        (1, 3, 5, 10),
-        lambda row, seeds: f"{ladder(spreads[row], seeds, max(repeats // 50, 1), rng):.1f}",
+        "advice wrong, % of boards (5 at most is meant) / advice given, %, seeds x images",
+        [board.name for board in ADVISED],
+        [f"{seeds} x {images}" for seeds, images in cells],
+        cell,
+    )
+
+
+def _power_tables(repeats: int, rng: np.random.Generator) -> None:
+    boards = [rungs(spread, floor=floor) for floor in (0.0, FLOOR) for spread in (0.02, 0.05)]
+    cells = [(seeds, images) for seeds in BOARD_SEEDS for images in (IMAGES, 1000, 4291)]
+
+    def cell(row: int, column: int) -> str:
+        width, told = separated(boards[row], *cells[column], max(repeats // 50, 1), rng)
+        return f"{width:.1f} / {100 * told:.0f}"
+
+    _table(
+        "ladder of 30 rows from .1 to 4 px: mean width of a rank interval / neighbours separated, %, seeds x images",
+        [
+            f"{board.name}, worst error {'of a row' if i < 2 else f'{FLOOR:g} px or more'}"
+            for i, board in enumerate(boards)
+        ],
+        [f"{seeds} x {images}" for seeds, images in cells],
+        cell,
     )
     print("\npower: the number asked for, and how often it then separates (80 % meant)")
     for seeds_asked in (True, False):
@@ -268,5 +490,23 @@ def main() -> None:
         print(f"{asked:>6} {'seeds' if seeds_asked else 'images'}: {100 * rate:.1f} %")
 
 
+def main(
+    repeats: Annotated[int, typer.Option(help="Draws of a row or a pair; boards are drawn a quarter as often.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="intervals, ranks, advice or power; all if left out.")] = None,
+) -> None:
+    """Print the tables."""
+    rng = np.random.default_rng(seed)
+    chosen = only or ["intervals", "ranks", "advice", "power"]
+    if "intervals" in chosen:
+        _interval_tables(repeats, rng)
+    if "ranks" in chosen:
+        _rank_tables(max(repeats // 4, 1), rng)
+    if "advice" in chosen:
+        _advice_tables(max(repeats // 4, 1), rng)
+    if "power" in chosen:
+        _power_tables(repeats, rng)
+
+
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -113,19 +113,19 @@ class Components:
         return np.asarray(p.reshape(np.shape(self.mean)), dtype=np.float64)
 
     def _mixed(self, size: FloatArray, image: FloatArray, seed: FloatArray, t: FloatArray) -> FloatArray:
-        """The two-sided p values, (n,), where both parts are there: h(p) = size, solved for the logarithm of p."""
+        """The two-sided p values, (n,), where both parts are there: log h(p)^2 = log size^2, solved for log p."""
         degrees = (self.images - 1, self.seeds - 1)
         ends = [np.log(np.maximum(2 * stdtr(df, -t), 1e-300)) for df in degrees]
         low, high = np.minimum(*ends), np.maximum(*ends)
 
         def equation(logarithm: FloatArray, at: IntArray) -> tuple[FloatArray, FloatArray]:
             p = np.exp(logarithm)
-            value, slope = -(size[at] ** 2), np.zeros_like(p)
+            square, slope = np.zeros_like(p), np.zeros_like(p)
             for df, part in zip(degrees, (image[at], seed[at]), strict=True):
                 quantile = -stdtrit(df, p / 2)
-                value = value + part * quantile**2
+                square = square + part * quantile**2
                 slope = slope - part * quantile * p / _density(quantile, df)
-            return value, slope
+            return np.log(square / size[at] ** 2), slope / square
 
         low, high = low - 1e-12 * (1 + np.abs(low)), high + 1e-12 * (1 + np.abs(high))
         return np.minimum(np.exp(decreasing_roots(equation, low, high, (low + high) / 2)), 1.0)

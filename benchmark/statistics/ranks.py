@@ -6,8 +6,8 @@ row, all of these statements hold together with a probability of 95 % or more, a
 (Al Mohamad, Goeman & van Zwet, Biometrics 78, 2022). Rows that are equally good share all the ranks of their block, and
 the interval holds the block.
 
-Unlike tiers, an interval never hides an order that was shown: a row with wide errors that cannot be told from the leader
-does not stand above one that can.
+The intervals of two rows may overlap although one row was shown to be better than the other, since each holds all ranks
+that its own row may have; ``better`` and ``worse`` say which pairs were told apart.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from benchmark.statistics.components import TIE
 from benchmark.statistics.holm import holm
 from benchmark.statistics.paired import check_worst, p_below
 from benchmark.structures import FloatArray, IntArray
+
+UNTESTED = ("unranked", "other_seeds_or_images")
+"""Why a row may not be tested, as explained in ``RankInterval``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +87,7 @@ def board_order(rows: Sequence[Row]) -> list[int]:
     return ordered
 
 
-def tested_rows(rows: Sequence[Row]) -> list[int]:
+def comparable_rows(rows: Sequence[Row]) -> list[int]:
     """Positions of the rows that are tested against each other, best first.
 
     They are the largest set that shares seeds and images, reference rows left out; of sets as large, the one with the
@@ -115,10 +118,8 @@ def rank_intervals(rows: Sequence[Row], worst: float, level: float = 0.95) -> li
     Raises:
         ValueError: where an error is not finite, or larger than ``worst``.
     """
-    tested = tested_rows(rows)
-    intervals = [
-        RankInterval(None, None, untested="unranked" if row.reference else "other_seeds_or_images") for row in rows
-    ]
+    tested = comparable_rows(rows)
+    intervals = [RankInterval(None, None, untested=UNTESTED[0 if row.reference else 1]) for row in rows]
     if not tested:
         return intervals
     p, order = pairwise_p([rows[i].errors for i in tested], worst, 1 - level)
