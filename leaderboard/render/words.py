@@ -91,7 +91,7 @@ RULES = (
 """How to read any board; for documents."""
 
 SHORT_RULES = (
-    f"rank 3–5: shown to be worse than 2 rows, and better than all but 5 (paired tests, Holm's correction, {SURE})",
+    f"rank 3–5: third to fifth place, as far as tests show (paired, Holm's correction, {SURE})",
     f"±: {SURE} interval of the mean over other images (one seed: of this fitted model) and seeds",
 )
 """How to read any board; for terminals."""

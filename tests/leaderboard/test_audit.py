@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,20 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmark.runs.store import Store
+from benchmark.metrics import score
+from benchmark.runs.store import Results, Store, StoredRun
 from benchmark.structures import Annotations, LabeledImages, Predictions
 from datasets.dataset import Dataset, DatasetCard
 from datasets.formats.coco_folder import write
+from leaderboard import audit as audit_module
 from leaderboard.audit import Report, audit, overlaps
+from leaderboard.board import boards, find_run
+from leaderboard.compare import compare
 from leaderboard.identities import broken, differences
+from leaderboard.pycocotools_scores import pycocotools_scores
+from leaderboard.render import words
 from leaderboard.render.markdown import audit_markdown
+from leaderboard.render.tables import as_rows
 from leaderboard.render.terminal import print_audit
 
 
@@ -300,3 +307,76 @@ def test_differences_allow_rounding_and_growth_alone() -> None:
     assert differences({"a": 1.0}, {"a": 1.0 + 1e-9}) == [f"a is stored as 1.0 and scored as {1.0 + 1e-9!r}"]
     assert differences({"b": {"c": None}}, {"b": {"c": 0.0}}) == ["b.c is stored as None and scored as 0.0"]
     assert differences({"gone": 1}, {}) == ["gone is not scored any more"]
+
+
+class Listed(Results):
+    """Runs that lie in no folder of their own, as those of a bundle."""
+
+    def __init__(self, store: Store) -> None:
+        self.root = store.root / "bundle.tar"
+        self._runs = [Kept(run) for run in store.runs()]
+
+    def runs(self) -> Iterator[StoredRun]:
+        return iter(self._runs)
+
+
+class Kept(StoredRun):
+    def __init__(self, run: StoredRun) -> None:
+        self.record, self.place, self._run = run.record, f"bundle.tar, {run.record.key}", run
+
+    annotations = property(lambda self: self._run.annotations)
+    predictions = property(lambda self: self._run.predictions)
+    fingerprint = property(lambda self: ("bundle", self.record.key))
+
+
+def test_results_that_are_no_folder_are_audited_and_ranked_alike(filled: Store) -> None:
+    bundle = Listed(filled)
+    report = audit(bundle)
+    assert not report.failed
+    assert outcome(report) == outcome(audit(filled))
+    assert [as_rows(board) for board in boards(bundle)] == [as_rows(board) for board in boards(filled)]
+    assert compare(bundle, "sharp", "wild").better == "sharp"
+    assert find_run(bundle, "sharp", "made", "dots").place.startswith("bundle.tar")
+
+
+@pytest.mark.parametrize("keypoints", [1, 3, 17])
+@pytest.mark.parametrize("instances", [1, 3])
+def test_pycocotools_agrees(maker: Any, keypoints: int, instances: int, capsys: pytest.CaptureFixture[str]) -> None:
+    annotations = maker.annotations(20, keypoints, instances)
+    rng = np.random.default_rng(keypoints)
+    count = len(annotations.index)
+    two = replace(annotations, category_ids=rng.integers(1, 4, count), crowd=rng.random(count) < 0.1 * (instances > 1))
+    answers = maker.answers(two, rng.normal(0, 1, (count, keypoints, 2)), rng.integers(0, 9, count) / 9)
+    answers = replace(answers, category_ids=np.where(rng.random(count) < 0.2, 1, two.category_ids))
+    before = two.digest, answers.keypoints.copy()
+    maker.put("net", two, answers, has_confidence=True)
+    (check,) = [check for check in audit(maker.store).checks if check.code == "pycocotools"]
+    assert check.status == "passed"
+    assert check.values["largest"] < 1e-12
+    theirs = pycocotools_scores(two, answers)
+    assert theirs["ap"] == pytest.approx(score(two, answers)["ap"], abs=1e-12)
+    assert (two.digest, answers.keypoints.tolist()) == (before[0], before[1].tolist())
+    assert capsys.readouterr().out == ""
+
+
+def test_pycocotools_has_no_figure_where_no_instance_counts_or_nothing_was_answered(maker: Any) -> None:
+    annotations = maker.annotations(5, 1, 2)
+    crowds = replace(annotations, crowd=np.ones(10, dtype=bool))
+    assert set(pycocotools_scores(crowds, maker.answers(crowds)).values()) == {None}
+    nothing = Predictions.of_category(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0))
+    assert set(pycocotools_scores(annotations, nothing).values()) == {0.0}
+    maker.put("silent", annotations, nothing)
+    assert outcome(audit(maker.store))["pycocotools"] == "passed"
+
+
+def test_a_wrong_ap_of_ours_would_be_found(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*arguments: Any) -> dict[str, float | None]:
+        figures = pycocotools_scores(*arguments)
+        return {**figures, "ap75": (figures["ap75"] or 0) + 2e-9}
+
+    monkeypatch.setattr(audit_module, "pycocotools_scores", wrong)
+    report = audit(filled)
+    assert failed(report) == {"pycocotools"}
+    (check,) = [check for check in report.checks if check.status == "failed"]
+    assert len(check.problems) == 14
+    assert "largest difference 2.0e-09" in words.check(check).detail

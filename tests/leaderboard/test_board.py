@@ -353,11 +353,11 @@ def test_interval_holds_the_mean_and_narrows_with_images(maker: Any) -> None:
 def test_find_run(filled: Store) -> None:
     assert find_run(filled, "sharp", "made", "dots").record.seed == 0
     assert find_run(filled, "sharp", "made", "dots", 2).record.seed == 2
-    for arguments, words in (
+    for arguments, message in (
         (("shrap", "made", "dots"), "did you mean 'sharp'"),
         (("sharp", "made", "dots", 7), "there are 0, 1, 2"),
         (("sharp", "made", "nowhere"), "no run of task made on data nowhere"),
         (("broken", "made", "dots"), "loss is nan"),
     ):
-        with pytest.raises(UserError, match=words):
+        with pytest.raises(UserError, match=message):
             find_run(filled, *arguments)

@@ -91,7 +91,7 @@ def test_what_is_printed(filled: Store) -> None:
     out = io.StringIO()
     print_comparison(compare(filled, "sharp", "wild"), Console(file=out, width=100))
     text = out.getvalue()
-    for words in (
+    for part in (
         "sharp against wild",
         "seeds 0, 1, 2",
         "95 % interval",
@@ -99,7 +99,7 @@ def test_what_is_printed(filled: Store) -> None:
         "sharp is better than wild",
         "power",
     ):
-        assert words in text
+        assert part in text
 
 
 def test_refusals(filled: Store, maker: Any, annotations: Annotations) -> None:
@@ -109,8 +109,8 @@ def test_refusals(filled: Store, maker: Any, annotations: Annotations) -> None:
         ("sharp", "broken", None, None): "'broken' has failed on made@1 on dots: ValueError: loss is nan",
         ("sharp", "blunt", "elsewhere", None): "no run of task elsewhere",
     }
-    for arguments, words in cases.items():
-        with pytest.raises(UserError, match=words):
+    for arguments, message in cases.items():
+        with pytest.raises(UserError, match=message):
             compare(filled, *arguments)
     for name in ("sharp", "blunt"):
         maker.put(name, annotations, maker.answers(annotations), config={"data": "more", "data_digest": "f" * 64})

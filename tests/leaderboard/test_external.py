@@ -124,8 +124,8 @@ def test_new_predictions_under_the_same_name_replace_the_old(
 def test_a_name_of_ours_is_refused(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
     maker.put("net", annotations, maker.answers(annotations, 1.0))
     files = scored(tmp_path / "files", annotations, maker.answers(annotations))
-    for name, words in (("net", "choose another"), ("  ", "give the row a name"), ("a\x1b[2J", "can be printed")):
-        with pytest.raises(UserError, match=words):
+    for name, message in (("net", "choose another"), ("  ", "give the row a name"), ("a\x1b[2J", "can be printed")):
+        with pytest.raises(UserError, match=message):
             store_external(files, name, maker.store.root)
 
 
