@@ -23,7 +23,17 @@ KINDS = ("shift", "affine", "flip")
 
 
 def kinds(text: str) -> list[str]:
-    """The kinds that a sum names. UserError, with the nearest, for an unknown one."""
+    """The kinds of augmentation that a sum names.
+
+    Args:
+        text: Names of `KINDS` joined by plus signs, such as ``shift+flip``.
+
+    Returns:
+        The names, in their order.
+
+    Raises:
+        UserError: For an unknown one, with the nearest.
+    """
     names = text.split("+")
     for name in names:
         if name not in KINDS:
@@ -56,9 +66,18 @@ def augment(
 ) -> tuple[list[Image], FloatArray]:
     """Another version of each image, and where its points lie then.
 
-    images: N of (H, W) or (H, W, 3) uint8. points: (N, K, 2) float64, pixels (x, y), integer = pixel centre; they may
-    leave the frame. kind: one of `KINDS` or a sum, ``shift+flip``. strength: above 0, up to 1. seed: the same seed, the same
-    result. Inputs are not changed. UserError for an unknown kind or a strength out of range.
+    Args:
+        images: N of (H, W) or (H, W, 3) uint8. Not changed.
+        points: (N, K, 2) float64, pixels (x, y), integer = pixel centre. Not changed.
+        seed: The same seed gives the same result.
+        kind: One of `KINDS`, or a sum such as ``shift+flip``.
+        strength: Above 0, up to 1.
+
+    Returns:
+        N images, and (N, K, 2) float64 points, which may lie outside the frame.
+
+    Raises:
+        UserError: For an unknown kind or a strength out of range.
     """
     names = kinds(kind)
     if not 0 < strength <= 1:
@@ -66,14 +85,14 @@ def augment(
     steps = [_transform(name, strength) for name in names]
     import albumentations
 
-    how = albumentations.KeypointParams(format="xy", remove_invisible=False)
-    pipeline = albumentations.Compose(steps, keypoint_params=how, seed=seed)
+    keypoint_params = albumentations.KeypointParams(format="xy", remove_invisible=False)
+    pipeline = albumentations.Compose(steps, keypoint_params=keypoint_params, seed=seed)
     out, moved = [], np.array(points, dtype=np.float64)
     for i, image in enumerate(images):
-        done = pipeline(image=np.ascontiguousarray(image), keypoints=moved[i])
-        if "affine" not in names and np.count_nonzero(done["image"]) < np.count_nonzero(image):
+        result = pipeline(image=np.ascontiguousarray(image), keypoints=moved[i])
+        if "affine" not in names and np.count_nonzero(result["image"]) < np.count_nonzero(image):
             out.append(np.array(image))
             continue
-        out.append(done["image"])
-        moved[i] = done["keypoints"]
+        out.append(result["image"])
+        moved[i] = result["keypoints"]
     return out, moved

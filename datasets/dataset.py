@@ -23,7 +23,23 @@ CONVENTION = "points (x, y) in pixels, origin top left, an integer is the centre
 
 
 class DatasetCard(BaseModel):
-    """What a data set holds and where it comes from: ``card.json`` of a folder."""
+    """What a data set holds and where it comes from: ``card.json`` of a folder.
+
+    Attributes:
+        format: The version of the folder's layout.
+        task: The name of the task, or of the folder where another tool made it.
+        version: The version of the task.
+        summary: What the task asks for, in one line.
+        data: The preset or folder it was made from.
+        split: Which division of the images; 0 for development.
+        images: Split -> number of images.
+        keypoints: K names.
+        sigmas: K numbers, COCO's per-keypoint sigma.
+        spacing: K numbers, the pitch in px of the lattice each keypoint lies on, None for one on none.
+        rule: Whether a rule on the image alone gives the answer.
+        convention: What coordinates mean, in words.
+        digest: sha256 in hex over decoded pixels and annotations.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +60,7 @@ class DatasetCard(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Three splits of labelled images.
+    """Three splits of labelled images. Immutable.
 
     Attributes:
         train: What a detector learns from.
@@ -63,7 +79,7 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, LabeledImages]:
-        """train, val and test by name."""
+        """Name -> split: train, val and test."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     @property
@@ -79,27 +95,42 @@ class Dataset:
         return ""
 
     def with_train(self, n: int, seed: int) -> Dataset:
-        """The same with ``n`` training images: nested in n, and the same for every detector of a seed."""
+        """The same data set with fewer training images.
+
+        Args:
+            n: How many: 1 to all. A smaller number's images are among a larger one's.
+            seed: Which of the nested sequences of subsets; the same for every detector.
+
+        Raises:
+            UserError: Where there are not ``n`` images.
+        """
         if n == len(self.train):
             return self
         chosen = splits.subset(self._train_digests, self.train.annotations.labels, n, seed)
         return replace(self, train=self.train.take(chosen))
 
     def folds(self, k: int) -> tuple[Dataset, ...]:
-        """k data sets over all images, in each of which another part is the test split.
+        """Divide all images into folds for cross-validation.
+
+        Args:
+            k: How many folds, at least 2.
+
+        Returns:
+            k data sets over all images, in each of which another part is the test split; a fifth of the other images is
+            val. Images are numbered from 1 through train, val and test.
 
         Raises:
             UserError: Where k is below 2, or there are too few images.
         """
         whole = pooled([split for split in self.splits.values() if len(split)])
         parts = splits.folds(splits.digests(whole.images), whole.annotations.labels, k)
-        made = []
+        datasets = []
         for train, val, test in parts:
-            learned = whole.take(train)
-            made.append(
-                replace(self, train=learned, val=whole.take(val), test=with_baseline(whole.take(test), learned))
+            fitted = whole.take(train)
+            datasets.append(
+                replace(self, train=fitted, val=whole.take(val), test=with_baseline(whole.take(test), fitted))
             )
-        return tuple(made)
+        return tuple(datasets)
 
     @cached_property
     def _train_digests(self) -> tuple[str, ...]:
@@ -107,7 +138,14 @@ class Dataset:
 
 
 def content_digest(parts: Mapping[str, LabeledImages]) -> str:
-    """sha256, in hex, over every pixel and every annotation of the named splits."""
+    """What identifies the content of a data set.
+
+    Args:
+        parts: Name -> split; their order counts.
+
+    Returns:
+        sha256 in hex over every decoded pixel and every annotation (see `Annotations.digest`).
+    """
     h = hashlib.sha256()
     for name, data in parts.items():
         h.update(f"{name} {len(data)}\n".encode())
@@ -118,9 +156,15 @@ def content_digest(parts: Mapping[str, LabeledImages]) -> str:
 
 
 def with_baseline(data: LabeledImages, train: LabeledImages) -> LabeledImages:
-    """``data`` whose annotations also say what a predictor of the training mean would answer, (N, K, 2) px.
+    """Images whose annotations also say what a predictor of the training mean would answer.
 
-    As it was where either holds other than one instance an image.
+    Args:
+        data: The images that get a baseline.
+        train: The images whose mean it is.
+
+    Returns:
+        ``data`` with ``annotations.baseline``, (N, K, 2) float64 px; unchanged where either holds other than one instance
+        an image.
     """
     if not (train.annotations.single_instance and data.annotations.single_instance and len(train)):
         return data
@@ -131,7 +175,14 @@ def with_baseline(data: LabeledImages, train: LabeledImages) -> LabeledImages:
 
 
 def pooled(parts: Sequence[LabeledImages]) -> LabeledImages:
-    """The images of several splits as one, numbered from 1 in that order; without a baseline."""
+    """The images of several splits as one.
+
+    Args:
+        parts: Splits, none of them empty.
+
+    Returns:
+        All their images, numbered from 1 in that order, without a baseline.
+    """
     annotations = [part.annotations for part in parts]
     names = tuple(f"{i}-{name}" for i, one in enumerate(annotations) for name in one.file_names)
     ids = np.arange(1, sum(map(len, annotations)) + 1)
@@ -140,7 +191,14 @@ def pooled(parts: Sequence[LabeledImages]) -> LabeledImages:
 
 
 def tests_of(folds: Sequence[Dataset]) -> LabeledImages:
-    """The test splits of all folds as one, in the order of their image ids; of a single data set its test split."""
+    """What all folds together are asked about.
+
+    Args:
+        folds: What `Dataset.folds` made, or a single data set.
+
+    Returns:
+        The images of all test splits in the order of their ids; of a single data set its test split.
+    """
     if len(folds) == 1:
         return folds[0].test
     joined = _concatenated([fold.test.annotations for fold in folds])
@@ -149,7 +207,7 @@ def tests_of(folds: Sequence[Dataset]) -> LabeledImages:
 
 
 def _concatenated(parts: Sequence[Annotations]) -> Annotations:
-    """Annotations one after the other; an optional array stands where all parts have it."""
+    """Annotations one after the other. An optional field stays where all parts have it; categories are united by id."""
     starts = np.cumsum([0, *(len(part) for part in parts)])
 
     def joined(name: str) -> Any:
@@ -158,12 +216,14 @@ def _concatenated(parts: Sequence[Annotations]) -> Annotations:
 
     labels: IntArray | None = joined("labels")
     groups = [part.groups for part in parts]
+    categories = {category.id: category for part in parts for category in part.categories}
     return replace(
         parts[0],
         file_names=tuple(name for part in parts for name in part.file_names),
         index=np.concatenate([part.index + start for part, start in zip(parts, starts)]),
         labels=None if labels is None else labels.astype(np.int64),
         baseline=joined("baseline"),
+        categories=tuple(categories.values()) if all(part.categories for part in parts) else (),
         groups=None if None in groups else tuple(name for names in groups if names for name in names),
         **{
             name: joined(name)
@@ -214,6 +274,13 @@ class _Chained(Sequence[Image]):
 
 
 def check_folds(folds: int) -> None:
-    """UserError where a number of folds is neither 0 (the data's own splits) nor at least 2."""
+    """Check a number of folds.
+
+    Args:
+        folds: 0 for the data's own splits, or at least 2.
+
+    Raises:
+        UserError: Where it is neither.
+    """
     if folds == 1 or folds < 0:
         raise UserError(f"folds {folds}: give 0 for the data's own splits, or at least 2")

@@ -51,13 +51,24 @@ def _columns(name: str) -> list[int]:
 
 
 def _lines(images: Image, find: Callable[..., NDArray[np.int64]]) -> FloatArray:
-    """(N, H + W): ``find`` (argmax or argmin) of every row, then of every column; the first position on ties."""
+    """(N, H + W) float64 px: ``find`` (argmax or argmin) of every row, then of every column; the first position on ties."""
     return np.concatenate([find(images, axis=2), find(images, axis=1)], axis=1).astype(np.float64)
 
 
 def hog(images: Images) -> FloatArray:
-    """(N, F) histograms of oriented gradients (Dalal and Triggs 2005, scikit-image): 9 orientations, blocks of 2 x 2
-    cells, four cells along the short side (28 x 28: cells of 7 px, 324 numbers). UserError below 8 px."""
+    """Histograms of oriented gradients (Dalal and Triggs, CVPR 2005), by scikit-image.
+
+    9 orientations, blocks of 2 x 2 cells, four cells along the short side (28 x 28: cells of 7 px, 324 numbers).
+
+    Args:
+        images: (N, H, W) uint8, or RGB.
+
+    Returns:
+        (N, F) float64.
+
+    Raises:
+        UserError: Where a side is below 8 px.
+    """
     from skimage.feature import hog as descriptor
 
     stacked = grey(images)
@@ -72,8 +83,16 @@ def hog(images: Images) -> FloatArray:
 
 
 def random_columns(images: Images, count: int, seed: int = 0) -> FloatArray:
-    """(N, count) uniform on [0, 1): noise drawn from the seed and the image's pixels, so that an image gets the same
-    numbers whichever images stand beside it."""
+    """Noise drawn from the seed and an image's pixels: the same whichever images stand beside it.
+
+    Args:
+        images: (N, H, W) uint8.
+        count: Columns.
+        seed: Another seed gives other numbers.
+
+    Returns:
+        (N, count) float64, uniform on [0, 1).
+    """
     rows = []
     for image in images:
         stream = hashlib.shake_256(f"{seed}".encode() + np.ascontiguousarray(image).tobytes())
@@ -86,9 +105,16 @@ NAMES = (*PLAIN, "const", "random")
 
 
 def parse(spec: str) -> list[tuple[str, int]]:
-    """The sets a sum such as ``pix+pts11+random300`` names, each with its number of dummy columns (0 for the others).
+    """The feature sets that a sum names.
 
-    UserError for an unknown name, with the nearest.
+    Args:
+        spec: Names joined by plus signs, such as ``pix+pts11+random300``.
+
+    Returns:
+        Each name with its number of dummy columns, 0 for sets that have none.
+
+    Raises:
+        UserError: For an unknown name, with the nearest.
     """
     sets: list[tuple[str, int]] = []
     for part in spec.split("+"):
@@ -104,9 +130,18 @@ def parse(spec: str) -> list[tuple[str, int]]:
 
 
 def features(images: Images, spec: str, *, seed: int = 0) -> FloatArray:
-    """(N, F) float64: the feature sets that ``spec`` names, side by side. Extrema in px, pixels / 255.
+    """The feature sets that ``spec`` names, side by side.
 
-    seed: of the ``random`` columns. UserError for an unknown set, or images of several sizes.
+    Args:
+        images: (N, H, W) uint8, or RGB.
+        spec: See `parse`.
+        seed: Of the ``random`` columns.
+
+    Returns:
+        (N, F) float64: extrema in px, pixels divided by 255.
+
+    Raises:
+        UserError: For an unknown set, or images of several sizes.
     """
     stacked = grey(images)
     parts: list[FloatArray] = []

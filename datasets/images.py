@@ -36,8 +36,8 @@ def decode(path: Path, *, rgb: bool = False) -> Image:
     Raises:
         OSError, ValueError and the like (see `BROKEN`): Where it is not an image that can be read.
     """
-    with Pillow.open(path) as picture:
-        return _pixels(picture, rgb)
+    with Pillow.open(path) as image_file:
+        return _pixels(image_file, rgb)
 
 
 def grey(images: Sequence[Image] | Image) -> Image:
@@ -51,7 +51,7 @@ def grey(images: Sequence[Image] | Image) -> Image:
     Returns:
         (N, H, W) uint8.
     """
-    stacked = stack_images(images)
+    stacked = stack_images(images)  # type: ignore[arg-type]  # an array is a sequence in all but name
     if stacked.ndim == 3:
         return stacked
     luma: FloatArray = stacked[..., :3] @ np.array([0.299, 0.587, 0.114])
@@ -59,12 +59,21 @@ def grey(images: Sequence[Image] | Image) -> Image:
 
 
 class ImageFiles(Sequence[Image]):
-    """The image files of one split. ``rgb`` turns grey files into RGB too, where a set holds both.
+    """The image files of one split, decoded when asked for.
 
-    paths: N files. sizes: (N, 2) int64 (width, height) as annotated. origin: the annotation file, named in errors.
+    Attributes:
+        rgb: Whether grey files become RGB too, as they must where a set holds both.
     """
 
     def __init__(self, paths: Sequence[Path], sizes: IntArray, origin: str, *, rgb: bool = False) -> None:
+        """Images by their files; nothing is opened yet.
+
+        Args:
+            paths: N files.
+            sizes: (N, 2) int64, (width, height) in pixels as annotated; a file of another size is an error.
+            origin: The annotation file, named in errors.
+            rgb: Whether grey files become RGB too.
+        """
         self._paths, self._sizes, self._origin, self.rgb = list(paths), sizes, origin, rgb
 
     def __len__(self) -> int:
@@ -77,9 +86,9 @@ class ImageFiles(Sequence[Image]):
     def __getitem__(self, i: int | slice) -> Image | Sequence[Image]:
         if isinstance(i, slice):
             return ImageFiles(self._paths[i], self._sizes[i], self._origin, rgb=self.rgb)
-        with self._open(range(len(self))[i]) as picture:
+        with self._open(range(len(self))[i]) as image_file:
             try:
-                return _pixels(picture, self.rgb)
+                return _pixels(image_file, self.rgb)
             except BROKEN as error:
                 raise self._unreadable(i, error) from error
 
@@ -92,46 +101,52 @@ class ImageFiles(Sequence[Image]):
         return int(self._sizes.prod(axis=1).sum()) * 3
 
     def check(self) -> bool:
-        """Whether any file has colour. Reads headers only; UserError for a file that is missing, unreadable or of
-        another size than its record says."""
+        """Check every file by its header.
+
+        Returns:
+            Whether any file has colour.
+
+        Raises:
+            UserError: For a file that is missing, unreadable or of another size than its record says.
+        """
         colour = False
         for i in range(len(self)):
-            with self._open(i) as picture:
-                colour = colour or picture.mode not in _GREY
+            with self._open(i) as image_file:
+                colour = colour or image_file.mode not in _GREY
         return colour
 
     def _open(self, i: int) -> Pillow.Image:
         try:
-            picture = Pillow.open(self._paths[i])
+            image_file = Pillow.open(self._paths[i])
         except FileNotFoundError as error:
             raise UserError(f"{self._origin}: images entry {i}: there is no file {self._paths[i]}") from error
         except BROKEN as error:
             raise self._unreadable(i, error) from error
-        if picture.size != tuple(self._sizes[i]):
-            wide, high = self._sizes[i]
-            picture.close()
+        if image_file.size != tuple(self._sizes[i]):
+            width, height = self._sizes[i]
+            image_file.close()
             raise UserError(
-                f"{self._origin}: images entry {i}: says {wide} x {high} px, but {self._paths[i]} is "
-                f"{picture.width} x {picture.height}; correct the record or the file"
+                f"{self._origin}: images entry {i}: says {width} x {height} px, but {self._paths[i]} is "
+                f"{image_file.width} x {image_file.height}; correct the record or the file"
             )
-        return picture
+        return image_file
 
     def _unreadable(self, i: int, error: BaseException) -> UserError:
         why = " ".join(str(error).split()) or type(error).__name__
         return UserError(f"{self._origin}: images entry {i}: {self._paths[i]} is not a readable image ({why})")
 
 
-def _pixels(picture: Pillow.Image, rgb: bool) -> Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        grey = np.asarray(picture)
-        wide = picture.mode.startswith("I;16") or (grey > 255).any()
-        pixels = np.clip(grey / 256 if wide else grey, 0, 255).astype(np.uint8)
-    elif picture.mode in _GREY:
-        pixels = np.asarray(picture if picture.mode == "L" else picture.convert("L"))
+def _pixels(image_file: Pillow.Image, rgb: bool) -> Image:
+    if image_file.mode.startswith("I") or image_file.mode == "F":
+        values = np.asarray(image_file)
+        sixteen_bits = image_file.mode.startswith("I;16") or (values > 255).any()
+        pixels = np.clip(values / 256 if sixteen_bits else values, 0, 255).astype(np.uint8)
+    elif image_file.mode in _GREY:
+        pixels = np.asarray(image_file if image_file.mode == "L" else image_file.convert("L"))
     else:
-        if picture.mode == "P" and "transparency" in picture.info:
-            picture = picture.convert("RGBA")
-        pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+        if image_file.mode == "P" and "transparency" in image_file.info:
+            image_file = image_file.convert("RGBA")
+        pixels = np.asarray(image_file if image_file.mode == "RGB" else image_file.convert("RGB"))
     return _as_rgb(pixels) if rgb else pixels
 
 
@@ -142,8 +157,15 @@ def _as_rgb(pixels: Image) -> Image:
 def load(parts: Sequence[ImageFiles]) -> list[Sequence[Image]]:
     """The images of every part, RGB in all parts if any file of any part has colour.
 
-    In memory, as (N, H, W[, 3]) where the sizes of a part agree, if all parts together fit in `MEMORY`; else decoded at
-    every access, their headers checked now. UserError for a file that is missing, unreadable or of another size.
+    Args:
+        parts: The files of each.
+
+    Returns:
+        For each part its images: in memory, as (N, H, W[, 3]) uint8 where their sizes agree, if all parts together fit in
+        `MEMORY`; otherwise decoded at every access, their headers checked now.
+
+    Raises:
+        UserError: For a file that is missing, unreadable or of another size than annotated.
     """
     if sum(part.most_bytes for part in parts) > MEMORY:
         coloured = [part.check() for part in parts]
@@ -163,11 +185,26 @@ def _stacked(images: list[Image]) -> Sequence[Image]:
 
 
 def open_splits(parts: Mapping[str, tuple[ImageFiles, Annotations]]) -> dict[str, LabeledImages]:
-    """Labelled images from files and annotations: every file checked, and decoded where all fit in memory."""
-    images = load([files for files, _ in parts.values()])
-    return {name: LabeledImages(found, annotations) for (name, (_, annotations)), found in zip(parts.items(), images)}
+    """Labelled images from files and annotations; see `load`.
+
+    Args:
+        parts: Name -> the files and the annotations of a split, in the same order.
+
+    Returns:
+        Name -> the split.
+
+    Raises:
+        UserError: For a file that is missing, unreadable or of another size than annotated.
+    """
+    loaded = load([files for files, _ in parts.values()])
+    return {name: LabeledImages(images, annotations) for (name, (_, annotations)), images in zip(parts.items(), loaded)}
 
 
 def write_png(path: Path, image: Image) -> None:
-    """Write (H, W) or (H, W, 3) RGB uint8 as PNG, lightly compressed: a small digit is not worth the seconds."""
+    """Write an image as PNG, lightly compressed: a small digit is not worth the seconds.
+
+    Args:
+        path: The file.
+        image: (H, W) or (H, W, 3) RGB uint8.
+    """
     Pillow.fromarray(image).save(path, format="PNG", compress_level=1)

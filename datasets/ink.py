@@ -52,12 +52,24 @@ NAMES = (*POINTS, CENTROID)
 
 
 def ink(images: Images, threshold: int = 0) -> NDArray[np.bool_]:
-    """(N, H, W) bool: where a pixel is brighter than ``threshold``."""
+    """Where there is ink.
+
+    Args:
+        images: (N, H, W) uint8, or RGB.
+        threshold: Ink is brighter than this.
+
+    Returns:
+        (N, H, W) bool.
+    """
     return np.asarray(grey(images) > threshold)
 
 
 def extrema(images: Images, threshold: int = 0) -> FloatArray:
     """Where ink begins and ends.
+
+    Args:
+        images: (N, H, W) uint8, or RGB.
+        threshold: Ink is brighter than this.
 
     Returns:
         (N, 12) float64, pixels, columns as `EXTREMA`: the 4 numbers of mm, then the 8 of mm2. A blank image has no
@@ -102,7 +114,15 @@ def point(name: str, images: Images, threshold: int = 0) -> FloatArray:
 
 
 def has_ink(images: Images, threshold: int = 0) -> NDArray[np.bool_]:
-    """(N,) bool: whether any pixel is brighter than ``threshold``."""
+    """Which images hold any ink.
+
+    Args:
+        images: (N, H, W) uint8, or RGB.
+        threshold: Ink is brighter than this.
+
+    Returns:
+        (N,) bool.
+    """
     mask = ink(images, threshold)
     return np.asarray(mask.reshape(len(mask), -1).any(axis=1)) if len(mask) else np.zeros(0, dtype=np.bool_)
 

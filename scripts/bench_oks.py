@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "scoring")]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "metrics")]
 
-import scoring_cases  # noqa: E402  (found through the line above)
+import scoring_cases  # noqa: E402  (on the path since the line above)
 import scoring_oracles  # noqa: E402
 
 from benchmark.metrics import average_precision  # noqa: E402
@@ -31,8 +31,8 @@ from benchmark.structures import Annotations, Predictions  # noqa: E402
 
 def ours(annotations: Annotations, predictions: Predictions) -> np.ndarray[Any, Any]:
     """AP, AP50, AP75, AR as the libraries write them: -1 for none."""
-    found = average_precision(annotations, predictions)
-    return np.array([-1.0 if v is None else v for v in (found.ap, found.ap50, found.ap75, found.ar)])
+    own = average_precision(annotations, predictions)
+    return np.array([-1.0 if value is None else value for value in (own.ap, own.ap50, own.ap75, own.ar)])
 
 
 def seconds(task: Callable[[], Any], times: int = 1) -> tuple[float, Any]:

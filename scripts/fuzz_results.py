@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "scoring")]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "metrics")]
 
-from scoring_fuzz import fuzz  # noqa: E402  (found through the line above)
+from scoring_fuzz import fuzz  # noqa: E402  (on the path since the line above)
 
 
 def main() -> int:

@@ -21,7 +21,14 @@ MAX_DETECTIONS = 20
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """AP over all thresholds, at .50 and at .75, and AR; None where no instance counts (all are crowds or unlabelled)."""
+    """AP and AR over all thresholds. All are None where no instance counts: where each is a crowd or unlabelled.
+
+    Attributes:
+        ap: AP, the mean over the thresholds .50 to .95.
+        ap50: AP at .50.
+        ap75: AP at .75.
+        ar: AR, the mean over the thresholds.
+    """
 
     ap: float | None
     ap50: float | None
@@ -32,18 +39,25 @@ class AveragePrecision:
 def average_precision(
     annotations: Annotations, predictions: Predictions, scores: FloatArray | None = None
 ) -> AveragePrecision:
-    """AP and AR of the predictions, ranked by ``scores`` (P,) or, where None, by their own.
+    """AP and AR of the predictions.
 
-    Equal scores stand in the order of image ids, then of the predictions. Inputs are trusted: see `check.py`.
+    Args:
+        annotations: What is known of the images; trusted, see `benchmark.metrics.validation`.
+        predictions: What was predicted for them; trusted too.
+        scores: (P,) float64, what ranks the predictions; None: their own scores. Equal scores stand in the order of image
+            ids, then of the predictions.
+
+    Returns:
+        The four numbers, all None where no instance counts.
     """
     ranked = predictions.scores if scores is None else scores
     counted = ~ignored(annotations)
     precisions, recalls = [], []
     for category in np.unique(annotations.category_ids[counted]).tolist():
-        found = group(annotations, predictions, ranked, category, MAX_DETECTIONS)
-        total = int(counted[found.instances].sum())
-        order = np.argsort(-ranked[found.detections], kind="stable")
-        taken = match(annotations, predictions, found, THRESHOLDS)[:, order]
+        members = group(annotations, predictions, ranked, category, MAX_DETECTIONS)
+        total = int(counted[members.instances].sum())
+        order = np.argsort(-ranked[members.detections], kind="stable")
+        taken = match(annotations, predictions, members, THRESHOLDS)[:, order]
         right = (taken >= 0) & counted[taken]
         precision, recall = _curve(right, taken < 0, total)
         precisions.append(precision)

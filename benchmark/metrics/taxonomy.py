@@ -1,7 +1,7 @@
-"""What kind of error each keypoint is, after Ronchi and Perona, "Benchmarking and Error Diagnosis in Multi-Instance Pose
-Estimation" (ICCV 2017, arXiv:1707.05388).
+"""What kind of error each keypoint is.
 
-Every labelled keypoint of an instance that counts is exactly one of:
+After Ronchi and Perona, "Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation" (ICCV 2017,
+arXiv:1707.05388). Every labelled keypoint of an instance that counts is exactly one of:
 
 - **exact**: predicted within half the answer spacing on both axes; where the answers lie on no lattice, within half a
   pixel on both axes (the same pixel).
@@ -24,26 +24,33 @@ SIMILAR = 0.5
 
 
 def kinds(annotations: Annotations, rows: IntArray, points: FloatArray, exact: BoolArray) -> IntArray:
-    """(R, K) the position in `KINDS` of each keypoint of the matched instances ``rows`` (R,), or -1 where not labelled.
+    """The kind of error of every keypoint of R matched instances.
 
-    points: (R, K, 2) px, their predictions. exact: (R, K), whether each is the exact answer.
+    Args:
+        annotations: What is known of the images.
+        rows: (R,) int64, rows of the matched instances.
+        points: (R, K, 2) float64, their predictions, pixels (x, y).
+        exact: (R, K) bool, whether each keypoint is exact.
+
+    Returns:
+        (R, K) int64, positions in `KINDS`; -1 for a keypoint that is not labelled.
     """
     n, k = len(annotations), points.shape[1]
     count = np.bincount(annotations.index, minlength=n)
     first = np.cumsum(count) - count
     image = annotations.index[rows]
-    found = np.empty((len(rows), k), dtype=np.int64)
+    kind = np.empty((len(rows), k), dtype=np.int64)
     load = np.cumsum(count[image] * k * k)
     begin = 0
     while begin < len(rows):
         done = load[begin - 1] if begin else 0
         end = max(begin + 1, int(np.searchsorted(load, done + BLOCK, side="right")))
         part = slice(begin, end)
-        found[part] = _nearest(annotations, rows[part], points[part], first[image[part]], count[image[part]])
+        kind[part] = _nearest(annotations, rows[part], points[part], first[image[part]], count[image[part]])
         begin = end
-    found[exact] = KINDS.index("exact")
-    found[annotations.visible[rows] == 0] = -1
-    return found
+    kind[exact] = KINDS.index("exact")
+    kind[annotations.visible[rows] == 0] = -1
+    return kind
 
 
 def _nearest(
@@ -56,13 +63,13 @@ def _nearest(
     offsets = points[pair, :, None, :] - annotations.keypoints[other, None, :, :]
     area = (annotations.areas[other] + np.spacing(1))[:, None, None]
     similar = np.exp(-(offsets**2).sum(axis=3) / (2 * area * (2 * annotations.sigmas) ** 2))
-    there = (annotations.visible[other] > 0) & ~annotations.crowd[other, None]
-    similar = np.where(there[:, None, :], similar, -1.0)
-    home = other == rows[pair]
-    own = similar[home]
-    right = np.diagonal(own, axis1=1, axis2=2)
-    same = np.where(np.eye(k, dtype=bool), -1.0, own).max(axis=2)
-    strange = np.full(right.shape, -1.0)
-    np.maximum.at(strange, pair[~home], similar[~home].max(axis=2))
-    choice = np.stack([right, same, strange])
+    counted = (annotations.visible[other] > 0) & ~annotations.crowd[other, None]
+    similar = np.where(counted[:, None, :], similar, -1.0)
+    same_instance = other == rows[pair]
+    own = similar[same_instance]
+    own_keypoint = np.diagonal(own, axis1=1, axis2=2)
+    other_keypoint = np.where(np.eye(k, dtype=bool), -1.0, own).max(axis=2)
+    other_instance = np.full(own_keypoint.shape, -1.0)
+    np.maximum.at(other_instance, pair[~same_instance], similar[~same_instance].max(axis=2))
+    choice = np.stack([own_keypoint, other_keypoint, other_instance])
     return np.where(choice.max(axis=0) >= SIMILAR, 1 + choice.argmax(axis=0), KINDS.index("miss"))

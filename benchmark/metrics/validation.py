@@ -1,4 +1,4 @@
-"""The checks every prediction and annotations passes before a number is made of it.
+"""The checks that annotations and predictions pass before a number is made of them.
 
 A value that is not finite must never reach a metric: pycocotools gives NaN keypoints an AP of 1.
 """
@@ -9,14 +9,23 @@ import numpy as np
 
 from benchmark.structures import Annotations, Predictions, UserError
 
-FAR = 1e9  # px: no coordinate, box or area root is larger, so squares stay finite with room to spare
+MAX_ABS = 1e9  # no coordinate (px), score or root of an area is larger, so squares stay finite with room to spare
 
 
 def first_problem(predictions: Predictions, annotations: Annotations) -> tuple[int, str] | None:
-    """The first row that is not a prediction for these images, and what is wrong with it; None where all are.
+    """The first row that is not a prediction for these images.
 
-    A row holds finite numbers within 1e9 (px, score) and names an image and a category of the annotations. Raises UserError
-    where the arrays do not even fit together.
+    A row must hold finite numbers within 1e9 (px, score) and name an image and a category of the annotations.
+
+    Args:
+        predictions: What is checked.
+        annotations: What is known of the images.
+
+    Returns:
+        The row and what is wrong with it, as the end of a sentence; None where all rows are right.
+
+    Raises:
+        UserError: Where the arrays do not even fit together.
     """
     p, k = len(predictions), len(annotations.keypoint_names)
     shapes = (predictions.keypoints.shape, predictions.scores.shape, predictions.category_ids.shape)
@@ -27,7 +36,7 @@ def first_problem(predictions: Predictions, annotations: Annotations) -> tuple[i
         )
     numbers = np.column_stack([predictions.keypoints.reshape(p, 2 * k), predictions.scores])
     problems = [
-        (~(np.abs(numbers) <= FAR).all(axis=1), "holds a number that is not finite or beyond 1e9"),
+        (~(np.abs(numbers) <= MAX_ABS).all(axis=1), "holds a number that is not finite or beyond 1e9"),
         (~np.isin(predictions.image_ids, annotations.image_ids), "image_id {image} is not an image of the annotations"),
     ]
     if len(annotations.category_ids) or annotations.categories:
@@ -40,20 +49,34 @@ def first_problem(predictions: Predictions, annotations: Annotations) -> tuple[i
     return None
 
 
-def first_copy(predictions: Predictions) -> tuple[int, str] | None:
-    """The first row that repeats an earlier one in every field, and which; None where all differ."""
+def first_duplicate(predictions: Predictions) -> tuple[int, str] | None:
+    """The first row that repeats an earlier one in every field.
+
+    Args:
+        predictions: What is checked; their arrays fit together.
+
+    Returns:
+        The row and a sentence that names the earlier one; None where all rows differ.
+    """
     p, k = predictions.keypoints.shape[:2]
     numbers = np.column_stack([predictions.keypoints.reshape(p, 2 * k), predictions.scores])
-    seen: dict[bytes, int] = {}
     rows = np.column_stack([predictions.image_ids, predictions.category_ids, (numbers + 0.0).view(np.int64)])
+    first_rows: dict[bytes, int] = {}
     for row, content in enumerate(map(bytes, rows)):
-        if (earlier := seen.setdefault(content, row)) != row:
+        if (earlier := first_rows.setdefault(content, row)) != row:
             return row, f"is the same prediction as entry {earlier}; give it once"
     return None
 
 
 def check_annotations(annotations: Annotations) -> None:
-    """UserError where a number that scores depend on is not finite, or a sigma, size or area is out of range."""
+    """Check every number that scores depend on.
+
+    Args:
+        annotations: What is checked.
+
+    Raises:
+        UserError: Where a number is not finite, a sigma, size or area is out of range, or there are no images.
+    """
     fields = {
         "keypoints": annotations.keypoints,
         "boxes": annotations.boxes,
@@ -63,11 +86,11 @@ def check_annotations(annotations: Annotations) -> None:
     if annotations.baseline is not None:
         fields["baseline"] = annotations.baseline
     for name, values in fields.items():
-        if not (np.abs(values) <= FAR**2).all():
+        if not (np.abs(values) <= MAX_ABS**2).all():
             raise UserError(f"annotations: {name} holds a value that is not finite; correct the annotation file")
     if (annotations.sigmas <= 0).any() or (annotations.areas < 0).any() or (annotations.sizes < 1).any():
         raise UserError(
             "annotations: sigmas and sizes must be above 0 and areas not below; correct the annotation file"
         )
     if not len(annotations):
-        raise UserError("annotations: has no images, so there is nothing to score")
+        raise UserError("annotations: there are no images, so there is nothing to score")

@@ -6,12 +6,24 @@ The first module of `FORMATS` whose ``sniff`` says yes reads; the last takes wha
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from benchmark.structures import UserError
 from datasets.dataset import Dataset
 from datasets.formats import coco_folder, coco_layouts
 
-FORMATS = (coco_folder, coco_layouts)
+
+class Format(Protocol):
+    """What a module of this package offers."""
+
+    def sniff(self, root: Path, /) -> bool:
+        """Whether a folder is of this format."""
+
+    def read(self, root: Path, split: int = 0, /) -> Dataset:
+        """The data set in such a folder."""
+
+
+FORMATS: tuple[Format, ...] = (coco_folder, coco_layouts)
 
 
 def read(path: Path | str, split: int = 0) -> Dataset:
@@ -20,6 +32,9 @@ def read(path: Path | str, split: int = 0) -> Dataset:
     Args:
         path: The folder.
         split: How images are divided where the folder does not say; 0 for development.
+
+    Returns:
+        Its three splits, card and digest.
 
     Raises:
         UserError: One line with file and entry, for anything missing, unreadable, inconsistent or changed since it was
@@ -30,4 +45,4 @@ def read(path: Path | str, split: int = 0) -> Dataset:
         raise UserError(f"{root}: there is no such folder")
     if not root.is_dir():
         raise UserError(f"{root}: is a file; give the folder that holds annotations and images")
-    return next(one for one in FORMATS if one.sniff(root)).read(root, split)
+    return next(form for form in FORMATS if form.sniff(root)).read(root, split)

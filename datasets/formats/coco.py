@@ -1,4 +1,4 @@
-"""Annotations as a COCO keypoint annotation document, and back, bit for bit.
+"""COCO keypoint annotation files: annotations to a document and back, bit for bit.
 
 The format is that of https://cocodataset.org/#format-data: ``info``, ``images``, ``annotations``, ``categories``. What
 COCO has no place for stands where other readers ignore it: ``info`` holds ``sigmas`` and ``spacing``, an image may hold
@@ -28,14 +28,21 @@ from datasets.formats.json_columns import (
 )
 
 BOX_PADDING = 3.0  # px around labelled keypoints, where a file gives no box
-PLAIN_SIGMA = 0.05
+DEFAULT_SIGMA = 0.05
 MAX_SIDE = 100_000  # px
 MAX_ID = 2**53  # the largest whole number every JSON reader keeps
 HUMAN_SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000  # COCO's
 
 
 def annotations_to_json(annotations: Annotations) -> dict[str, Any]:
-    """A COCO keypoint annotation document that `annotations_from_json` turns into the identical annotations (same digest)."""
+    """Annotations as a COCO keypoint annotation document.
+
+    Args:
+        annotations: What is written.
+
+    Returns:
+        A JSON-able document, which `annotations_from_json` turns into the identical annotations (same digest).
+    """
     images: list[Record] = [
         {"id": i, "file_name": name, "width": w, "height": h}
         for i, name, (w, h) in zip(annotations.image_ids.tolist(), annotations.file_names, annotations.sizes.tolist())
@@ -104,16 +111,32 @@ def _categories_to_json(annotations: Annotations) -> list[Record]:
 
 
 def read_annotations(path: Path | str) -> Annotations:
-    """The annotations in the COCO keypoint annotation file at ``path``, checked. UserError naming file and entry otherwise."""
+    """The annotations in a COCO keypoint annotation file; see `annotations_from_json`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: One line with file and entry, where it cannot be read or is wrong.
+    """
     return annotations_from_json(read_json(path), str(path))
 
 
 def annotations_from_json(document: Any, origin: str) -> Annotations:
     """The annotations in a COCO keypoint annotation document, ours or another tool's, checked in full.
 
-    ``origin`` names the file in errors (UserError, one line, with the entry). Where a file lacks them, boxes are those
-    of the labelled keypoints padded by 3 px, areas those of the boxes, sigmas COCO's human ones for K = 17 and .05
-    otherwise.
+    Where a file lacks them, boxes are those of the labelled keypoints padded by 3 px, areas those of the boxes, sigmas
+    COCO's human ones for K = 17 and .05 otherwise.
+
+    Args:
+        document: What `json_columns.read_json` gave.
+        origin: The file, named in errors.
+
+    Returns:
+        The annotations; instances stand in the order of their images.
+
+    Raises:
+        UserError: One line with file and entry, where something is wrong.
     """
     if type(document) is not dict:
         raise UserError(f"{origin}: is {kind(document)} where an object with 'images' and 'annotations' was expected")
@@ -143,24 +166,24 @@ def annotations_from_json(document: Any, origin: str) -> Annotations:
     _unique_ids(rows, annotation)
     owner = whole_numbers(column(rows, "image_id", annotation), "image_id", annotation, 0, MAX_ID)
     by_id = np.argsort(ids, kind="stable")
-    found = np.minimum(np.searchsorted(ids[by_id], owner), len(ids) - 1)
-    if (strange := ids[by_id][found] != owner).any():
-        i = int(np.argmax(strange))
+    nearest = np.minimum(np.searchsorted(ids[by_id], owner), len(ids) - 1)
+    if (unknown := ids[by_id][nearest] != owner).any():
+        i = int(np.argmax(unknown))
         raise UserError(f"{annotation(i)}: image_id {owner[i]} is not among the file's images")
     category = whole_numbers(column(rows, "category_id", annotation), "category_id", annotation, 0, MAX_ID)
-    if (strange := ~np.isin(category, known)).any():
-        i = int(np.argmax(strange))
+    if (unknown := ~np.isin(category, known)).any():
+        i = int(np.argmax(unknown))
         raise UserError(f"{annotation(i)}: category_id {category[i]} is not among the file's categories")
     triples = tables(column(rows, "keypoints", annotation), 3 * k, "keypoints", annotation, "x, y, v a keypoint")
     triples = triples.reshape(-1, k, 3)
-    if (strange := ~np.isin(triples[:, :, 2], (0, 1, 2))).any():
-        i, j = (int(a[0]) for a in np.nonzero(strange))
+    if (wrong := ~np.isin(triples[:, :, 2], (0, 1, 2))).any():
+        i, j = (int(a[0]) for a in np.nonzero(wrong))
         raise UserError(f"{annotation(i)}: keypoints[{3 * j + 2}] is {triples[i, j, 2]:g}; a visibility is 0, 1 or 2")
     keypoints, visible = np.ascontiguousarray(triples[:, :, :2]), triples[:, :, 2].astype(np.int64)
     boxes = _boxes(rows, keypoints, visible, annotation)
     crowd = whole_numbers([row.get("iscrowd", 0) for row in rows], "iscrowd", annotation, 0, 1)
     areas = [row.get("area", box) for row, box in zip(rows, (boxes[:, 2] * boxes[:, 3]).tolist())]
-    index = by_id[found]
+    index = by_id[nearest]
     order = np.argsort(index, kind="stable")
     return Annotations(
         image_ids=ids,
@@ -186,14 +209,21 @@ def annotations_from_json(document: Any, origin: str) -> Annotations:
 
 
 def annotation_notes(document: Any) -> list[str]:
-    """What `annotations_from_json` filled in for a document it accepts, and what in it makes OKS meaningless, in sentences."""
+    """What `annotations_from_json` filled in, and what makes OKS meaningless.
+
+    Args:
+        document: One that `annotations_from_json` accepts.
+
+    Returns:
+        Sentences for people.
+    """
     rows, info = document["annotations"], document.get("info")
     notes = []
     if type(info) is not dict or info.get("sigmas") is None:
         notes.append(
             "no sigmas in 'info': COCO's human sigmas are used"
             if _human(document)
-            else f"no sigmas in 'info': {PLAIN_SIGMA:g} is used for every keypoint, so AP compares with nobody else's"
+            else f"no sigmas in 'info': {DEFAULT_SIGMA:g} is used for every keypoint, so AP compares with nobody else's"
         )
     if count := sum("bbox" not in row for row in rows):
         notes.append(
@@ -265,11 +295,11 @@ def _pairs(categories: list[Record], key: str, k: int) -> tuple[tuple[int, int],
 def _unique_ids(rows: list[Record], where: Where) -> IntArray:
     ids = whole_numbers(column(rows, "id", where), "id", where, 0, MAX_ID)
     if len(set(ids.tolist())) < len(ids):
-        seen: set[int] = set()
+        earlier: set[int] = set()
         for i, value in enumerate(ids.tolist()):
-            if value in seen:
+            if value in earlier:
                 raise UserError(f"{where(i)}: id {value} is used twice")
-            seen.add(value)
+            earlier.add(value)
     return ids
 
 
@@ -298,8 +328,8 @@ def _boxes(rows: list[Record], keypoints: FloatArray, visible: IntArray, where: 
         around = np.where(labelled.any(axis=1), np.hstack([low, high - low]), 0.0).tolist()
         given = [around[i] if box is None else box for i, box in enumerate(given)]
     boxes = tables(given, 4, "bbox", where, "x, y, width, height")
-    if (strange := (boxes[:, 2:] < 0).any(axis=1)).any():
-        i = int(np.argmax(strange))
+    if (negative := (boxes[:, 2:] < 0).any(axis=1)).any():
+        i = int(np.argmax(negative))
         raise UserError(f"{where(i)}: 'bbox' has a negative width or height; give x, y, width, height")
     return boxes
 
@@ -307,7 +337,7 @@ def _boxes(rows: list[Record], keypoints: FloatArray, visible: IntArray, where: 
 def _sigmas(info: Record, k: int, origin: str) -> FloatArray:
     given = info.get("sigmas")
     if given is None:
-        return HUMAN_SIGMAS.copy() if k == len(HUMAN_SIGMAS) else np.full(k, PLAIN_SIGMA)
+        return HUMAN_SIGMAS.copy() if k == len(HUMAN_SIGMAS) else np.full(k, DEFAULT_SIGMA)
     if type(given) is not list or len(given) != k:
         raise UserError(f"{origin}: info: 'sigmas' must be a list of {k} numbers, one a keypoint")
     return real_numbers(given, "sigmas", lambda i: f"{origin}: info: entry {i}", low=0, above=True)

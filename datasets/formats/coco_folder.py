@@ -25,12 +25,23 @@ from datasets.images import ImageFiles, open_splits, write_png
 
 
 def sniff(root: Path) -> bool:
-    """Whether a folder has our card."""
+    """Whether a folder has our card.
+
+    Args:
+        root: The folder.
+    """
     return (root / "card.json").is_file()
 
 
 def read(root: Path, split: int = 0) -> Dataset:
     """The data set of an exported folder.
+
+    Args:
+        root: The folder.
+        split: 0, or the number of the division the folder holds.
+
+    Returns:
+        Its three splits, card and digest.
 
     Raises:
         UserError: Where it is damaged, or changed since its card was written.
@@ -66,6 +77,7 @@ def write(path: Path, dataset: Dataset) -> Dataset:
 
     Raises:
         UserError: Where something else is at ``path``, or it cannot be written.
+        ValueError: Where some images are grey and others have colour.
     """
     _may_replace(path)
     if len({image.ndim for split in dataset.splits.values() for image in split.images}) > 1:
@@ -121,7 +133,10 @@ def _with_png_names(annotations: Annotations) -> Annotations:
 
 
 def read_card(path: Path) -> DatasetCard:
-    """The card at ``path``.
+    """The card in a file.
+
+    Args:
+        path: ``card.json`` of an exported folder.
 
     Raises:
         UserError: Where it is not one.

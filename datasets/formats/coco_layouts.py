@@ -19,26 +19,33 @@ import re
 from pathlib import Path
 
 from benchmark.structures import Annotations, LabeledImages, UserError
+from datasets import splits
 from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
 from datasets.formats.coco import read_annotations
 from datasets.images import ImageFiles, open_splits
-from datasets.splits import digests, split
 
 _WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _IGNORED = ("card.json", "package.json")
 
 
 def sniff(root: Path) -> bool:
-    """Whether this may be such a folder: any folder may; `read` says what is missing."""
+    """Whether this may be such a folder: any folder may; `read` names what is missing.
+
+    Args:
+        root: The folder.
+    """
     return root.is_dir()
 
 
-def read(root: Path, number: int = 0) -> Dataset:
+def read(root: Path, split: int = 0) -> Dataset:
     """The folder of another tool as three splits.
 
     Args:
         root: The folder.
-        number: Which division of the images, where the folder does not bring its own.
+        split: Which division of the images, where the folder does not bring its own.
+
+    Returns:
+        Three splits; val and test know the training mean.
 
     Raises:
         UserError: Naming what is missing or wrong.
@@ -52,38 +59,48 @@ def read(root: Path, number: int = 0) -> Dataset:
     names = {annotations.keypoint_names for _, annotations in parts.values()}
     if len(names) > 1:
         listed = "; ".join(f"{files[name]}: {', '.join(one.keypoint_names)}" for name, (_, one) in parts.items())
-        raise UserError(f"{root}: its files speak of different keypoints ({listed})")
+        raise UserError(f"{root}: its files have different keypoints ({listed})")
     loaded = open_splits(parts)
-    if number and len(loaded) == 3:
-        raise UserError(f"{root}: brings its own train, val and test, so there is no split {number}; leave --split out")
-    train, val, test = _three(loaded, root, number)
+    if split and len(loaded) == 3:
+        raise UserError(f"{root}: brings its own train, val and test, so there is no split {split}; leave --split out")
+    train, val, test = _three(loaded, root, split)
     val, test = (data if data.annotations.baseline is not None else with_baseline(data, train) for data in (val, test))
     digest = content_digest({"train": train, "val": val, "test": test})
     title = root.resolve().name or "folder"
-    return Dataset(train, val, test, DatasetCard(task=title, data=title, split=number, digest=digest), digest)
+    return Dataset(train, val, test, DatasetCard(task=title, data=title, split=split, digest=digest), digest)
 
 
 def annotation_files(root: Path) -> dict[str, Path]:
-    """``train``, ``val``, ``test`` (or ``all``) -> the annotation file. UserError where there is none or no telling."""
-    found = [
+    """Which annotation file is for which split.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        ``train``, ``val`` and ``test`` as far as there are any, or ``all`` where there is one file -> the file.
+
+    Raises:
+        UserError: Where there is none, none for train, or the names of several do not tell them apart.
+    """
+    candidates = [
         path
         for pattern in ("annotations/*.json", "*.json", "*/_annotations*.json")
         for path in sorted(root.glob(pattern))
         if path.name not in _IGNORED and path.is_file()
     ]
-    with_points = [path for path in found if "keypoint" in path.name.lower()]
-    found = list(dict.fromkeys(with_points or found))
-    if not found:
+    with_points = [path for path in candidates if "keypoint" in path.name.lower()]
+    candidates = list(dict.fromkeys(with_points or candidates))
+    if not candidates:
         raise UserError(
             f"{root}: holds no COCO keypoint annotations; expected {root / 'annotations'}/train.json and the like"
         )
-    if len(found) == 1:
-        return {"all": found[0]}
+    if len(candidates) == 1:
+        return {"all": candidates[0]}
     named: dict[str, Path] = {}
-    for path in found:
+    for path in candidates:
         word = _split_word(path.relative_to(root))
         if word is None or word in named:
-            listed = ", ".join(str(p.relative_to(root)) for p in found)
+            listed = ", ".join(str(p.relative_to(root)) for p in candidates)
             raise UserError(
                 f"{root}: cannot tell which of {listed} is train, val and test; keep one file for each, named so"
             )
@@ -94,7 +111,7 @@ def annotation_files(root: Path) -> dict[str, Path]:
 
 
 def _split_word(path: Path) -> str | None:
-    """The split a path speaks of: the last such word in its name, else in its folder's."""
+    """The split a path names: the last such word in its name, else in its folder's."""
     for text in (path.stem, path.parent.name):
         words = [_WORDS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in _WORDS]
         if words:
@@ -133,6 +150,6 @@ def _three(
     sizes = [n - val_size, val_size] if "all" not in loaded else [n - 2 * val_size, val_size, val_size]
     if min(sizes) < 1:
         raise UserError(f"{root}: {n} images are too few to be divided into train, val and test")
-    cut = split(digests(whole.images), whole.annotations.labels, sizes, number)
+    cut = splits.split(splits.digests(whole.images), whole.annotations.labels, sizes, number)
     train, val, *test = (whole.take(part) for part in cut)
     return train, val, test[0] if test else loaded.get("test", loaded.get("val", val))

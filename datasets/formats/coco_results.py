@@ -14,16 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics.validation import first_copy, first_problem
+from benchmark.metrics.validation import first_duplicate, first_problem
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import MAX_ID
 from datasets.formats.json_columns import Record, column, read_json, real_numbers, records, tables, whole_numbers
 
 
 def predictions_to_json(predictions: Predictions) -> list[Record]:
-    """The entries of a COCO results file.
+    """Predictions as the entries of a COCO results file.
 
-    Each has a ``bbox``, without which pycocotools gives a one-keypoint result the area 0: the pixels its keypoints cover.
+    Each has a ``bbox``, the pixels its keypoints cover: without one pycocotools gives a one-keypoint result the area 0.
+
+    Args:
+        predictions: What is written.
+
+    Returns:
+        A JSON-able list, one object a prediction.
     """
     low = predictions.keypoints.min(axis=1, initial=np.inf) - 0.5
     high = predictions.keypoints.max(axis=1, initial=-np.inf) + 0.5
@@ -46,7 +52,16 @@ def predictions_to_json(predictions: Predictions) -> list[Record]:
 
 
 def write_predictions(path: Path | str, predictions: Predictions, annotations: Annotations) -> None:
-    """Write a COCO results file, a line an entry. UserError, and no file, where `read_predictions` would refuse it."""
+    """Write a COCO results file, one line an entry.
+
+    Args:
+        path: The file.
+        predictions: What is written.
+        annotations: What the predictions answer.
+
+    Raises:
+        UserError: Where `read_predictions` would refuse the file, which is then not written.
+    """
     if problem := first_problem(predictions, annotations):
         row, words = problem
         raise UserError(f"{path}: not written: prediction {row}: {words}")
@@ -57,16 +72,38 @@ def write_predictions(path: Path | str, predictions: Predictions, annotations: A
 def read_predictions(path: Path | str, annotations: Annotations, *, own: bool = False) -> Predictions:
     """The predictions in a COCO results file of any tool, checked against the annotations they answer.
 
-    UserError naming the file and the entry (counted from 0) where an entry is not a prediction of these images:
-    missing keys, anything but finite numbers within 1e9 px, unknown images or categories, another number of keypoints.
-    An empty list and an exact repeat are errors too, for they are mostly mistakes, unless the file is our ``own``: a
-    detector may find nothing, or the same thing twice.
+    Args:
+        path: The file.
+        annotations: What the predictions answer.
+        own: Whether this suite wrote the file. An empty list and an exact repeat are errors in another tool's file, for
+            they are mostly mistakes; a detector of ours may find nothing, or the same thing twice.
+
+    Returns:
+        The predictions, in the order of the file.
+
+    Raises:
+        UserError: One line with the file and the entry (counted from 0), where an entry is not a prediction of these
+            images: missing keys, anything but finite numbers within 1e9 px, unknown images or categories, another number
+            of keypoints.
     """
     return predictions_from_json(read_json(path), annotations, str(path), own=own)
 
 
 def predictions_from_json(document: Any, annotations: Annotations, origin: str, *, own: bool = False) -> Predictions:
-    """`read_predictions` of a document already in memory; ``origin`` names it in errors."""
+    """`read_predictions` of a document that is already in memory.
+
+    Args:
+        document: What `json_columns.read_json` gave.
+        annotations: What the predictions answer.
+        origin: The file, named in errors.
+        own: See `read_predictions`.
+
+    Returns:
+        The predictions, in the order of the document.
+
+    Raises:
+        UserError: See `read_predictions`.
+    """
     if type(document) is dict and "annotations" in document:
         raise UserError(f"{origin}: is an annotation file; give the results file, a list of predictions")
     rows = records(document, origin)
@@ -86,7 +123,7 @@ def predictions_from_json(document: Any, annotations: Annotations, origin: str, 
         scores=real_numbers(column(rows, "score", where), "score", where),
         category_ids=whole_numbers(column(rows, "category_id", where), "category_id", where, 0, MAX_ID),
     )
-    if problem := first_problem(predictions, annotations) or (None if own else first_copy(predictions)):
+    if problem := first_problem(predictions, annotations) or (None if own else first_duplicate(predictions)):
         row, words = problem
         raise UserError(f"{where(row)}: {words}")
     return predictions

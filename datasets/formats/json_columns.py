@@ -1,4 +1,4 @@
-"""What is read from disk is checked once, at the door: JSON text, records, and their columns of numbers.
+"""Reading JSON files of records: the text, the records, and their columns of numbers, each checked once.
 
 Columns are checked as a whole, in C; only when something is wrong are they walked through, to name the entry. Entries
 are counted from 0, as in the file's own lists.
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics.validation import FAR
+from benchmark.metrics.validation import MAX_ABS
 from benchmark.structures import FloatArray, IntArray, UserError
 
 Record = dict[str, Any]
@@ -22,7 +22,14 @@ Where = Callable[[int], str]
 
 
 def read_json(path: Path | str) -> Any:
-    """The JSON document at ``path``. UserError where it cannot be read or is not JSON."""
+    """The JSON document in a file.
+
+    Args:
+        path: The file, UTF-8.
+
+    Raises:
+        UserError: Where it cannot be read, is not JSON, or gives a key of an object twice.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -31,17 +38,17 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start}); give a JSON file") from error
     except ValueError as error:  # a name with a NUL in it
         raise UserError(f"{path!r}: is not a file name ({error})") from error
-    twice: list[tuple[Record, str]] = []
+    repeated: list[tuple[Record, str]] = []
 
-    def whole(pairs: list[tuple[str, Any]]) -> Record:
-        found = dict(pairs)
-        if len(found) < len(pairs):  # Python's reader would keep the last value and drop the others unsaid
+    def record(pairs: list[tuple[str, Any]]) -> Record:
+        values = dict(pairs)
+        if len(values) < len(pairs):  # Python's reader would keep the last value and drop the others without a word
             keys = [key for key, _ in pairs]
-            twice.append((found, next(key for i, key in enumerate(keys) if key in keys[:i])))
-        return found
+            repeated.append((values, next(key for i, key in enumerate(keys) if key in keys[:i])))
+        return values
 
     try:
-        document = json.loads(text, object_pairs_hook=whole)
+        document = json.loads(text, object_pairs_hook=record)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: line {error.lineno} column {error.colno}: is not JSON ({error.msg}); is the file whole?"
@@ -50,7 +57,7 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path}: is not JSON this program reads ({error})") from error
     except RecursionError as error:
         raise UserError(f"{path}: is nested too deeply to be a COCO file") from error
-    for node, key in twice:
+    for node, key in repeated:
         if (place := _place(document, node)) is not None:
             raise UserError(f"{path}: {place}{shown(key)} is given twice in one object; keep the one that is meant")
     return document
@@ -60,22 +67,33 @@ def _place(document: Any, node: Record) -> str | None:
     """The way from the document to an object in it, in words that end with a colon; None where it is not in it."""
     waiting: list[tuple[Any, str]] = [(document, "")]
     while waiting:
-        here, way = waiting.pop()
-        if here is node:
+        part, way = waiting.pop()
+        if part is node:
             return f"{way[1:]}: " if way else ""
-        if type(here) is list:
-            waiting += [(value, f"{way} entry {i}") for i, value in enumerate(here) if type(value) in (dict, list)]
-        elif type(here) is dict:
+        if type(part) is list:
+            waiting += [(value, f"{way} entry {i}") for i, value in enumerate(part) if type(value) in (dict, list)]
+        elif type(part) is dict:
             waiting += [
                 (value, f"{way} {json.dumps(key)[1:-1][:60]}")
-                for key, value in here.items()
+                for key, value in part.items()
                 if type(value) in (dict, list)
             ]
     return None
 
 
 def records(value: Any, where: str) -> list[Record]:
-    """``value`` if it is a list of objects. UserError naming ``where`` and the entry otherwise."""
+    """A list of objects, checked.
+
+    Args:
+        value: What should be one.
+        where: What it is called in errors.
+
+    Returns:
+        ``value`` itself.
+
+    Raises:
+        UserError: Where it is something else, naming the first entry that is no object.
+    """
     if type(value) is not list:
         raise UserError(f"{where}: is {kind(value)} where a list was expected")
     for i, row in enumerate(value):
@@ -85,7 +103,16 @@ def records(value: Any, where: str) -> list[Record]:
 
 
 def column(rows: Sequence[Record], key: str, where: Where) -> list[Any]:
-    """The values of ``key`` in every record. UserError naming the first record without it."""
+    """The values of a key in every record.
+
+    Args:
+        rows: The records.
+        key: The key.
+        where: Position of a record -> what it is called in errors; the same in all functions below.
+
+    Raises:
+        UserError: Naming the first record without it.
+    """
     try:
         return [row[key] for row in rows]
     except KeyError:
@@ -94,7 +121,21 @@ def column(rows: Sequence[Record], key: str, where: Where) -> list[Any]:
 
 
 def whole_numbers(values: Sequence[Any], key: str, where: Where, low: int, high: int) -> IntArray:
-    """(n,) int64 from values that must be whole numbers from ``low`` to ``high`` (no floats, no booleans)."""
+    """A column of whole numbers, checked.
+
+    Args:
+        values: n JSON values; floats and booleans are no whole numbers.
+        key: What the column is called in errors.
+        where: See `column`.
+        low: The smallest allowed.
+        high: The largest allowed.
+
+    Returns:
+        (n,) int64.
+
+    Raises:
+        UserError: Naming the first entry that is something else.
+    """
     if set(map(type, values)) <= {int}:
         try:
             array = np.array(values, dtype=np.int64)
@@ -107,9 +148,24 @@ def whole_numbers(values: Sequence[Any], key: str, where: Where, low: int, high:
 
 
 def real_numbers(
-    values: Sequence[Any], key: str, where: Where, *, low: float = -FAR, high: float = FAR, above: bool = False
+    values: Sequence[Any], key: str, where: Where, *, low: float = -MAX_ABS, high: float = MAX_ABS, above: bool = False
 ) -> FloatArray:
-    """(n,) float64 from values that must be finite numbers from ``low`` (or above it) to ``high``."""
+    """A column of finite numbers, checked.
+
+    Args:
+        values: n JSON values.
+        key: What the column is called in errors.
+        where: See `column`.
+        low: The smallest allowed.
+        high: The largest allowed.
+        above: Whether ``low`` itself is not allowed.
+
+    Returns:
+        (n,) float64.
+
+    Raises:
+        UserError: Naming the first entry that is something else.
+    """
     if set(map(type, values)) <= {int, float}:
         try:
             array = np.array(values, dtype=np.float64)
@@ -124,7 +180,17 @@ def real_numbers(
 
 
 def not_real(value: Any, low: float, high: float, above: bool = False) -> str:
-    """What is wrong with a value that should be a finite number in range, in words; "" where nothing is."""
+    """What is wrong with a value that should be a finite number in range.
+
+    Args:
+        value: A JSON value.
+        low: The smallest allowed.
+        high: The largest allowed.
+        above: Whether ``low`` itself is not allowed.
+
+    Returns:
+        The end of a sentence; "" where nothing is wrong.
+    """
     if type(value) not in (int, float) or value != value or value in (np.inf, -np.inf):
         return f"is {shown(value)} where a finite number was expected"
     if value > high or value < low or (above and value == low):
@@ -133,7 +199,21 @@ def not_real(value: Any, low: float, high: float, above: bool = False) -> str:
 
 
 def tables(values: Sequence[Any], width: int, key: str, where: Where, meaning: str) -> FloatArray:
-    """(n, width) float64 from lists that must hold ``width`` finite numbers each; ``meaning`` says what they are."""
+    """A column of lists of finite numbers, checked.
+
+    Args:
+        values: n JSON values.
+        width: How many numbers each must hold.
+        key: What the column is called in errors.
+        where: See `column`.
+        meaning: What the numbers are, for errors.
+
+    Returns:
+        (n, width) float64.
+
+    Raises:
+        UserError: Naming the first entry that is something else.
+    """
     if set(map(type, values)) <= {list} and set(map(len, values)) <= {width}:
         flat = list(chain.from_iterable(values))
         if set(map(type, flat)) <= {int, float}:
@@ -141,7 +221,7 @@ def tables(values: Sequence[Any], width: int, key: str, where: Where, meaning: s
                 array = np.array(flat, dtype=np.float64).reshape(-1, width)
             except OverflowError:
                 array = np.full((1, width), np.nan)
-            if (np.abs(array) <= FAR).all():
+            if (np.abs(array) <= MAX_ABS).all():
                 return array
     for i, row in enumerate(values):
         if type(row) is not list:
@@ -151,13 +231,17 @@ def tables(values: Sequence[Any], width: int, key: str, where: Where, meaning: s
         if len(row) != width:
             raise UserError(f"{where(i)}: {key!r} has {len(row)} numbers where {width} ({meaning}) were expected")
         for j, value in enumerate(row):
-            if problem := not_real(value, -FAR, FAR):
+            if problem := not_real(value, -MAX_ABS, MAX_ABS):
                 raise UserError(f"{where(i)}: {key}[{j}] {problem}")
     raise AssertionError("a table was refused and each of its values accepted")
 
 
 def kind(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """What a JSON value is, in words.
+
+    Args:
+        value: The value.
+    """
     if value is None:
         return "null"
     names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
@@ -165,7 +249,11 @@ def kind(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A JSON value as an error shows it: on one line, and short."""
+    """A JSON value as an error shows it: on one line, and short.
+
+    Args:
+        value: The value.
+    """
     if type(value) is int and value.bit_length() > 200:
         return f"a number of about {int(value.bit_length() * 0.30103)} digits"
     return json.dumps(value)[:60] if type(value) not in (dict, list) else kind(value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, UserError
+from benchmark.structures import Annotations, Category, FloatArray, Image, IntArray, LabeledImages, UserError
 from benchmark.suggestions import unknown
 from datasets import sources, splits
 from datasets.dataset import with_baseline
@@ -25,9 +25,13 @@ Digits = tuple[Image, IntArray]
 
 @dataclass(frozen=True)
 class Preset:
-    """Named data: a line for people, the digits it holds, and how they fall into train, val and test.
+    """Named data.
 
-    test_canvas: what the test digits are laid on, where the task has no canvas of its own.
+    Attributes:
+        summary: What it is, in one line for people.
+        digits: Those it holds.
+        parts: Number of a division -> the digits of train, val and test.
+        test_canvas: What the test digits are laid on, where the task has no canvas of its own.
     """
 
     summary: str
@@ -42,10 +46,10 @@ def _embedded(
     """Parts of the embedded images: stratified by digit; a test size of None is every image that is left."""
     images, labels = sources.mnist_embedded()
     chosen = np.flatnonzero(np.isin(labels, digits))
-    found = splits.digests(images[chosen])
+    image_digests = splits.digests(images[chosen])
     train, val, *test = (
         chosen[part]
-        for part in splits.split(found, labels[chosen], [size for size in sizes if size is not None], number)
+        for part in splits.split(image_digests, labels[chosen], [size for size in sizes if size is not None], number)
     )
     if not test:
         left = np.setdiff1d(np.arange(len(images)), np.concatenate([train, val]))
@@ -57,8 +61,8 @@ def _embedded(
 def _full(number: int) -> tuple[Digits, Digits, Digits]:
     """55,000 train and 5,000 val images of the official training set; the official test split stays the test."""
     images, labels, test_images, test_labels = sources.mnist_full()
-    found = splits.digests(images)
-    train, val = splits.split(found, labels, [len(images) - len(images) // 12, len(images) // 12], number)
+    image_digests = splits.digests(images)
+    train, val = splits.split(image_digests, labels, [len(images) - len(images) // 12, len(images) // 12], number)
     return (images[train], labels[train]), (images[val], labels[val]), (test_images, test_labels)
 
 
@@ -94,7 +98,14 @@ PRESETS: dict[str, Preset] = {
 
 
 def get_preset(name: str) -> Preset:
-    """The preset of that name. UserError with the nearest names otherwise."""
+    """The preset of that name.
+
+    Args:
+        name: One of `PRESETS`.
+
+    Raises:
+        UserError: For another name, with the nearest.
+    """
     if name not in PRESETS:
         error = unknown("data", name, PRESETS)
         raise UserError(f"{error}, or give the path of a COCO keypoint folder")
@@ -102,10 +113,18 @@ def get_preset(name: str) -> Preset:
 
 
 def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
-    """Train, val and test of a task on a preset; ``number`` is the split's.
+    """The data of a task on a preset.
 
-    The annotations of val and test holds the training mean. UserError where the preset lacks digits the task speaks of, or a
-    point is undefined.
+    Args:
+        task: The card.
+        preset: A name of `PRESETS`.
+        number: Which division of the images; 0 for development.
+
+    Returns:
+        Train, val and test; the annotations of val and test hold the training mean.
+
+    Raises:
+        UserError: Where the preset lacks digits the task asks for, or a point is undefined.
     """
     chosen = get_preset(preset)
     lacking = sorted(set(task.digits or ()) - set(chosen.digits))
@@ -121,7 +140,20 @@ def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, Labe
 
 
 def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> LabeledImages:
-    """The task's pictures of these digits, with their annotations. images: (N, H, W) uint8. labels: (N,) int64."""
+    """The task's images of some digits, with their annotations.
+
+    Args:
+        task: The card.
+        images: (N, H, W) uint8.
+        labels: (N,) int64, which digit each is.
+        number: Which division the images are of; scenes depend on it.
+
+    Returns:
+        Images numbered from 1; those of digits that the task does not ask for are left out.
+
+    Raises:
+        UserError: Where a point is undefined.
+    """
     if task.digits is not None:
         kept = np.isin(labels, task.digits)
         images, labels = images[kept], labels[kept]
@@ -152,13 +184,23 @@ def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> Label
         sigmas=np.full(k, task.sigma),
         spacing=None if np.isnan(spacing).all() else spacing,
         labels=labels,
+        categories=(Category(1, "digit"),),
     )
     return LabeledImages(images, annotations)  # type: ignore[arg-type]  # an array is a sequence in all but name
 
 
 def ink_boxes(images: Image) -> FloatArray:
-    """(N, 4) float64 (x, y, width, height) px, COCO's way: x is the left edge of the first inked column, which is the
-    column's number, so that all of the image is (0, 0, W, H)."""
-    found = extrema(images)
-    x0, x1, y0, y1 = (found[:, EXTREMA.index(name)] for name in ("x_left", "x_right", "y_top", "y_bottom"))
+    """The bounding box of the ink.
+
+    COCO's way: x is the left edge of the first inked column, written as the column's number, so that all of the image is
+    (0, 0, W, H).
+
+    Args:
+        images: (N, H, W) uint8.
+
+    Returns:
+        (N, 4) float64, (x, y, width, height) px.
+    """
+    values = extrema(images)
+    x0, x1, y0, y1 = (values[:, EXTREMA.index(name)] for name in ("x_left", "x_right", "y_top", "y_bottom"))
     return np.stack([x0, y0, x1 - x0 + 1, y1 - y0 + 1], axis=1)

@@ -1,4 +1,4 @@
-"""Tasks: versioned cards that say which point is asked for, and on what pictures.
+"""Tasks: versioned cards that say which point is asked for, and on what images.
 
 A card fixes everything that its data follows from, given the digits. **Changing what a card produces means a new
 version**: boards never mix versions, and a test pins the digest of every card's data.
@@ -23,9 +23,17 @@ AREA = 784.0  # px^2
 class Task:
     """A card.
 
-    target: a name of `datasets.tasks.targets`. rule: whether a rule on the image alone gives the answer, so that a board may
-    offer the ``rule`` row. digits: those that the target speaks of, None for any; others are left out, and data without
-    all of them is refused. canvas: the scene digits are laid on, None for the digits as they come.
+    Attributes:
+        name: What people call the task.
+        summary: What it asks for, in one line.
+        target: A name of `datasets.tasks.targets.TARGETS`.
+        version: Higher by one whenever what the card produces changes.
+        rule: Whether a rule on the image alone gives the answer, so that a board may offer the ``rule`` row.
+        digits: Those that the target is defined for, None for any. Others are left out; data without all of them is
+            refused.
+        canvas: The scene digits are laid on, None for the digits as they come.
+        sigma: COCO's per-keypoint sigma, the same for every keypoint.
+        area: The area in px^2 that OKS divides by.
     """
 
     name: str
@@ -97,7 +105,14 @@ def tasks() -> dict[str, Task]:
 
 
 def get_task(name: str) -> Task:
-    """The card of that name. UserError with the nearest names otherwise."""
+    """The card of that name.
+
+    Args:
+        name: One of `tasks`.
+
+    Raises:
+        UserError: For another name, with the nearest.
+    """
     known = tasks()
     if name not in known:
         raise unknown("task", name, known)

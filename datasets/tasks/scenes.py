@@ -18,7 +18,13 @@ from datasets.splits import draw
 
 @dataclass(frozen=True)
 class Canvas:
-    """side: of the square canvas, px. most: a scene holds 1 to this many digits. specks: single bright pixels, off ink."""
+    """What digits are laid on.
+
+    Attributes:
+        side: Of the square canvas, px.
+        most: A scene holds 1 to this many digits.
+        specks: The number of single bright pixels beside the ink.
+    """
 
     side: int
     most: int = 1
@@ -27,8 +33,14 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Scenes:
-    """images: (N, side, side) uint8. index: (M,) the scene of each digit, ascending. source: (M,) which digit it is.
-    offsets: (M, 2) int64, the canvas position (x, y) of its top-left pixel."""
+    """N scenes with M digits in all.
+
+    Attributes:
+        images: (N, side, side) uint8.
+        index: (M,) int64 ascending, the scene of each digit.
+        source: (M,) int64, which digit it is.
+        offsets: (M, 2) int64, the canvas position (x, y) of its top-left pixel.
+    """
 
     images: Image
     index: IntArray
@@ -36,10 +48,20 @@ class Scenes:
     offsets: IntArray
 
 
-def compose(images: Image, found: Sequence[str], canvas: Canvas, number: int = 0) -> Scenes:
+def compose(images: Image, image_digests: Sequence[str], canvas: Canvas, number: int = 0) -> Scenes:
     """A scene for every image, holding it and perhaps others of ``images``.
 
-    images: (N, H, W) uint8. found: their N digests. number: the split's. ValueError where a cell is smaller than a digit.
+    Args:
+        images: (N, H, W) uint8.
+        image_digests: Their N digests, see `datasets.splits.image_digest`.
+        canvas: What they are laid on.
+        number: Which division the images are of.
+
+    Returns:
+        Scene i holds image i first.
+
+    Raises:
+        ValueError: Where a cell is smaller than a digit, or there are too few cells.
     """
     n, height, width = images.shape
     per_side = 1 if canvas.most == 1 else 2
@@ -48,12 +70,12 @@ def compose(images: Image, found: Sequence[str], canvas: Canvas, number: int = 0
         raise ValueError(f"{canvas} cannot hold digits of {width} x {height} px")
     scenes = np.zeros((n, canvas.side, canvas.side), dtype=np.uint8)
     index, source, offsets = [], [], []
-    for i, digest in enumerate(found):
+    for i, digest in enumerate(image_digests):
         count = 1 + int(draw(digest, f"count {number}", 1, canvas.most)[0])
         others = draw(digest, f"others {number}", count - 1, n).tolist()
         cells = np.argsort(draw(digest, f"cells {number}", per_side**2, 2**62), kind="stable")[:count]
-        room = np.array([cell - width + 1, cell - height + 1])
-        jitter = draw(digest, f"places {number}", 2 * count, 2**62).reshape(count, 2) % room
+        free = np.array([cell - width + 1, cell - height + 1])
+        jitter = draw(digest, f"places {number}", 2 * count, 2**62).reshape(count, 2) % free
         corners = np.stack([cells % per_side, cells // per_side], axis=1) * cell + jitter
         for which, (x, y) in zip([i, *others], corners):
             scenes[i, y : y + height, x : x + width] = images[which]
@@ -61,8 +83,8 @@ def compose(images: Image, found: Sequence[str], canvas: Canvas, number: int = 0
         source += [i, *others]
         offsets.append(corners)
         _speckle(scenes[i], digest, canvas.specks, number)
-    together = np.concatenate([np.zeros((0, 2), dtype=np.int64), *offsets])
-    return Scenes(scenes, np.array(index, dtype=np.int64), np.array(source, dtype=np.int64), together)
+    corners_of_all = np.concatenate([np.zeros((0, 2), dtype=np.int64), *offsets])
+    return Scenes(scenes, np.array(index, dtype=np.int64), np.array(source, dtype=np.int64), corners_of_all)
 
 
 def _speckle(scene: Image, digest: str, count: int, number: int) -> None:

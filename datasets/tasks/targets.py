@@ -51,7 +51,7 @@ def _by_digit(images: Image, labels: IntArray | None, *, wanted: Mapping[int, st
     if labels is None:
         raise UserError("this target depends on the digit: give images with labels")
     if others := sorted(set(labels.tolist()) - set(wanted)):
-        raise UserError(f"this target says nothing of label {others[0]}: give digits {', '.join(map(str, wanted))}")
+        raise UserError(f"this target is not defined for label {others[0]}: give digits {', '.join(map(str, wanted))}")
     points = np.full((len(images), 1, 2), np.nan)
     for digit, name in wanted.items():
         rows = np.flatnonzero(labels == digit)
@@ -61,7 +61,13 @@ def _by_digit(images: Image, labels: IntArray | None, *, wanted: Mapping[int, st
 
 @dataclass(frozen=True)
 class Target:
-    """A rule that gives K named points. spacing: the pitch of each one's lattice in px, None where it has none."""
+    """A rule that gives K named points.
+
+    Attributes:
+        keypoints: Their names.
+        spacing: The pitch in px of the lattice each lies on, None where it lies on none.
+        find: Images (N, H, W) uint8 and labels (N,) or None -> points (N, K, 2) float64, pixels; NaN where undefined.
+    """
 
     keypoints: tuple[str, ...]
     spacing: tuple[float | None, ...]
@@ -85,10 +91,18 @@ TARGETS: dict[str, Target] = {
 
 
 def target_points(name: str, images: Image, labels: IntArray | None = None) -> FloatArray:
-    """(N, K, 2) float64, pixels: the target's points, NaN for images without ink.
+    """The points of a target.
 
-    images: (N, H, W) uint8. labels: (N,) int64, for targets that depend on the digit. UserError for an unknown target,
-    or labels a target needs and does not get or know.
+    Args:
+        name: One of `TARGETS`.
+        images: (N, H, W) uint8.
+        labels: (N,) int64, for targets that depend on the digit.
+
+    Returns:
+        (N, K, 2) float64, pixels (x, y), integer = pixel centre; NaN for images without ink.
+
+    Raises:
+        UserError: For an unknown target, or where a target that depends on the digit gets no labels or others.
     """
     if name not in TARGETS:
         raise unknown("target", name, TARGETS)
@@ -96,7 +110,19 @@ def target_points(name: str, images: Image, labels: IntArray | None = None) -> F
 
 
 def require(points: FloatArray, target: str, names: list[str] | None = None) -> FloatArray:
-    """``points`` themselves if all are defined. UserError naming the first image (by ``names`` or position) if not."""
+    """Points, checked to be all defined.
+
+    Args:
+        points: (N, K, 2) float64.
+        target: The name of the target, for the error.
+        names: N names of images, for the error; None: positions.
+
+    Returns:
+        ``points`` themselves.
+
+    Raises:
+        UserError: Naming the first image with an undefined point.
+    """
     undefined = np.flatnonzero(np.isnan(points).any(axis=(1, 2)))
     if len(undefined):
         first = names[undefined[0]] if names else f"at position {undefined[0]}"

@@ -1,4 +1,4 @@
-"""COCO folders: the road there and back, other people's readers, and everything that can be wrong on disk."""
+"""COCO folders: writing and reading, other people's readers, and everything that can be wrong on disk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
 from benchmark.structures import LabeledImages, UserError
-from datasets.formats.coco_folder import Card, content_digest, read_folder, write_folder
+from datasets import formats
+from datasets.dataset import Dataset, DatasetCard, content_digest
+from datasets.formats import coco_folder
 from datasets.load import export, load, presets
 from datasets.sources import mnist_embedded
 from datasets.tasks.build import build, label
@@ -31,9 +34,14 @@ def small(name: str = "topleft", count: int = 10) -> tuple[LabeledImages, Labele
     return train, val, test
 
 
+def made_dataset(parts: tuple[LabeledImages, LabeledImages, LabeledImages], **card: Any) -> Dataset:
+    """A data set as it is before it is written: its digest is not known yet."""
+    return Dataset(*parts, DatasetCard(**card), digest="")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_folder(tmp_path / "d", *small(), Card(task="topleft", data="few"))
+    coco_folder.write(tmp_path / "d", made_dataset(small(), task="topleft", data="few"))
     return tmp_path / "d"
 
 
@@ -47,8 +55,8 @@ def test_reading_what_was_written_gives_the_identical_data(name: str, tmp_path: 
     chosen = slice(None, None, 250) if name == "all-digits" else np.isin(labels, (3, 7)) & (np.arange(5000) % 40 == 0)
     data = label(get_task(name), images[chosen], labels[chosen])
     given = (data.take(range(10)), data.take(range(10, 15)), data.take(range(15, 20)))
-    written = write_folder(tmp_path / "d", *given, Card(task=name))
-    read = read_folder(tmp_path / "d")
+    written = coco_folder.write(tmp_path / "d", made_dataset(given, task=name))
+    read = formats.read(tmp_path / "d")
     assert read.digest == written.digest == content_digest(dict(zip(("train", "val", "test"), given)))
     assert read.card == written.card
     for before, after in zip(given, (read.train, read.val, read.test)):
@@ -74,7 +82,7 @@ def test_pycocotools_reads_all_three_files(name: str, tmp_path: Path) -> None:
     from pycocotools.coco import COCO
 
     parts = dict(zip(("train", "val", "test"), small(name)))
-    write_folder(tmp_path / "d", *parts.values(), Card(task=name))
+    coco_folder.write(tmp_path / "d", made_dataset(tuple(parts.values()), task=name))
     for part, data in parts.items():
         with contextlib.redirect_stdout(io.StringIO()):
             coco = COCO(str(tmp_path / "d" / "annotations" / f"{part}.json"))
@@ -82,10 +90,10 @@ def test_pycocotools_reads_all_three_files(name: str, tmp_path: Path) -> None:
         assert sorted(coco.imgs) == annotations.image_ids.tolist()
         assert min(coco.anns) == 1
         for i, image_id in enumerate(annotations.image_ids.tolist()):
-            found = [a["keypoints"] for a in coco.loadAnns(coco.getAnnIds(image_id))]
+            keypoints = [a["keypoints"] for a in coco.loadAnns(coco.getAnnIds(image_id))]
             own = annotations.index == i
             expected = np.concatenate([annotations.keypoints[own], annotations.visible[own][:, :, None]], axis=2)
-            assert np.array_equal(np.array(found).reshape(expected.shape), expected)
+            assert np.array_equal(np.array(keypoints).reshape(expected.shape), expected)
             picture = tmp_path / "d" / "images" / part / coco.imgs[image_id]["file_name"]
             assert np.array_equal(np.asarray(Pillow.open(picture)), data.images[i])
 
@@ -116,10 +124,10 @@ def test_colour_and_several_sizes_survive(tmp_path: Path) -> None:
     )
     colour = LabeledImages(images, annotations)
     with pytest.raises(ValueError, match="grey and coloured"):
-        write_folder(tmp_path / "d", colour, colour, test, Card(task="x"))
+        coco_folder.write(tmp_path / "d", made_dataset((colour, colour, test), task="x"))
     assert not list(tmp_path.iterdir())
-    write_folder(tmp_path / "d", colour, colour, colour.take([4, 1]), Card(task="x"))
-    read = read_folder(tmp_path / "d")
+    coco_folder.write(tmp_path / "d", made_dataset((colour, colour, colour.take([4, 1])), task="x"))
+    read = formats.read(tmp_path / "d")
     assert all(np.array_equal(a, b) for a, b in zip(images, read.train.images))
     assert np.array_equal(read.test.images[1], images[1])
 
@@ -127,10 +135,10 @@ def test_colour_and_several_sizes_survive(tmp_path: Path) -> None:
 def test_images_of_a_large_set_are_decoded_when_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets.images
 
-    held = read_folder(folder)
+    held = formats.read(folder)
     assert isinstance(held.train.images, np.ndarray)
     monkeypatch.setattr(datasets.images, "MEMORY", 100)
-    lazy = read_folder(folder)
+    lazy = formats.read(folder)
     assert not isinstance(lazy.train.images, np.ndarray | list)
     assert lazy.digest == held.digest
     assert np.array_equal(lazy.train.images[-1], held.train.images[-1])
@@ -160,20 +168,20 @@ def test_a_preset_is_exported_once_and_a_damaged_copy_is_written_again(tmp_path:
         assert files(copy) == before
 
 
-def test_what_load_says_of_itself(tmp_path: Path) -> None:
-    found = load(None, "tiny", split=1, root=tmp_path)
-    assert (found.task, found.version, found.name) == ("topleft", 1, "tiny-split1")
-    assert (len(found.train), len(found.val), len(found.test)) == (568, 141, 291)
+def test_what_is_loaded_names_itself(tmp_path: Path) -> None:
+    dataset = load(None, "tiny", split=1, root=tmp_path)
+    assert (dataset.card.task, dataset.card.version, dataset.name) == ("topleft", 1, "tiny-split1")
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (568, 141, 291)
     expected = build(get_task("topleft"), "tiny", 1)[2]
-    assert found.test.annotations.digest == expected.annotations.digest
+    assert dataset.test.annotations.digest == expected.annotations.digest
     assert set(presets()) == {"tiny", "tiny-wide", "tiny-moved", "mnist5k", "mnist"}
 
 
 def test_an_exported_folder_is_the_preset_it_was_made_from(tmp_path: Path) -> None:
     export("center", "tiny", tmp_path / "d")
-    found = load(None, str(tmp_path / "d"))
-    assert (found.task, found.name) == ("center", "tiny")
-    assert load("center", str(tmp_path / "d")).digest == found.digest
+    dataset = load(None, str(tmp_path / "d"))
+    assert (dataset.card.task, dataset.name) == ("center", "tiny")
+    assert load("center", str(tmp_path / "d")).digest == dataset.digest
     with pytest.raises(UserError, match="leave --task topleft out"):
         load("topleft", str(tmp_path / "d"))
     assert export(None, str(tmp_path / "d"), tmp_path / "e") == export("center", "tiny", tmp_path / "f")
@@ -227,7 +235,7 @@ def test_damage_gets_one_clear_line(damage: str, folder: Path) -> None:
     harm, words = DAMAGE[damage]
     harm(folder)
     with pytest.raises(UserError, match=words) as caught:
-        read_folder(folder)
+        formats.read(folder)
     assert "\n" not in str(caught.value)
 
 
@@ -258,4 +266,4 @@ def test_export_touches_nothing_that_is_not_its_own(tmp_path: Path) -> None:
     assert files(tmp_path / "full") == {"thesis.txt": b"years of work"}
     (tmp_path / "bare").mkdir()
     export(None, "tiny", tmp_path / "bare")
-    assert read_folder(tmp_path / "bare").card.data == "tiny"
+    assert formats.read(tmp_path / "bare").card.data == "tiny"

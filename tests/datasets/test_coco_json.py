@@ -1,4 +1,4 @@
-"""Annotations as a COCO document: the identical annotations comes back, other tools' files are read, and what is wrong is named."""
+"""Annotations as a COCO document: identical annotations come back, files of other tools are read, mistakes are named."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scoring_cases import awkward, crowded, single
+from scoring_cases import awkward, crowded, single_instance
 from scoring_mutants import mutant
 
 from benchmark.metrics import score
-from benchmark.structures import Annotations, Predictions, UserError
+from benchmark.structures import Annotations, Category, Predictions, UserError
 from datasets.formats.coco import annotation_notes, annotations_from_json, annotations_to_json, read_annotations
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.integers(0, 2**32 - 1))
-def test_the_identical_annotations_comes_back(seed: int) -> None:
+def test_identical_annotations_come_back(seed: int) -> None:
     annotations = awkward(seed)[0]
     rng = np.random.default_rng(seed)
     n, k = len(annotations), len(annotations.keypoint_names)
@@ -37,19 +37,19 @@ def test_the_identical_annotations_comes_back(seed: int) -> None:
     assert annotation_notes(annotations_to_json(annotations)) == annotation_notes(annotations_to_json(again))
 
 
-def test_a_annotations_without_instances_comes_back() -> None:
+def test_annotations_without_instances_come_back() -> None:
     annotations = crowded(3, 1, 2, 0)[0]
     bare = replace(
         annotations,
         **{
             f: getattr(annotations, f)[:0]
-            for f in ("index", "keypoints", "visible", "boxes", "areas", "crowd", "categories")
+            for f in ("index", "keypoints", "visible", "boxes", "areas", "crowd", "category_ids")
         },
     )
     assert annotations_from_json(annotations_to_json(bare), "memory").digest == bare.digest
 
 
-def foreign(k: int = 17) -> dict[str, Any]:
+def of_another_tool(k: int = 17) -> dict[str, Any]:
     """A file as another tool writes it: whole numbers, no boxes, areas, crowds or sigmas, ids out of order."""
     names = [f"part{j}" for j in range(k)]
     return {
@@ -65,8 +65,8 @@ def foreign(k: int = 17) -> dict[str, Any]:
     }
 
 
-def test_what_a_foreign_file_lacks_is_filled_in_and_noted() -> None:
-    annotations = annotations_from_json(foreign(), "theirs.json")
+def test_what_another_tools_file_lacks_is_filled_in_and_noted() -> None:
+    annotations = annotations_from_json(of_another_tool(), "theirs.json")
     assert annotations.image_ids.tolist() == [7, 3]
     assert annotations.index.tolist() == [0, 1]
     assert annotations.keypoints[1, :2].tolist() == [[10.0, 20.0], [30.0, 26.0]]
@@ -74,26 +74,28 @@ def test_what_a_foreign_file_lacks_is_filled_in_and_noted() -> None:
     assert annotations.areas[1] == 26 * 12
     assert annotations.sigmas[:3].tolist() == [0.026, 0.025, 0.025]
     assert (annotations.spacing, annotations.labels, annotations.baseline) == (None, None, None)
-    assert [note.split(":")[0] for note in annotation_notes(foreign())] == [
+    assert [note.split(":")[0] for note in annotation_notes(of_another_tool())] == [
         "no sigmas in 'info'",
         "2 annotations without a box",
         "2 annotations without an area",
     ]
-    assert "human" in annotation_notes(foreign())[0]
-    few = annotations_from_json(foreign(3), "theirs.json")
+    assert "human" in annotation_notes(of_another_tool())[0]
+    few = annotations_from_json(of_another_tool(3), "theirs.json")
     assert few.sigmas.tolist() == [0.05] * 3
-    assert "0.05" in annotation_notes(foreign(3))[0]
-    assert "human" in annotation_notes({**foreign(), "annotations": []})[0]
+    assert "0.05" in annotation_notes(of_another_tool(3))[0]
+    assert "human" in annotation_notes({**of_another_tool(), "annotations": []})[0]
 
 
 def test_human_sigmas_are_those_of_pycocotools() -> None:
     from pycocotools.cocoeval import Params
 
-    assert annotations_from_json(foreign(), "f").sigmas == pytest.approx(Params("keypoints").kpt_oks_sigmas, rel=1e-15)
+    assert annotations_from_json(of_another_tool(), "f").sigmas == pytest.approx(
+        Params("keypoints").kpt_oks_sigmas, rel=1e-15
+    )
 
 
 def test_keypoints_without_names_are_numbered() -> None:
-    document = foreign(2)
+    document = of_another_tool(2)
     del document["categories"][0]["keypoints"]
     assert annotations_from_json(document, "f").keypoint_names == ("keypoint1", "keypoint2")
 
@@ -161,7 +163,7 @@ REMOVED = object()
     ],
 )
 def test_what_is_wrong_is_named(path: tuple[Any, ...], value: Any, words: str) -> None:
-    document = copy.deepcopy(foreign(3))
+    document = copy.deepcopy(of_another_tool(3))
     node: Any = document
     for key in path[:-1]:
         node = node[key]
@@ -177,20 +179,20 @@ def test_what_is_wrong_is_named(path: tuple[Any, ...], value: Any, words: str) -
 
 
 def test_a_baseline_of_another_shape_is_named() -> None:
-    document = foreign(3)
+    document = of_another_tool(3)
     for image in document["images"]:
         image["baseline"] = [[1, 2], [3, 4]]
     with pytest.raises(UserError, match="entry 0: 'baseline' must be a list of 3 points"):
         annotations_from_json(document, "f")
 
 
-def test_a_list_is_not_a_annotations() -> None:
+def test_a_list_is_no_annotation_file() -> None:
     with pytest.raises(UserError, match="f: is a list where an object"):
         annotations_from_json([], "f")
 
 
-def test_mutants_of_a_annotations_are_refused_in_one_line_or_can_be_scored(tmp_path: Path) -> None:
-    whole: Annotations = single(4, 2)[0]
+def test_mutants_of_annotations_are_refused_in_one_line_or_can_be_scored(tmp_path: Path) -> None:
+    whole: Annotations = single_instance(4, 2)[0]
     document = annotations_to_json(replace(whole, labels=np.arange(4)))
     rng = random.Random(0)
     path = tmp_path / "mutant.json"
@@ -209,3 +211,79 @@ def test_mutants_of_a_annotations_are_refused_in_one_line_or_can_be_scored(tmp_p
             assert score(annotations, perfect)["mean"] in (0, None)
     assert 200 < read < 1300
     assert all(str(path) in line and "\n" not in line for line in lines)
+
+
+def described() -> Annotations:
+    """Annotations with everything a file may hold that no score needs."""
+    return replace(
+        crowded(4, 2, 3, 0)[0],
+        categories=(Category(1, "cat"), Category(0, "dog"), Category(9, "category 9")),
+        skeleton=((0, 1), (1, 2)),
+        flip_pairs=((0, 2),),
+        groups=("video a", "video a", "video b", ""),
+    )
+
+
+def test_categories_skeleton_flip_pairs_and_groups_come_back() -> None:
+    annotations = described()
+    document = json.loads(json.dumps(annotations_to_json(annotations)))
+    again = annotations_from_json(document, "memory")
+    assert sorted(again.categories, key=lambda c: c.id) == sorted(annotations.categories, key=lambda c: c.id)
+    assert again.known_category_ids.tolist() == [0, 1, 9]
+    for name in ("skeleton", "flip_pairs", "groups", "keypoint_names"):
+        assert getattr(again, name) == getattr(annotations, name), name
+    assert again.digest == annotations.digest
+    assert annotations_to_json(again) == document
+    assert document["categories"][0]["skeleton"] == [[1, 2], [2, 3]]  # positions in files count from 1
+    part = annotations.take([3, 1])
+    assert part.groups == ("", "video a")
+    assert (part.categories, part.skeleton, part.flip_pairs) == (
+        annotations.categories,
+        annotations.skeleton,
+        annotations.flip_pairs,
+    )
+
+
+def test_the_digest_ignores_names_and_drawings_and_fields_that_are_not_there() -> None:
+    annotations = crowded(4, 2, 3, 0)[0]
+    for change in (
+        {"categories": (Category(1, "cat"), Category(2, "dog"))},
+        {"skeleton": ((0, 1),)},
+        {"flip_pairs": ()},
+        {"groups": None},
+    ):
+        assert replace(annotations, **change).digest == annotations.digest, change
+    for change in (
+        {"category_ids": annotations.category_ids + 1},
+        {"flip_pairs": ((0, 2),)},
+        {"groups": ("a", "a", "b", "b")},
+    ):
+        assert replace(annotations, **change).digest != annotations.digest, change
+
+
+def test_the_digest_of_data_without_the_newer_fields_is_pinned() -> None:
+    """The figure is of the version before categories had names, skeleton, flip_pairs and groups."""
+    assert crowded(4, 2, 3, 0)[0].digest[:16] == "f0b2c15c3227bb00"
+
+
+@pytest.mark.parametrize("pairs", [3, [[1, 9]], [[1]], [["a", "b"]], [[0, 1]], None])
+def test_a_skeleton_that_is_none_counts_as_none(pairs: Any) -> None:
+    document = annotations_to_json(crowded(2, 1, 3, 0)[0])
+    document["categories"][0]["skeleton"] = pairs
+    assert annotations_from_json(document, "f").skeleton == ()
+
+
+def test_groups_are_names_and_given_for_all_images() -> None:
+    document = annotations_to_json(crowded(2, 1, 1, 0)[0])
+    document["images"][0]["group"] = "video"
+    with pytest.raises(UserError, match="entry 1: has no 'group'"):
+        annotations_from_json(document, "f")
+    document["images"][1]["group"] = 3
+    with pytest.raises(UserError, match="entry 1: 'group' is 3 where the name"):
+        annotations_from_json(document, "f")
+
+
+def test_categories_without_a_name_are_numbered() -> None:
+    document = of_another_tool(3)
+    document["categories"][0]["name"] = 7
+    assert annotations_from_json(document, "f").categories == (Category(1, "category 1"), Category(2, "box only"))

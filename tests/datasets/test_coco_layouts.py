@@ -1,4 +1,4 @@
-"""Folders that other tools made: the usual layouts, pictures of every kind, and what cannot be told."""
+"""Folders that other tools made: the usual layouts, images of every kind, and what cannot be told apart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from PIL import Image as Pillow
 
 from benchmark.structures import UserError
-from datasets.formats.coco_folder import read_folder
+from datasets import formats
+from datasets.images import ImageFiles, decode
 from datasets.load import export, load
 
 
@@ -63,13 +64,15 @@ LAYOUTS = {
 def test_usual_layouts_are_read(layout: str, tmp_path: Path) -> None:
     for i, (file, images, _) in enumerate(LAYOUTS[layout]):
         write(tmp_path / file, document(pictures(tmp_path / images, 1 + 10 * i, 5 - i)))
-    found = read_folder(tmp_path)
-    assert [len(found.train), len(found.val), len(found.test)] == [5, 4, 3]
-    assert found.test.annotations.image_ids.tolist() == [21, 22, 23]
-    assert found.test.annotations.keypoint_names == ("nose", "tail")
-    assert np.array_equal(found.val.images[0], np.random.default_rng(11).integers(0, 256, (12, 16, 3), dtype=np.uint8))
-    assert found.test.annotations.baseline is not None
-    assert found.test.annotations.baseline[0].tolist() == [[3.0, 2.5], [3.0, 3.5]]  # ids 1 to 5 of train
+    dataset = formats.read(tmp_path)
+    assert [len(dataset.train), len(dataset.val), len(dataset.test)] == [5, 4, 3]
+    assert dataset.test.annotations.image_ids.tolist() == [21, 22, 23]
+    assert dataset.test.annotations.keypoint_names == ("nose", "tail")
+    assert np.array_equal(
+        dataset.val.images[0], np.random.default_rng(11).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    )
+    assert dataset.test.annotations.baseline is not None
+    assert dataset.test.annotations.baseline[0].tolist() == [[3.0, 2.5], [3.0, 3.5]]  # ids 1 to 5 of train
 
 
 def test_cocos_own_layout_makes_val_the_test_and_cuts_val_from_train(tmp_path: Path) -> None:
@@ -78,10 +81,10 @@ def test_cocos_own_layout_makes_val_the_test_and_cuts_val_from_train(tmp_path: P
         write(tmp_path / "annotations" / f"person_keypoints_{name}.json", document(images))
         write(tmp_path / "annotations" / f"captions_{name}.json", {"images": images, "annotations": [{"caption": "a"}]})
         write(tmp_path / "annotations" / f"instances_{name}.json", {"images": images})
-    found = read_folder(tmp_path)
-    assert (len(found.train), len(found.val), len(found.test)) == (8, 2, 4)
-    assert found.test.annotations.image_ids.tolist() == [100, 101, 102, 103]
-    assert sorted([*found.train.annotations.image_ids, *found.val.annotations.image_ids]) == list(range(1, 11))
+    dataset = formats.read(tmp_path)
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (8, 2, 4)
+    assert dataset.test.annotations.image_ids.tolist() == [100, 101, 102, 103]
+    assert sorted([*dataset.train.annotations.image_ids, *dataset.val.annotations.image_ids]) == list(range(1, 11))
 
 
 def test_one_file_is_divided_by_content_not_by_order(tmp_path: Path) -> None:
@@ -89,11 +92,11 @@ def test_one_file_is_divided_by_content_not_by_order(tmp_path: Path) -> None:
     pictures(tmp_path / "b" / "images", 1, 20)
     write(tmp_path / "a" / "annotations" / "all.json", document(records))
     write(tmp_path / "b" / "annotations.json", document(records[::-1]))
-    a, b = read_folder(tmp_path / "a"), read_folder(tmp_path / "b")
+    a, b = formats.read(tmp_path / "a"), formats.read(tmp_path / "b")
     assert [len(part) for part in (a.train, a.val, a.test)] == [12, 4, 4]
     for name, part in a.splits.items():
         assert part.annotations.image_ids.tolist() == b.splits[name].annotations.image_ids.tolist()
-    other = read_folder(tmp_path / "a", split=1)
+    other = formats.read(tmp_path / "a", split=1)
     assert other.test.annotations.image_ids.tolist() != a.test.annotations.image_ids.tolist()
     assert other.digest != a.digest
     assert load(None, str(tmp_path / "a"), split=1).name == "a-split1"
@@ -102,7 +105,7 @@ def test_one_file_is_divided_by_content_not_by_order(tmp_path: Path) -> None:
 def test_a_folder_can_be_exported_as_ours_and_stays_the_same_data(tmp_path: Path) -> None:
     write(tmp_path / "a" / "annotations" / "all.json", document(pictures(tmp_path / "a" / "images", 1, 10, "jpg")))
     export(None, str(tmp_path / "a"), tmp_path / "out")
-    before, after = read_folder(tmp_path / "a"), read_folder(tmp_path / "out")
+    before, after = formats.read(tmp_path / "a"), formats.read(tmp_path / "out")
     assert (after.card.task, after.card.keypoints) == ("a", ["nose", "tail"])
     for name, part in before.splits.items():
         assert np.array_equal(part.stack(), after.splits[name].stack())
@@ -114,10 +117,10 @@ def test_several_or_no_instances_have_no_baseline(tmp_path: Path) -> None:
     content = document(pictures(tmp_path / "images", 1, 10))
     content["annotations"][0]["image_id"] = 2
     write(tmp_path / "annotations" / "all.json", content)
-    found = read_folder(tmp_path)
-    assert sum(len(part.annotations.index) for part in found.splits.values()) == 10
-    assert not all(part.annotations.single_instance for part in found.splits.values())
-    assert found.test.annotations.baseline is None or found.train.annotations.single_instance
+    dataset = formats.read(tmp_path)
+    assert sum(len(part.annotations.index) for part in dataset.splits.values()) == 10
+    assert not all(part.annotations.single_instance for part in dataset.splits.values())
+    assert dataset.test.annotations.baseline is None or dataset.train.annotations.single_instance
 
 
 def picture_of(mode: str) -> Pillow.Image:
@@ -138,7 +141,7 @@ def test_pictures_of_every_kind(mode: str, tmp_path: Path) -> None:
     for record in records:
         picture_of(mode).save(tmp_path / "images" / record["file_name"])  # type: ignore[operator]
     write(tmp_path / "all.json", document(records))
-    image = read_folder(tmp_path).train.images[0]
+    image = formats.read(tmp_path).train.images[0]
     ramp = np.arange(16 * 12, dtype=np.uint8).reshape(12, 16)
     if mode == "1":
         assert set(np.unique(image)) == {0, 255}
@@ -146,6 +149,23 @@ def test_pictures_of_every_kind(mode: str, tmp_path: Path) -> None:
         expected = np.repeat(ramp[..., None], 3, axis=2) if mode in ("P", "RGB", "RGBA") else ramp
         assert np.array_equal(image, expected)
     assert image.dtype == np.uint8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("rgb", [False, True])
+def test_one_decoder_reads_data_sets_and_new_images_alike(mode: str, rgb: bool, tmp_path: Path) -> None:
+    path = tmp_path / "1.png"
+    picture_of(mode).save(path)
+    files = ImageFiles([path], np.array([[16, 12]]), "made.json", rgb=rgb)
+    assert np.array_equal(decode(path, rgb=rgb), files[0])
+    assert decode(path, rgb=rgb).dtype == files[0].dtype == np.uint8
+
+
+def test_sixteen_bit_grey_keeps_its_upper_byte(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 2**16, (12, 16)).astype(np.uint16)
+    values[0, 0] = 2**16 - 1
+    Pillow.fromarray(values).save(tmp_path / "1.png")
+    assert np.array_equal(decode(tmp_path / "1.png"), (values >> 8).astype(np.uint8))
 
 
 @pytest.mark.parametrize("memory", [0, 2**20])
@@ -156,38 +176,38 @@ def test_grey_beside_colour_becomes_rgb_everywhere(
     records = pictures(tmp_path / "images", 1, 5)
     Pillow.open(tmp_path / "images" / "3.png").convert("L").save(tmp_path / "images" / "3.png")
     write(tmp_path / "all.json", document(records))
-    found = read_folder(tmp_path)
-    images = [image for part in found.splits.values() for image in part.images]
+    dataset = formats.read(tmp_path)
+    images = [image for part in dataset.splits.values() for image in part.images]
     assert {image.shape for image in images} == {(12, 16, 3)}
     assert sum(bool((image[..., 0] == image[..., 2]).all()) for image in images) == 1
 
 
-def test_what_cannot_be_told_is_said(tmp_path: Path) -> None:
+def test_files_that_cannot_be_told_apart_are_named(tmp_path: Path) -> None:
     records = pictures(tmp_path / "images", 1, 6)
     write(tmp_path / "annotations" / "left.json", document(records))
     write(tmp_path / "annotations" / "right.json", document(records))
     with pytest.raises(UserError, match=r"left\.json, annotations/right\.json"):
-        read_folder(tmp_path)
+        formats.read(tmp_path)
     (tmp_path / "annotations" / "left.json").rename(tmp_path / "annotations" / "val.json")
     (tmp_path / "annotations" / "right.json").rename(tmp_path / "annotations" / "test.json")
     with pytest.raises(UserError, match="none for train"):
-        read_folder(tmp_path)
+        formats.read(tmp_path)
     write(tmp_path / "annotations" / "train.json", document(records, ("nose", "ear")))
     with pytest.raises(UserError, match="different keypoints"):
-        read_folder(tmp_path)
+        formats.read(tmp_path)
     write(tmp_path / "annotations" / "train.json", document(records))
-    assert len(read_folder(tmp_path).train) == 6
+    assert len(formats.read(tmp_path).train) == 6
     with pytest.raises(UserError, match="leave --split out"):
-        read_folder(tmp_path, split=1)
+        formats.read(tmp_path, split=1)
 
 
 def test_missing_pictures_and_too_few(tmp_path: Path) -> None:
     write(tmp_path / "annotations" / "all.json", document([{"id": 1, "file_name": "a.png", "width": 4, "height": 4}]))
     with pytest.raises(UserError, match=r"no file a\.png"):
-        read_folder(tmp_path)
+        formats.read(tmp_path)
     write(tmp_path / "annotations" / "all.json", document(pictures(tmp_path / "images", 1, 2)))
     with pytest.raises(UserError, match="too few"):
-        read_folder(tmp_path)
+        formats.read(tmp_path)
     write(tmp_path / "annotations" / "all.json", document([]))
     with pytest.raises(UserError, match="empty"):
-        read_folder(tmp_path)
+        formats.read(tmp_path)

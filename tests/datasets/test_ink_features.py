@@ -8,9 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from baselines.rule import RULES, rule_points
 from benchmark.structures import UserError
-from datasets.features import EXTREMA, NAMES, POINTS, extrema, feature_names, features, grey, ink
+from datasets.features import NAMES, POINTS, features
+from datasets.images import grey
+from datasets.ink import BOLD, CENTROID, EXTREMA, extrema, has_ink, ink, point
+from datasets.ink import NAMES as INK_POINTS
 from datasets.sources import mnist_embedded
+from datasets.tasks.targets import TARGETS, target_points
 
 small_images = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6)).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 0, 1, 127, 128, 255]))
@@ -24,20 +29,19 @@ def extrema_by_loops(image: np.ndarray, threshold: int) -> dict[str, float]:
         return {name: (width - 1) / 2 if name[0] == "x" else (height - 1) / 2 for name in EXTREMA}
     left, right = min(x for x, _ in inked), max(x for x, _ in inked)
     top, bottom = min(y for _, y in inked), max(y for _, y in inked)
-    found = {"x_left": left, "x_right": right, "y_top": top, "y_bottom": bottom}
+    values = {"x_left": left, "x_right": right, "y_top": top, "y_bottom": bottom}
     for name, row in (("top", top), ("bottom", bottom)):
         along = [x for x, y in inked if y == row]
-        found |= {f"x_first_in_{name}_row": min(along), f"x_last_in_{name}_row": max(along)}
+        values |= {f"x_first_in_{name}_row": min(along), f"x_last_in_{name}_row": max(along)}
     for name, column in (("left", left), ("right", right)):
         along = [y for x, y in inked if x == column]
-        found |= {f"y_first_in_{name}_column": min(along), f"y_last_in_{name}_column": max(along)}
-    return found
+        values |= {f"y_first_in_{name}_column": min(along), f"y_last_in_{name}_column": max(along)}
+    return values
 
 
 @given(small_images, st.sampled_from([0, 127]))
-def test_extrema_are_what_loops_find(images: np.ndarray, threshold: int) -> None:
-    found = extrema(images, threshold)
-    for row, image in zip(found, images):
+def test_extrema_are_those_of_loops(images: np.ndarray, threshold: int) -> None:
+    for row, image in zip(extrema(images, threshold), images):
         assert dict(zip(EXTREMA, row)) == extrema_by_loops(image, threshold)
 
 
@@ -50,13 +54,31 @@ def test_max_and_min_are_argmax_and_argmin_of_rows_then_columns(images: np.ndarr
 
 
 @given(small_images)
-def test_points_are_pairs_of_extrema_and_names_say_which(images: np.ndarray) -> None:
+def test_points_are_pairs_of_extrema(images: np.ndarray) -> None:
     single = {name: extrema(images)[:, i] for i, name in enumerate(EXTREMA)}
-    table = features(images, "pts")
-    for j, name in enumerate(feature_names("pts")):
-        axis, _, pair = name.partition(" of ")
-        x, y = pair.strip("()").split(", ")
-        assert np.array_equal(table[:, j], single[x if axis == "x" else y])
+    for name, pairs in POINTS.items():
+        expected = [single[part] for pair in pairs for part in pair]
+        assert np.array_equal(features(images, name), np.stack(expected, axis=1))
+
+
+@given(small_images)
+def test_targets_and_the_rule_detector_take_their_points_from_the_ink_rules(images: np.ndarray) -> None:
+    inked = has_ink(images)
+    for name in INK_POINTS:
+        expected = point(name, images)
+        assert np.array_equal(rule_points(name, images), expected)
+        assert np.array_equal(target_points(name, images)[inked, 0], expected[inked])
+        assert np.isnan(target_points(name, images)[~inked]).all()
+    bold = has_ink(images, BOLD)
+    expected = point("topleft", images, BOLD)
+    assert np.array_equal(rule_points("topleft-bold", images), expected)
+    assert np.array_equal(target_points("topleft-bold", images)[bold, 0], expected[bold])
+
+
+def test_every_ink_point_is_a_target_and_a_rule() -> None:
+    assert set(INK_POINTS) <= set(TARGETS)
+    assert set(INK_POINTS) <= set(RULES)
+    assert CENTROID in INK_POINTS
 
 
 def test_sizes_of_the_sets() -> None:
@@ -66,9 +88,6 @@ def test_sizes_of_the_sets() -> None:
     assert columns == {**expected, "hog": 324, "const": 72, "random": 72}
     assert [len(POINTS[name]) for name in ("pts11", "pts12", "pts22", "pts")] == [4, 16, 16, 36]
     assert len(set(POINTS["pts"])) == 36
-    for name in NAMES:
-        assert len(feature_names(name)) == columns[name]
-        assert len(feature_names(name, 12, 9)) == features(np.zeros((1, 12, 9), np.uint8), name).shape[1]
 
 
 def test_the_72_numbers_have_12_distinct_columns() -> None:
@@ -88,9 +107,9 @@ def test_only_pts12_holds_the_whole_topleft(name: str, whole: bool) -> None:
 
 def test_blank_images_take_the_centre() -> None:
     blank = np.zeros((2, 5, 8), np.uint8)
-    found = extrema(blank)
-    assert set(found[:, [n.startswith("x") for n in EXTREMA]].ravel()) == {3.5}
-    assert set(found[:, [n.startswith("y") for n in EXTREMA]].ravel()) == {2.0}
+    values = extrema(blank)
+    assert set(values[:, [n.startswith("x") for n in EXTREMA]].ravel()) == {3.5}
+    assert set(values[:, [n.startswith("y") for n in EXTREMA]].ravel()) == {2.0}
     assert np.isfinite(features(blank, "pix+max+min+pts+const+random")).all()
 
 

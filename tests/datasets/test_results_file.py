@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scoring_cases import annotations_of, crowded, single
+from scoring_cases import crowded, made_annotations, single_instance
 from scoring_fuzz import fuzz
 
 from benchmark.metrics import score
 from benchmark.structures import Predictions, UserError
 from datasets.formats.coco_results import predictions_to_json, read_predictions, write_predictions
 
-TRUTH = annotations_of(np.full((4, 1, 2), 10.0))
+ANNOTATIONS = made_annotations(np.full((4, 1, 2), 10.0))
 
 
 def entry(**changes: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def refused(tmp_path: Path, content: Any) -> str:
     data = content if isinstance(content, bytes) else content if isinstance(content, str) else json.dumps(content)
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     with pytest.raises(UserError) as caught:
-        read_predictions(path, TRUTH)
+        read_predictions(path, ANNOTATIONS)
     words = str(caught.value)
     assert words.startswith(f"{path}: ")
     assert "\n" not in words
@@ -110,25 +110,25 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: Any, words: str) 
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(UserError, match="cannot be read"):
-            read_predictions(path, TRUTH)
+            read_predictions(path, ANNOTATIONS)
     with pytest.raises(UserError, match="is not a file name"):
-        read_predictions("a\0b", TRUTH)
+        read_predictions("a\0b", ANNOTATIONS)
 
 
-def test_a_foreign_file_is_read(tmp_path: Path) -> None:
+def test_a_file_of_another_tool_is_read(tmp_path: Path) -> None:
     """Whole numbers, scores for visibility, no boxes or empty ones, more keys, a byte order mark, several an image."""
     path = tmp_path / "theirs.json"
     rows = [entry(keypoints=[3, 4, 0.87], id=0, area=12.5), entry(score=1, bbox=[]), entry(image_id=3, bbox=None)]
     path.write_text(json.dumps(rows), encoding="utf-8-sig")
-    found = read_predictions(path, TRUTH)
-    assert found.image_ids.tolist() == [1, 1, 3]
-    assert found.keypoints[0].tolist() == [[3.0, 4.0]]
-    assert found.keypoints.dtype == found.scores.dtype == np.float64
+    predictions = read_predictions(path, ANNOTATIONS)
+    assert predictions.image_ids.tolist() == [1, 1, 3]
+    assert predictions.keypoints[0].tolist() == [[3.0, 4.0]]
+    assert predictions.keypoints.dtype == predictions.scores.dtype == np.float64
 
 
 def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
-    annotations, found = crowded(2, 2, 3, 0)
-    none = Predictions.of_category(found.image_ids[:0], found.keypoints[:0], found.scores[:0])
+    annotations, predictions = crowded(2, 2, 3, 0)
+    none = Predictions.of_category(predictions.image_ids[:0], predictions.keypoints[:0], predictions.scores[:0])
     write_predictions(tmp_path / "p.json", none, annotations)
     again = read_predictions(tmp_path / "p.json", annotations, own=True)
     assert again.keypoints.shape == (0, 3, 2)
@@ -136,32 +136,32 @@ def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
     assert (scores["recall"], scores["precision"], scores["ap"]) == (0, None, 0)
 
 
-def test_a_repeat_is_read_where_a_detector_of_ours_said_it(tmp_path: Path) -> None:
+def test_a_repeat_is_read_where_a_detector_of_ours_wrote_it(tmp_path: Path) -> None:
     twice = Predictions.of_category(np.array([2, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
-    write_predictions(tmp_path / "p.json", twice, TRUTH)
-    assert len(read_predictions(tmp_path / "p.json", TRUTH, own=True)) == 2
+    write_predictions(tmp_path / "p.json", twice, ANNOTATIONS)
+    assert len(read_predictions(tmp_path / "p.json", ANNOTATIONS, own=True)) == 2
     with pytest.raises(UserError, match="entry 1: is the same"):
-        read_predictions(tmp_path / "p.json", TRUTH)
-    assert score(TRUTH, twice).counts["spare"] == 1
+        read_predictions(tmp_path / "p.json", ANNOTATIONS)
+    assert score(ANNOTATIONS, twice).counts["spare"] == 1
 
 
 def test_what_is_written_is_read_bit_for_bit_and_twice_the_same(tmp_path: Path) -> None:
-    annotations, found = crowded(5, 4, 3, 0)
-    write_predictions(tmp_path / "a.json", found, annotations)
+    annotations, predictions = crowded(5, 4, 3, 0)
+    write_predictions(tmp_path / "a.json", predictions, annotations)
     again = read_predictions(tmp_path / "a.json", annotations)
-    for name in ("image_ids", "keypoints", "scores", "categories"):
-        assert getattr(again, name).tobytes() == getattr(found, name).tobytes()
-        assert getattr(again, name).dtype == getattr(found, name).dtype
+    for name in ("image_ids", "keypoints", "scores", "category_ids"):
+        assert getattr(again, name).tobytes() == getattr(predictions, name).tobytes()
+        assert getattr(again, name).dtype == getattr(predictions, name).dtype
     write_predictions(tmp_path / "b.json", again, annotations)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    assert json.loads((tmp_path / "a.json").read_text()) == predictions_to_json(found)
+    assert json.loads((tmp_path / "a.json").read_text()) == predictions_to_json(predictions)
 
 
 def test_what_would_be_refused_is_not_written(tmp_path: Path) -> None:
-    annotations, found = single(3)
-    found.keypoints[1] = np.nan
+    annotations, predictions = single_instance(3)
+    predictions.keypoints[1] = np.nan
     with pytest.raises(UserError, match="prediction 1"):
-        write_predictions(tmp_path / "p.json", found, annotations)
+        write_predictions(tmp_path / "p.json", predictions, annotations)
     assert not (tmp_path / "p.json").exists()
 
 

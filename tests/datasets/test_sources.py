@@ -50,11 +50,11 @@ def test_files_on_disk_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     write_idx(
         tmp_path / "MNIST" / "raw", images[order[:180]], labels[order[:180]], images[order[180:]], labels[order[180:]]
     )
-    found = mnist_full(tmp_path)
-    assert np.array_equal(found[0], images[order[:180]])
-    assert np.array_equal(found[1], labels[order[:180]])
-    assert np.array_equal(found[2], images[order[180:]])
-    assert np.array_equal(found[3], labels[order[180:]])
+    loaded = mnist_full(tmp_path)
+    assert np.array_equal(loaded[0], images[order[:180]])
+    assert np.array_equal(loaded[1], labels[order[:180]])
+    assert np.array_equal(loaded[2], images[order[180:]])
+    assert np.array_equal(loaded[3], labels[order[180:]])
 
     monkeypatch.setenv("KEYPOINT_DATA", str(tmp_path))
     assert data_root() == tmp_path
@@ -63,7 +63,9 @@ def test_files_on_disk_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert np.array_equal(test.stack(), images[order[180:]])  # the official test split, untouched
 
 
-def test_offline_says_what_to_fetch_and_where_to_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_the_error_names_what_to_fetch_and_where_to_put_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torchvision.datasets.utils as utils
 
     def unreachable(*_: object, **__: object) -> None:
@@ -82,7 +84,7 @@ def test_offline_says_what_to_fetch_and_where_to_put_it(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     "content", [b"", b"not an idx file at all", gzip.compress(b"x"), struct.pack(">4i", 2051, 9, 28, 28)]
 )
-def test_damaged_files_are_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
+def test_damaged_files_are_called_damaged(tmp_path: Path, content: bytes) -> None:
     images, labels = mnist_embedded()
     raw = tmp_path / "MNIST" / "raw"
     write_idx(raw, images[:9], labels[:9], images[:3], labels[:3])

@@ -28,9 +28,11 @@ def test_the_split_of_every_preset_is_pinned(preset: str) -> None:
     digits, sizes, expected = PINNED[preset]
     images, labels = mnist_embedded()
     chosen = np.isin(labels, list(digits))
-    found = digests(images[chosen])
-    parts = split(found, labels[chosen], sizes)
-    assert [hashlib.sha256("".join(found[i] for i in part).encode()).hexdigest()[:16] for part in parts] == expected
+    image_digests = digests(images[chosen])
+    parts = split(image_digests, labels[chosen], sizes)
+    assert [
+        hashlib.sha256("".join(image_digests[i] for i in part).encode()).hexdigest()[:16] for part in parts
+    ] == expected
 
 
 def test_image_digest_is_pinned_and_knows_the_shape() -> None:
@@ -59,32 +61,34 @@ def test_parts_are_disjoint_of_the_asked_sizes_and_stratified(labels: np.ndarray
 @given(labelled, st.integers(0, 5), st.randoms(use_true_random=False))
 def test_the_order_of_files_changes_nothing(labels: np.ndarray, number: int, random: object) -> None:
     n = len(labels)
-    found = names(n)
+    image_digests = names(n)
     shuffled = list(range(n))
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    there = [found[i] for i in shuffled]
+    shuffled_digests = [image_digests[i] for i in shuffled]
     sizes = [n // 2, n // 4]
-    for a, b in zip(split(found, labels, sizes, number), split(there, labels[shuffled], sizes, number)):
-        assert [found[i] for i in a] == [there[i] for i in b]
+    for a, b in zip(
+        split(image_digests, labels, sizes, number), split(shuffled_digests, labels[shuffled], sizes, number)
+    ):
+        assert [image_digests[i] for i in a] == [shuffled_digests[i] for i in b]
     size = max(1, n // 3)
-    assert {found[i] for i in subset(found, labels, size, number)} == {
-        there[i] for i in subset(there, labels[shuffled], size, number)
+    assert {image_digests[i] for i in subset(image_digests, labels, size, number)} == {
+        shuffled_digests[i] for i in subset(shuffled_digests, labels[shuffled], size, number)
     }
 
 
 def test_another_split_or_seed_is_another_choice() -> None:
-    found = names(100)
-    assert set(split(found, None, [50], 0)[0].tolist()) != set(split(found, None, [50], 1)[0].tolist())
-    assert set(subset(found, None, 50, 0).tolist()) != set(subset(found, None, 50, 1).tolist())
+    image_digests = names(100)
+    assert set(split(image_digests, None, [50], 0)[0].tolist()) != set(split(image_digests, None, [50], 1)[0].tolist())
+    assert set(subset(image_digests, None, 50, 0).tolist()) != set(subset(image_digests, None, 50, 1).tolist())
 
 
 @given(labelled, st.integers(0, 3))
 def test_subsets_are_nested_and_stratified(labels: np.ndarray, seed: int) -> None:
     n = len(labels)
-    found = names(n)
+    image_digests = names(n)
     before: set[int] = set()
     for size in range(1, n + 1):
-        chosen = subset(found, labels, size, seed)
+        chosen = subset(image_digests, labels, size, seed)
         assert len(chosen) == size
         assert before < set(chosen.tolist())
         before = set(chosen.tolist())

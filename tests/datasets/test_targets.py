@@ -139,7 +139,7 @@ def test_undefined_points_are_refused_by_name() -> None:
         require(points, "topleft", ["a.png", "b.png"])
 
 
-def test_what_a_target_lacks_is_said() -> None:
+def test_what_a_target_lacks_is_named() -> None:
     with pytest.raises(UserError, match="did you mean 'topleft'"):
         target_points("toplefd", FULL)
     with pytest.raises(UserError, match="labels"):

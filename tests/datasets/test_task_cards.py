@@ -1,13 +1,14 @@
-"""Task cards: what each one produces is pinned, and its points are where its pictures say."""
+"""Task cards: what each one produces is pinned, and its points are where its images show."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmark.structures import LabeledImages, UserError
+from benchmark.structures import Category, LabeledImages, UserError
 from datasets.sources import mnist_embedded
 from datasets.splits import digests
 from datasets.tasks.build import PRESETS, build, get_preset, ink_boxes, label
@@ -75,8 +76,8 @@ def test_what_a_card_produces_is_pinned(name: str) -> None:
 def test_presets_have_their_sizes_and_share_no_image(preset: str, sizes: tuple[int, ...]) -> None:
     parts = build(get_task("topleft"), preset)
     assert tuple(map(len, parts)) == sizes
-    seen = [digest for data in parts for digest in digests(data.images)]
-    assert len(set(seen)) == len(seen) == sum(sizes)
+    image_digests = [digest for data in parts for digest in digests(data.images)]
+    assert len(set(image_digests)) == len(image_digests) == sum(sizes)
 
 
 def test_tiny_wide_trains_on_what_tiny_trains_on_and_tests_on_all_the_rest() -> None:
@@ -116,7 +117,7 @@ def test_the_baseline_is_the_mean_of_the_training_points(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", tasks())
-def test_annotations_is_whole_and_inside_the_picture(name: str) -> None:
+def test_annotations_are_whole_and_inside_the_image(name: str) -> None:
     card = get_task(name)
     for data in build(card, data_for(name)):
         annotations = data.annotations
@@ -140,7 +141,7 @@ def test_annotations_is_whole_and_inside_the_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, card in tasks().items() if card.rule])
-def test_a_card_that_offers_the_rule_has_pictures_that_give_the_answer(name: str) -> None:
+def test_a_card_that_offers_the_rule_has_images_that_give_the_answer(name: str) -> None:
     card = get_task(name)
     for data in build(card, "tiny"):
         np.testing.assert_array_equal(target_points(card.target, data.stack()), data.points)
@@ -159,8 +160,8 @@ def test_unknown_names_suggest_the_nearest() -> None:
         get_task("top-left")
     with pytest.raises(UserError, match=r"did you mean 'mnist5k'.*COCO keypoint folder"):
         get_preset("mnist5")
-    assert all(preset.line for preset in PRESETS.values())
-    assert all(card.line for card in tasks().values())
+    assert all(preset.summary for preset in PRESETS.values())
+    assert all(card.summary for card in tasks().values())
 
 
 def test_a_blank_digit_is_refused() -> None:
@@ -168,6 +169,12 @@ def test_a_blank_digit_is_refused() -> None:
     images[0, 3, 3] = 9
     with pytest.raises(UserError, match="position 1"):
         label(get_task("topleft"), images, np.array([3, 7]))
+
+
+def test_the_category_is_called_digit_and_no_digest_knows_its_name() -> None:
+    for data in build(get_task("topleft-several"), "tiny"):
+        assert data.annotations.categories == (Category(1, "digit"),)
+        assert replace(data.annotations, categories=()).digest == data.annotations.digest
 
 
 def test_ink_boxes_are_the_outer_edges_of_pixels() -> None:
@@ -197,15 +204,15 @@ def test_scenes_hold_their_digits_where_they_say_and_nothing_else(canvas: Canvas
 def test_places_are_spread_over_the_canvas_and_follow_content_and_split() -> None:
     images, _ = mnist_embedded()
     images = images[::10]
-    found = digests(images)
-    first = compose(images, found, Canvas(40))
+    image_digests = digests(images)
+    first = compose(images, image_digests, Canvas(40))
     assert set(first.offsets.ravel().tolist()) == set(range(13))
-    backwards = compose(images[::-1], found[::-1], Canvas(40))
+    backwards = compose(images[::-1], image_digests[::-1], Canvas(40))
     assert np.array_equal(backwards.images[::-1], first.images)
-    assert not np.array_equal(compose(images, found, Canvas(40), 1).images, first.images)
+    assert not np.array_equal(compose(images, image_digests, Canvas(40), 1).images, first.images)
 
 
-def test_specks_are_as_many_as_said_and_leave_digits_alone() -> None:
+def test_specks_are_as_many_as_asked_for_and_leave_digits_alone() -> None:
     images, _ = mnist_embedded()
     images = images[::50]
     clean, noisy = (compose(images, digests(images), Canvas(40, specks=count)).images for count in (0, 20))

@@ -1,4 +1,4 @@
-"""Random annotations and predictions for tests, fuzzing and benchmarks of the scorer."""
+"""Random annotations and predictions for tests, fuzzing and benchmarks of the metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from benchmark.structures import Annotations, FloatArray, Predictions
 
 
-def annotations_of(
+def made_annotations(
     keypoints: FloatArray,
     *,
     index: FloatArray | None = None,
@@ -18,7 +18,7 @@ def annotations_of(
     area: float = 784.0,
     sigma: float = 0.0455,
 ) -> Annotations:
-    """A annotations of (M, K, 2) points, one instance an image unless ``index`` says otherwise, all labelled."""
+    """Annotations of (M, K, 2) points, one instance an image unless ``index`` says otherwise, all labelled."""
     m, k = keypoints.shape[:2]
     n = m if images is None else images
     low, high = keypoints.min(axis=1), keypoints.max(axis=1)
@@ -45,7 +45,7 @@ def single_instance(n: int = 50, k: int = 1, seed: int = 0, noise: float = 1.0) 
     rng = np.random.default_rng(seed)
     points = rng.integers(0, 28, (n, k, 2)).astype(float)
     baseline = np.broadcast_to(rng.uniform(8, 20, (k, 2)), points.shape).copy()
-    annotations = annotations_of(points, baseline=baseline)
+    annotations = made_annotations(points, baseline=baseline)
     scores = rng.permutation(n) / n
     return annotations, Predictions.of_category(
         annotations.image_ids.copy(), points + rng.normal(0, noise, points.shape), scores
@@ -53,18 +53,18 @@ def single_instance(n: int = 50, k: int = 1, seed: int = 0, noise: float = 1.0) 
 
 
 def crowded(images: int, instances: int, k: int, seed: int, noise: float = 1.0) -> tuple[Annotations, Predictions]:
-    """``instances`` an image, each found once, in a shuffled order."""
+    """``instances`` an image, each predicted once, in a shuffled order."""
     rng = np.random.default_rng(seed)
     m = images * instances
     points = rng.uniform(0, 100, (m, 1, 2)) + rng.uniform(-10, 10, (m, k, 2))
-    annotations = annotations_of(points, index=np.repeat(np.arange(images), instances), images=images, side=128)
+    annotations = made_annotations(points, index=np.repeat(np.arange(images), instances), images=images, side=128)
     order = rng.permutation(m)
-    found = Predictions.of_category(
+    predictions = Predictions.of_category(
         annotations.image_ids[annotations.index[order]],
         points[order] + rng.normal(0, noise, points.shape),
         rng.random(m),
     )
-    return annotations, found
+    return annotations, predictions
 
 
 def awkward(seed: int) -> tuple[Annotations, Predictions]:
@@ -113,9 +113,9 @@ def awkward(seed: int) -> tuple[Annotations, Predictions]:
     p = int(rng.integers(1, 2 + 3 * m)) if rng.random() < 0.9 else 60
     near = rng.integers(0, m, p)
     step = rng.normal(0, rng.choice([0.0, 0.5, 3.0, 10.0], (p, 1, 1)), (p, k, 2))
-    found = points[near] + (np.round(step) if lattice else step)
+    keypoints = points[near] + (np.round(step) if lattice else step)
     scores = rng.integers(0, 4, p) / 4 if rng.random() < 0.5 else rng.random(p)
     stray = rng.random(p) < 0.15
-    found_ids = np.where(stray, rng.choice(ids, p), ids[index[near]])
-    kinds = np.where(rng.random(p) < 0.1, rng.choice(categories, p), categories[near])
-    return annotations, Predictions(found_ids, found, scores, kinds)
+    image_ids = np.where(stray, rng.choice(ids, p), ids[index[near]])
+    predicted_categories = np.where(rng.random(p) < 0.1, rng.choice(categories, p), categories[near])
+    return annotations, Predictions(image_ids, keypoints, scores, predicted_categories)

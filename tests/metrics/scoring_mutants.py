@@ -48,21 +48,21 @@ def mutant(document: Any, rng: random.Random) -> bytes:
     return text.encode()
 
 
-def places(document: Any) -> list[tuple[Any, Any]]:
+def values_in(document: Any) -> list[tuple[Any, Any]]:
     """(container, key) of every value in the document."""
-    found = []
+    places = []
     stack = [document]
     while stack:
         node = stack.pop()
         keys = range(len(node)) if isinstance(node, list) else list(node) if isinstance(node, dict) else ()
         for key in keys:
-            found.append((node, key))
+            places.append((node, key))
             stack.append(node[key])
-    return found
+    return places
 
 
 def _replace(document: Any, rng: random.Random) -> Any:
-    if spots := places(document):
+    if spots := values_in(document):
         node, key = rng.choice(spots)
         node[key] = copy.deepcopy(rng.choice(HOSTILE))
         return document
@@ -71,7 +71,7 @@ def _replace(document: Any, rng: random.Random) -> Any:
 
 def _nudge(document: Any, rng: random.Random) -> Any:
     """Change a number for another of its kind."""
-    spots = [(n, k) for n, k in places(document) if type(n[k]) in (int, float)]
+    spots = [(n, k) for n, k in values_in(document) if type(n[k]) in (int, float)]
     if spots:
         node, key = rng.choice(spots)
         if type(node[key]) is int:
@@ -82,14 +82,14 @@ def _nudge(document: Any, rng: random.Random) -> Any:
 
 
 def _remove(document: Any, rng: random.Random) -> Any:
-    if spots := places(document):
+    if spots := values_in(document):
         node, key = rng.choice(spots)
         del node[key]
     return document
 
 
 def _insert(document: Any, rng: random.Random) -> Any:
-    spots = [n[k] for n, k in places(document) if isinstance(n[k], list | dict)]
+    spots = [n[k] for n, k in values_in(document) if isinstance(n[k], list | dict)]
     node = rng.choice([*spots, document])
     if isinstance(node, list):
         node.insert(rng.randint(0, len(node)), copy.deepcopy(rng.choice(HOSTILE)))
@@ -110,7 +110,7 @@ def _repeat(document: Any, rng: random.Random) -> Any:
 
 def _exchange(document: Any, rng: random.Random) -> Any:
     """Two entries, or two values of one list, in each other's place."""
-    lists = [document, *(n[k] for n, k in places(document))]
+    lists = [document, *(n[k] for n, k in values_in(document))]
     lists = [v for v in lists if isinstance(v, list) and len(v) > 1]
     if lists:
         node = rng.choice(lists)

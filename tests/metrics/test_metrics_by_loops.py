@@ -1,7 +1,7 @@
 """The whole table against a second scorer in plain Python, one image, instance and keypoint at a time, on awkward data.
 
 The rules are written down here once more, from the definitions of the metrics and the description of COCO's evaluation:
-nothing of `benchmark.scoring` is used but the function under test.
+nothing of `benchmark.metrics` is used but the function under test.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scoring_cases import awkward, single
+from scoring_cases import awkward, single_instance
 
 from benchmark.metrics import score
 from benchmark.structures import Annotations, Predictions
@@ -61,11 +61,14 @@ def instances_of(annotations: Annotations) -> list[Instance]:
     ]
 
 
-def answers_of(found: Predictions) -> list[Answer]:
+def answers_of(predictions: Predictions) -> list[Answer]:
     return [
         Answer(i, [tuple(p) for p in points], s, c)
         for i, points, s, c in zip(
-            found.image_ids.tolist(), found.keypoints.tolist(), found.scores.tolist(), found.category_ids.tolist()
+            predictions.image_ids.tolist(),
+            predictions.keypoints.tolist(),
+            predictions.scores.tolist(),
+            predictions.category_ids.tolist(),
         )
     ]
 
@@ -88,7 +91,7 @@ def matched(answers: list[Answer], instances: list[Instance], sigmas: list[float
     """Answer -> instance of one image and category, as COCO's evaluator words it, at a similarity of .1."""
     order = sorted(range(len(instances)), key=lambda m: instances[m].ignored)
     taken: set[int] = set()
-    found = {}
+    choices = {}
     for p in sorted(range(len(answers)), key=lambda p: -answers[p].score):
         best, choice = 0.1, None
         for m in order:
@@ -101,8 +104,8 @@ def matched(answers: list[Answer], instances: list[Instance], sigmas: list[float
             best, choice = value, m
         if choice is not None:
             taken.add(choice)
-            found[p] = choice
-    return found
+            choices[p] = choice
+    return choices
 
 
 def kind(at: Point, own: Instance, j: int, others: list[Instance], sigmas: list[float]) -> str:
@@ -131,9 +134,11 @@ def mean(values: list[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def plain(annotations: Annotations, found: Predictions) -> tuple[dict[str, Any], dict[str, int], list[tuple[Any, Any]]]:
+def plain(
+    annotations: Annotations, predictions: Predictions
+) -> tuple[dict[str, Any], dict[str, int], list[tuple[Any, Any]]]:
     """Every pixel metric, misses, precision and recall; the taxonomy; mean distance and share exact of each image."""
-    instances, answers, sigmas = instances_of(annotations), answers_of(found), annotations.sigmas.tolist()
+    instances, answers, sigmas = instances_of(annotations), answers_of(predictions), annotations.sigmas.tolist()
     by_image = [[m for m, i in enumerate(instances) if i.image == n] for n in range(len(annotations))]
     one = all(len(own) == 1 and not instances[own[0]].ignored for own in by_image)
     pairs: list[tuple[int, int | None]] = []
@@ -142,8 +147,7 @@ def plain(annotations: Annotations, found: Predictions) -> tuple[dict[str, Any],
         here = [p for p, a in enumerate(answers) if a.image_id == image_id]
         if one:
             own = by_image[n][0]
-            fitting = [p for p in here if answers[p].category == instances[own].category]
-            pairs.append((own, max(fitting, key=lambda p: answers[p].score, default=None)))
+            pairs.append((own, max(here, key=lambda p: answers[p].score, default=None)))
             continue
         for category in sorted({answers[p].category for p in here}):
             ps = [p for p in here if answers[p].category == category]
@@ -210,9 +214,9 @@ def plain(annotations: Annotations, found: Predictions) -> tuple[dict[str, Any],
     return table, kinds, [(mean(distances), mean(shares)) for distances, shares in of_image]
 
 
-def agree(annotations: Annotations, found: Predictions) -> dict[str, int]:
-    scores = score(annotations, found)
-    table, kinds, of_image = plain(annotations, found)
+def agree(annotations: Annotations, predictions: Predictions) -> dict[str, int]:
+    scores = score(annotations, predictions)
+    table, kinds, of_image = plain(annotations, predictions)
     assert set(table) == {name for name in scores if name not in ("ap", "ap50", "ap75", "ar", "ap_constant")}
     for name, value in table.items():
         assert (scores[name] is None) == (value is None), name
@@ -229,7 +233,7 @@ def test_four_hundred_awkward_cases() -> None:
     """Crowds, unlabelled and hidden keypoints, several instances and categories, ties, areas of 0, any lattice."""
     total = dict.fromkeys(("exact", "jitter", "inversion", "swap", "miss"), 0)
     for seed in range(400):
-        annotations, found = awkward(seed)
+        annotations, predictions = awkward(seed)
         rng = np.random.default_rng(seed)
         n, k = len(annotations), len(annotations.keypoint_names)
         if seed % 3:
@@ -238,7 +242,7 @@ def test_four_hundred_awkward_cases() -> None:
             )
         if seed % 2:
             annotations = replace(annotations, baseline=rng.uniform(0, 40, (n, k, 2)))
-        for name, count in agree(annotations, found).items():
+        for name, count in agree(annotations, predictions).items():
             total[name] += count
     assert min(total.values()) > 50, total
 
@@ -248,7 +252,7 @@ def test_four_hundred_awkward_cases() -> None:
 def test_one_instance_an_image(seed: int) -> None:
     """Images without an answer, with several, unlabelled keypoints, images of other sizes."""
     rng = np.random.default_rng(seed)
-    annotations, found = single(int(rng.integers(1, 12)), int(rng.integers(1, 4)), seed, 1.5)
+    annotations, predictions = single_instance(int(rng.integers(1, 12)), int(rng.integers(1, 4)), seed, 1.5)
     n, k = len(annotations), len(annotations.keypoint_names)
     visible = rng.choice([0, 1, 2], (n, k), p=[0.2, 0.2, 0.6])
     visible[:, 0] = 2
@@ -258,6 +262,6 @@ def test_one_instance_an_image(seed: int) -> None:
     agree(
         annotations,
         Predictions.of_category(
-            found.image_ids[rows], found.keypoints[rows] + rng.normal(0, 1, (len(rows), k, 2)), scores
+            predictions.image_ids[rows], predictions.keypoints[rows] + rng.normal(0, 1, (len(rows), k, 2)), scores
         ),
     )

@@ -14,7 +14,7 @@ import scoring_oracles
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scoring_cases import annotations_of
+from scoring_cases import made_annotations
 
 from benchmark.metrics import average_precision, score
 from benchmark.structures import Annotations, Predictions, UserError
@@ -41,12 +41,12 @@ def cases(draw: st.DrawFn, least: int = 1, ties: bool = True) -> tuple[Annotatio
     )
     mean = draw(arrays(np.float64, (1, k, 2), elements=dyadic(0, 27)))
     scores = draw(st.lists(st.integers(1, 50 if ties else 1000), min_size=n, max_size=n, unique=not ties))
-    annotations = annotations_of(points, baseline=np.repeat(mean, n, axis=0))
+    annotations = made_annotations(points, baseline=np.repeat(mean, n, axis=0))
     return annotations, Predictions.of_category(annotations.image_ids.copy(), points + errors, np.array(scores) / 1000)
 
 
-def values(annotations: Annotations, found: Predictions, *leave: str) -> dict[str, float | None]:
-    return {name: value for name, value in score(annotations, found).items() if name not in leave}
+def values(annotations: Annotations, predictions: Predictions, *leave: str) -> dict[str, float | None]:
+    return {name: value for name, value in score(annotations, predictions).items() if name not in leave}
 
 
 def close(a: dict[str, float | None], b: dict[str, float | None], tolerance: float = 1e-9) -> None:
@@ -63,8 +63,8 @@ def close(a: dict[str, float | None], b: dict[str, float | None], tolerance: flo
 @quick
 @given(cases())
 def test_1_a_perfect_prediction_has_no_error(case: tuple[Annotations, Predictions]) -> None:
-    annotations, found = case
-    scores = score(annotations, replace(found, keypoints=annotations.keypoints.copy()))
+    annotations, predictions = case
+    scores = score(annotations, replace(predictions, keypoints=annotations.keypoints.copy()))
     for name in ("mean", "median", "p95", "max", "rmse", "mae_x", "mae_y", "mse", "mae", "dist_avg", "sqdist_avg"):
         assert scores[name] == 0, name
     for name in ("exact", "exact_all", "pck@0.5", "pck@1", "pck@2", "pck@3", "auc"):
@@ -90,18 +90,18 @@ def test_2_squares_agree(case: tuple[Annotations, Predictions]) -> None:
 def test_3_pooled_r2_weighs_axes_by_variance_and_survives_rotation(
     case: tuple[Annotations, Predictions], angle: float
 ) -> None:
-    annotations, found = case
+    annotations, predictions = case
     spread = ((annotations.keypoints - annotations.baseline) ** 2).sum(axis=0)
     assume(spread.min() > 1e-3)
-    per_axis = 1 - ((found.keypoints - annotations.keypoints) ** 2).sum(axis=0) / spread
-    pooled = score(annotations, found)["sqdist_r2"]
+    per_axis = 1 - ((predictions.keypoints - annotations.keypoints) ** 2).sum(axis=0) / spread
+    pooled = score(annotations, predictions)["sqdist_r2"]
     assert pooled == pytest.approx(np.average(per_axis, weights=spread), rel=1e-9, abs=1e-9)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     turned = replace(annotations, keypoints=annotations.keypoints @ turn.T, baseline=annotations.baseline @ turn.T)
-    rotated = score(turned, replace(found, keypoints=found.keypoints @ turn.T))
+    rotated = score(turned, replace(predictions, keypoints=predictions.keypoints @ turn.T))
     assert rotated["sqdist_r2"] == pytest.approx(pooled, rel=1e-9, abs=1e-9)
-    floor = score(annotations, replace(found, keypoints=annotations.baseline.copy()))
-    assert [floor[name] for name in R2] == [0, 0, 0]
+    baseline = score(annotations, replace(predictions, keypoints=annotations.baseline.copy()))
+    assert [baseline[name] for name in R2] == [0, 0, 0]
 
 
 @quick
@@ -109,7 +109,7 @@ def test_3_pooled_r2_weighs_axes_by_variance_and_survives_rotation(
 def test_4_shift_changes_nothing_and_scale_scales(
     case: tuple[Annotations, Predictions], dx: int, dy: int, s: float
 ) -> None:
-    annotations, found = case
+    annotations, predictions = case
     move = np.array([dx, dy], dtype=float)
     moved = replace(
         annotations,
@@ -117,14 +117,17 @@ def test_4_shift_changes_nothing_and_scale_scales(
         baseline=annotations.baseline + move,
         boxes=annotations.boxes + 0.0,
     )
-    close(values(moved, replace(found, keypoints=found.keypoints + move)), values(annotations, found))
+    close(values(moved, replace(predictions, keypoints=predictions.keypoints + move)), values(annotations, predictions))
     grown = replace(
         annotations,
         keypoints=annotations.keypoints * s,
         areas=annotations.areas * s**2,
         spacing=annotations.spacing * s,
     )
-    large, plain = score(grown, replace(found, keypoints=found.keypoints * s)), score(annotations, found)
+    large, plain = (
+        score(grown, replace(predictions, keypoints=predictions.keypoints * s)),
+        score(annotations, predictions),
+    )
     for name in ("mean", "median", "p95", "max", "rmse", "mae_x", "mae_y"):
         assert large[name] == pytest.approx(plain[name] * s, rel=1e-12), name
     for name in (*OKS, "exact"):
@@ -134,39 +137,44 @@ def test_4_shift_changes_nothing_and_scale_scales(
 @quick
 @given(cases(), seeds)
 def test_5_order_of_images_matters_only_to_tied_scores(case: tuple[Annotations, Predictions], seed: int) -> None:
-    annotations, found = case
+    annotations, predictions = case
     order = np.random.default_rng(seed).permutation(len(annotations))
     shuffled = replace(
         annotations.take(order), image_ids=annotations.image_ids
     )  # ids by the new order, so ties fall another way
-    answers = Predictions.of_category(annotations.image_ids, found.keypoints[order], found.scores[order])
-    before, after = score(annotations, found), score(shuffled, answers)
+    answers = Predictions.of_category(annotations.image_ids, predictions.keypoints[order], predictions.scores[order])
+    before, after = score(annotations, predictions), score(shuffled, answers)
     tied = before.flags["tied_scores"]
-    assert tied == after.flags["tied_scores"] == (len(set(found.scores.tolist())) < len(found))
+    assert tied == after.flags["tied_scores"] == (len(set(predictions.scores.tolist())) < len(predictions))
     loose = ("ap", "ap50", "ap75", "ap_constant") if tied else ("ap_constant",)
-    close(values(shuffled, answers, *loose), values(annotations, found, *loose))
+    close(values(shuffled, answers, *loose), values(annotations, predictions, *loose))
     assert after["ar"] == pytest.approx(before["ar"], abs=1e-12)
     assert after.taxonomy == before.taxonomy
     # the same images in another order of rows, ids kept: nothing at all may change
     rows = replace(
-        found, image_ids=found.image_ids[order], keypoints=found.keypoints[order], scores=found.scores[order]
+        predictions,
+        image_ids=predictions.image_ids[order],
+        keypoints=predictions.keypoints[order],
+        scores=predictions.scores[order],
     )
-    close(values(annotations.take(order), rows), values(annotations, found), tolerance=1e-12)
+    close(values(annotations.take(order), rows), values(annotations, predictions), tolerance=1e-12)
 
 
 @quick
 @given(cases())
 def test_6_an_increasing_map_of_scores_leaves_ap_alone(case: tuple[Annotations, Predictions]) -> None:
-    annotations, found = case
-    assert values(annotations, replace(found, scores=np.exp(5 * found.scores) - 7)) == values(annotations, found)
+    annotations, predictions = case
+    assert values(annotations, replace(predictions, scores=np.exp(5 * predictions.scores) - 7)) == values(
+        annotations, predictions
+    )
 
 
 @quick
 @given(cases(), st.floats(1, 10))
 def test_7_larger_errors_never_score_better(case: tuple[Annotations, Predictions], s: float) -> None:
-    annotations, found = case
-    worse = replace(found, keypoints=annotations.keypoints + s * (found.keypoints - annotations.keypoints))
-    before, after = score(annotations, found), score(annotations, worse)
+    annotations, predictions = case
+    worse = replace(predictions, keypoints=annotations.keypoints + s * (predictions.keypoints - annotations.keypoints))
+    before, after = score(annotations, predictions), score(annotations, worse)
     for name in ("exact", "exact_all", "pck@0.5", "pck@1", "pck@2", "pck@3", "auc", "ar"):
         assert after[name] <= before[name] + 1e-12, name
     for name in ("mean", "median", "p95", "max", "rmse"):
@@ -180,7 +188,7 @@ def test_7_larger_errors_never_score_better(case: tuple[Annotations, Predictions
 def test_8_a_number_that_is_not_finite_is_an_error(
     case: tuple[Annotations, Predictions], bad: float, seed: int
 ) -> None:
-    annotations, found = case
+    annotations, predictions = case
 
     def spoilt(array: np.ndarray) -> np.ndarray:
         changed = array.copy()
@@ -189,24 +197,24 @@ def test_8_a_number_that_is_not_finite_is_an_error(
 
     for field in ("keypoints", "scores"):
         with pytest.raises(UserError):
-            score(annotations, replace(found, **{field: spoilt(getattr(found, field))}))
+            score(annotations, replace(predictions, **{field: spoilt(getattr(predictions, field))}))
     for field in ("keypoints", "boxes", "areas", "sigmas", "baseline"):
         with pytest.raises(UserError):
-            score(replace(annotations, **{field: spoilt(getattr(annotations, field))}), found)
+            score(replace(annotations, **{field: spoilt(getattr(annotations, field))}), predictions)
 
 
 @quick
 @given(cases(ties=False), seeds)
 def test_9_spare_detections_never_raise_ap(case: tuple[Annotations, Predictions], seed: int) -> None:
-    annotations, found = case
+    annotations, predictions = case
     rng = np.random.default_rng(seed)
-    i = int(rng.integers(len(found)))
+    i = int(rng.integers(len(predictions)))
     extra = Predictions.of_category(
-        np.append(found.image_ids, found.image_ids[i]),
-        np.concatenate([found.keypoints, found.keypoints[i : i + 1]]),
-        np.append(found.scores, found.scores[i] - rng.uniform(1e-6, 1)),
+        np.append(predictions.image_ids, predictions.image_ids[i]),
+        np.concatenate([predictions.keypoints, predictions.keypoints[i : i + 1]]),
+        np.append(predictions.scores, predictions.scores[i] - rng.uniform(1e-6, 1)),
     )
-    before, after = score(annotations, found), score(annotations, extra)
+    before, after = score(annotations, predictions), score(annotations, extra)
     assert all(after[name] <= before[name] + 1e-12 for name in ("ap", "ap50", "ap75"))
     assert after["mean"] == before["mean"]
     n = len(annotations)
@@ -217,8 +225,10 @@ def test_9_spare_detections_never_raise_ap(case: tuple[Annotations, Predictions]
         sizes=np.vstack([annotations.sizes, annotations.sizes[:1]]),
         baseline=None,
     )
-    ghost = replace(extra, image_ids=np.append(found.image_ids, n + 1), scores=np.append(found.scores, rng.random()))
-    without, with_ghost = score(wider, found), score(wider, ghost)
+    ghost = replace(
+        extra, image_ids=np.append(predictions.image_ids, n + 1), scores=np.append(predictions.scores, rng.random())
+    )
+    without, with_ghost = score(wider, predictions), score(wider, ghost)
     assert without["ap"] == before["ap"]
     assert all(with_ghost[name] <= without[name] + 1e-12 for name in ("ap", "ap50", "ap75"))
     assert with_ghost["precision"] < 1
@@ -229,43 +239,43 @@ def test_9_spare_detections_never_raise_ap(case: tuple[Annotations, Predictions]
 def test_10_a_json_round_trip_is_bit_exact_and_inputs_stay_as_they_are(
     case: tuple[Annotations, Predictions], odd: np.ndarray
 ) -> None:
-    annotations, found = case
-    found.keypoints.flat[:1], found.scores[0] = odd[0], odd[1]
-    kept = copy.deepcopy((annotations, found))
-    again = predictions_from_json(json.loads(json.dumps(predictions_to_json(found))), annotations, "memory")
-    score(annotations, found)
-    for f in fields(found):
-        assert getattr(again, f.name).tobytes() == getattr(found, f.name).tobytes(), f.name
-        assert getattr(kept[1], f.name).tobytes() == getattr(found, f.name).tobytes(), f.name
+    annotations, predictions = case
+    predictions.keypoints.flat[:1], predictions.scores[0] = odd[0], odd[1]
+    kept = copy.deepcopy((annotations, predictions))
+    again = predictions_from_json(json.loads(json.dumps(predictions_to_json(predictions))), annotations, "memory")
+    score(annotations, predictions)
+    for f in fields(predictions):
+        assert getattr(again, f.name).tobytes() == getattr(predictions, f.name).tobytes(), f.name
+        assert getattr(kept[1], f.name).tobytes() == getattr(predictions, f.name).tobytes(), f.name
     assert kept[0].digest == annotations.digest
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(seeds)
 def test_11_ap_and_ar_are_those_of_both_libraries(seed: int) -> None:
-    annotations, found = scoring_cases.awkward(seed)
-    scores = score_oks(annotations, found)
-    for theirs in scoring_oracles.both(annotations, found):
+    annotations, predictions = scoring_cases.awkward(seed)
+    scores = score_oks(annotations, predictions)
+    for theirs in scoring_oracles.both(annotations, predictions):
         assert scores == pytest.approx(list(theirs), rel=0, abs=1e-12)
 
 
-def score_oks(annotations: Annotations, found: Predictions) -> list[float]:
-    mine = average_precision(annotations, found)
+def score_oks(annotations: Annotations, predictions: Predictions) -> list[float]:
+    mine = average_precision(annotations, predictions)
     return [-1.0 if v is None else v for v in (mine.ap, mine.ap50, mine.ap75, mine.ar)]
 
 
 @quick
 @given(cases())
 def test_12_swapping_axes_changes_no_distance(case: tuple[Annotations, Predictions]) -> None:
-    annotations, found = case
+    annotations, predictions = case
     swapped = replace(
         annotations,
         keypoints=annotations.keypoints[:, :, ::-1].copy(),
         baseline=annotations.baseline[:, :, ::-1].copy(),
     )
-    scores = score(swapped, replace(found, keypoints=found.keypoints[:, :, ::-1].copy()))
-    plain = score(annotations, found)
+    scores = score(swapped, replace(predictions, keypoints=predictions.keypoints[:, :, ::-1].copy()))
+    plain = score(annotations, predictions)
     assert (scores.distances == plain.distances).all()
     assert (scores["mae_x"], scores["mae_y"]) == (plain["mae_y"], plain["mae_x"])
-    shifted = score(annotations, replace(found, keypoints=annotations.keypoints + 0.5))
+    shifted = score(annotations, replace(predictions, keypoints=annotations.keypoints + 0.5))
     assert shifted.distances == pytest.approx(math.sqrt(0.5), rel=1e-15)
