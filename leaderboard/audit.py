@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from benchmark.metrics import metrics
 from benchmark.runs.store import FolderRun, Results, Store, StoredRun
 from benchmark.structures import UserError
 from leaderboard.identities import baseline_metrics, broken, broken_with_baseline, differences, miscounted
@@ -233,10 +234,16 @@ def _rescoring(finished: Sequence[StoredRun]) -> tuple[list[StoredRun], Check]:
             problems.append(f"{run.title}: {error}")
             continue
         readable.append(run)
-        if changed := differences(run.record.scores, again):
+        if changed := differences(_comparable(run.record.scores, again), again):
             more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             problems.append(f"{run.title}: {changed[0]}{more}")
     return readable, _check("rescoring", problems, finished, runs=len(finished))
+
+
+def _comparable(stored: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored scores without what may differ: sentences, and metrics that are not for such data any more."""
+    apart = {"reasons", *(metrics().keys() - again.keys())}
+    return {name: value for name, value in stored.items() if name not in apart}
 
 
 def _pycocotools(runs: Sequence[StoredRun]) -> Check:

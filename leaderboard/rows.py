@@ -2,7 +2,7 @@
 
 Where one row's code or settings changed between runs, the configuration with the newest run stands; the older ones are
 counted, never averaged in. Over seeds: each metric is the mean of its values with each seed (so ``mean`` and ``exact``
-are pooled, as every seed answers the same images), ``max`` the largest of any seed. A metric without a value in one
+are pooled, as every seed answers the same images), or its largest, as the metric says. A metric without a value in one
 seed has none in the row.
 
 A row holds figures and codes. What the codes mean in words stands in `leaderboard.render.words`.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.metrics import Scores, score
+from benchmark.metrics import Scores, metrics, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, StoredRun
 from benchmark.statistics.intervals import Interval, exact_share, interval
@@ -166,9 +166,17 @@ def rescored(run: StoredRun) -> Scores:
 
 
 def over_seeds(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
-    """The metrics of a row from those of its seeds: the mean of each, of ``max`` the largest; None where one has none."""
+    """The metrics of a row from those of its seeds; None where a seed has none.
+
+    Args:
+        tables: Metric -> value, one table a seed.
+
+    Returns:
+        Metric -> the mean or the largest of its values, as `benchmark.metrics.Metric.over_seeds` says.
+    """
     if not tables:
         return {}
+    registered = metrics()
     names = [name for name in tables[0] if all(name in table for table in tables)]
     pooled: dict[str, float | None] = {}
     for name in names:
@@ -177,7 +185,7 @@ def over_seeds(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float 
         if len(known) < len(values):
             pooled[name] = None
         else:
-            pooled[name] = max(known) if name == "max" else float(np.mean(known))
+            pooled[name] = max(known) if registered[name].over_seeds == "max" else float(np.mean(known))
     return pooled
 
 

@@ -136,10 +136,9 @@ def _metric_column(entry: Metric) -> Column:
 
 
 def _applies(entry: Metric, board: Board) -> bool:
-    """Whether a metric says something of a board's data; `misses` of one instance an image are errors of the image's size."""
-    if entry.unit == "instances" and not board.multi_instance:
-        return False
-    return "several_keypoints" not in entry.needs or len(board.keypoints) > 1
+    """Whether a metric's column is for boards of such data."""
+    having = {"several_instances": board.multi_instance, "several_keypoints": len(board.keypoints) > 1}
+    return entry.column is not None and all(having.get(need, True) for need in entry.column.only_for)
 
 
 def _untrained(row: BoardRow) -> str:

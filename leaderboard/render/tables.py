@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.metrics import METRICS
+from benchmark.metrics import metrics
 from benchmark.statistics.advice import Advice
 from benchmark.statistics.intervals import Interval
 from leaderboard.board import Board
@@ -90,7 +90,7 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "failed_seeds": sorted(row.failures),
         "error": row.error,
         "marks": list(row.marks),
-        **{name: row.metrics.get(name) for name in METRICS},
+        **{name: row.metrics.get(name) for name in metrics()},
         **_limits("mean", row.interval),
         **_limits("exact", row.exact_interval),
         "untrained_mean": row.untrained.get("mean"),

@@ -149,7 +149,7 @@ def _remark(scored: Scored, name: str, value: float | None) -> str:
         return f"{of}95 % {span.low:.4f} to {span.high:.4f}: {words.interval(span)}"
     if name == "ap" and scored.scores.flags["tied_scores"]:
         return "tied scores: it changes with the order of the predictions"
-    return words.undefined(scored.scores.reasons.get(name, ""))
+    return words.undefined(scored.scores.reason_codes.get(name, ""))
 
 
 def _keypoints(scores: Scores) -> Table:

@@ -345,8 +345,8 @@ def interval(found: Interval) -> str:
 
 
 def undefined(code: str) -> str:
-    """Why a metric has no value."""
-    return METRIC_REASONS.get(code, code)
+    """Why a metric has no value; "" where it has one."""
+    return METRIC_REASONS[code] if code else ""
 
 
 def power(found: Power) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmark.metrics import METRICS
+from benchmark.metrics import METRICS, Column, Errors, metric
+from benchmark.metrics.registry import unregister
 from benchmark.runs.store import Store
 from benchmark.statistics import advice, notes, power
 from benchmark.structures import Annotations
@@ -243,3 +244,21 @@ def test_a_hundred_per_cent_is_only_shown_where_it_is_meant(maker: Any, wrong: i
     maker.put("net", annotations, maker.answers(annotations, offsets))
     line = next(line for line in printed(maker.store, 80).splitlines() if " net " in line)
     assert line.split()[4] == shown
+
+
+def test_a_metric_added_in_one_place_stands_in_every_layout(maker: Any, annotations: Annotations) -> None:
+    @metric("p99", unit="px", better="lower", format=".1f", over_seeds="max", column=Column("p99 px", 0, 55))
+    def p99(errors: Errors) -> float:
+        """99th percentile of the pixel error."""
+        return float(np.percentile(errors.labelled_distances, 99))
+
+    try:
+        for seed in range(2):
+            maker.put("net", annotations, maker.answers(annotations, (3.0 + seed, 0.0)), seed)
+        made = boards(maker.store)
+        assert "p99 px" in printed(maker.store, 80)
+        assert "p99 px" in markdown(made)
+        assert "4.0" in printed(maker.store, 80).split()
+        assert frame(made)["p99"].tolist() == [4.0]
+    finally:
+        unregister("p99")
