@@ -278,16 +278,16 @@ def _test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
 
 def _with_ranks(ranked: Sequence[BoardRow], tests: Sequence[Row], worst: float) -> list[BoardRow]:
     """The rows with the interval of their ranks, or why they have none."""
-    intervals = {test.name: found for test, found in zip(tests, rank_intervals(tests, worst, LEVEL))}
+    intervals = {test.name: interval for test, interval in zip(tests, rank_intervals(tests, worst, LEVEL))}
     rows = []
     for row in ranked:
-        found = intervals.get(row.label)
-        untested = (found.untested or "") if found else "too_few_answers"
+        interval = intervals.get(row.label)
+        untested = (interval.untested or "") if interval else "too_few_answers"
         rows.append(
             replace(
                 row,
-                rank_low=found.low if found else None,
-                rank_high=found.high if found else None,
+                rank_low=interval.low if interval else None,
+                rank_high=interval.high if interval else None,
                 untested=untested,
                 marks=(*row.marks, UNTESTED) if untested else row.marks,
             )
@@ -353,7 +353,7 @@ def _notes(rows: Sequence[BoardRow], multi_instance: bool, tested_images: int | 
     mixed = sum(len(row.hardware) > 1 for row in rows)
     add("several_processors", len(hardware) > 1, processors=hardware, mixed_rows=mixed)
     versions = _versions(rows)
-    mixed = sum(any(len(found) > 1 for found in row.packages.values()) for row in rows)
+    mixed = sum(any(len(kinds) > 1 for kinds in row.packages.values()) for row in rows)
     add("several_versions", versions, packages=versions, mixed_rows=mixed)
     add("multi_instance", multi_instance)
     add("tested_images", tested_images is not None, images=tested_images)

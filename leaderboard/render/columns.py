@@ -93,10 +93,10 @@ def name(row: BoardRow) -> str:
 
 def mean(row: BoardRow, form: str = ".3f") -> str:
     """The mean error with half its interval, or the wider side of that."""
-    value, found = row.metrics.get("mean"), row.interval
+    value, span = row.metrics.get("mean"), row.interval
     if value is None:
         return NONE
-    half = math.inf if found is None else found.high - found.mean
+    half = math.inf if span is None else span.high - span.mean
     return f"{value:{form}}" + (f" ±{half:{form}}" if math.isfinite(half) else "")
 
 

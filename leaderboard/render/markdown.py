@@ -1,6 +1,6 @@
 """``LEADERBOARD.md`` and the audit's report, as markdown that reads well on GitHub and as plain text.
 
-An overview comes first, with a link to each board; how to read a board, and what its letters mean, is said once. A
+An overview comes first, with a link to each board; how to read a board, and what its letters mean, stands once. A
 board shows the columns that fit into `WIDTH` characters; the CSV and JSON beside it have all of them.
 """
 
@@ -14,10 +14,12 @@ from leaderboard.audit import Report
 from leaderboard.board import Board
 from leaderboard.render import words
 from leaderboard.render.columns import NONE, Column, fitting, unshown_marks
+from leaderboard.render.tables import ADVISING
 from leaderboard.rows import BoardRow
 
 WIDTH = 118
 TOP = "overview"
+NOT_SHOWN = "none shown"
 FEW_KEYPOINTS = 4
 
 
@@ -79,8 +81,8 @@ def _overview(boards: Sequence[Board], anchors: Sequence[str]) -> list[str]:
     rows = []
     for board, anchor in zip(boards, anchors):
         leader = next(iter(board.rows), None)
-        use = board.advice.name if board.advice.code in ("shown", "one_row") else None
-        advised = "the leader" if use and leader is not None and use == leader.label else use or NONE
+        use = board.advice.name if board.advice.code in ADVISING else None
+        advised = "the leader" if use and leader is not None and use == leader.label else use or NOT_SHOWN
         link = f"[{board.title}](#{anchor})"
         rows.append([link, *_figures(leader), advised])
     return table(["board", "leader", "mean px", "exact %", "use"], rows, names=(0, 1, 4))

@@ -17,6 +17,9 @@ from leaderboard.rows import BoardRow
 if TYPE_CHECKING:
     import pandas as pd
 
+ADVISING = ("shown", "one_row")
+"""The codes of an advice that names a row to use."""
+
 WHOLE = ("position", "rank_low", "rank_high", "n_parameters", "n_train", "detector_version")
 
 
@@ -85,7 +88,7 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "rank_low": row.rank_low,
         "rank_high": row.rank_high,
         "untested": row.untested,
-        "advised": bool(row.runs) and row.label == board.advice.name,
+        "advised": bool(row.runs) and board.advice.code in ADVISING and row.label == board.advice.name,
         "seeds": list(row.seeds),
         "failed_seeds": sorted(row.failures),
         "error": row.error,
@@ -114,19 +117,19 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
     }
 
 
-def _advice(found: Advice) -> dict[str, Any]:
+def _advice(advice: Advice) -> dict[str, Any]:
     return {
-        "code": found.code,
-        "name": found.name,
-        "leader": found.leader,
-        "margin": found.margin,
-        "qualifying": list(found.qualifying),
-        "images_needed": found.images_needed,
+        "code": advice.code,
+        "name": advice.name,
+        "leader": advice.leader,
+        "margin": advice.margin,
+        "qualifying": list(advice.qualifying),
+        "images_needed": advice.images_needed,
     }
 
 
-def _limits(name: str, found: Interval | None) -> dict[str, Any]:
-    if found is None:
+def _limits(name: str, span: Interval | None) -> dict[str, Any]:
+    if span is None:
         return dict.fromkeys((f"{name}_low", f"{name}_high", f"{name}_interval"))
-    low, high = (value if math.isfinite(value) else None for value in (found.low, found.high))
-    return {f"{name}_low": low, f"{name}_high": high, f"{name}_interval": words.interval(found)}
+    low, high = (value if math.isfinite(value) else None for value in (span.low, span.high))
+    return {f"{name}_low": low, f"{name}_high": high, f"{name}_interval": words.interval(span)}

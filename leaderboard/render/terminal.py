@@ -1,7 +1,7 @@
 """Boards, comparisons, audits and scored files in a terminal, as wide as that is.
 
 A narrow terminal gets the columns that matter most, a wide one all of them. How to read a board, and what its letters
-mean, is said once below all boards.
+mean, stands once below all boards.
 """
 
 from __future__ import annotations
@@ -49,26 +49,30 @@ def print_boards(boards: Sequence[Board], console: Console) -> None:
         _say(console, rule, "dim")
 
 
-def print_comparison(found: Comparison, console: Console) -> None:
+def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print how two rows differ, and the images that decide it."""
-    result = found.result
-    seeds = f"seed{'s' if len(found.seeds) > 1 else ''} {', '.join(map(str, found.seeds))}"
-    _say(console, f"{found.a} against {found.b}: {found.board}, {len(found.images):,} images, {seeds}", "bold")
-    _say(console, f"mean error   {found.errors_a.mean():.4f} px against {found.errors_b.mean():.4f} px")
+    result = comparison.result
+    seeds = f"seed{'s' if len(comparison.seeds) > 1 else ''} {', '.join(map(str, comparison.seeds))}"
+    _say(
+        console,
+        f"{comparison.a} against {comparison.b}: {comparison.board}, {len(comparison.images):,} images, {seeds}",
+        "bold",
+    )
+    _say(console, f"mean error   {comparison.errors_a.mean():.4f} px against {comparison.errors_b.mean():.4f} px")
     _say(console, f"difference   {result.difference:+.4f} px, 95 % interval {result.low:+.4f} to {result.high:+.4f}")
     _say(console, f"p value      {words.p_value(result.p)} ({words.statistic(result.method)})")
-    _say(console, words.verdict(found), "bold")
-    _say(console, f"power        {words.power(found.power)}")
-    for note in found.notes:
+    _say(console, words.verdict(comparison), "bold")
+    _say(console, f"power        {words.power(comparison.power)}")
+    for note in comparison.notes:
         _say(console, words.comparison_note(note), "dim")
-    deciding = found.deciding
+    deciding = comparison.deciding
     if not deciding:
         return
     _say(
         console,
-        f"{len(deciding):,} of {len(found.images):,} images decide it: without them there is no difference; the largest:",
+        f"{len(deciding):,} of {len(comparison.images):,} images decide it: without them there is no difference; the largest:",
     )
-    table = _table(["image", "file", f"{found.a} px", f"{found.b} px", "difference"], names=(1,))
+    table = _table(["image", "file", f"{comparison.a} px", f"{comparison.b} px", "difference"], names=(1,))
     for image in deciding[:MOST_IMAGES]:
         _add(
             table,
@@ -119,7 +123,7 @@ def print_scored(scored: Scored, console: Console) -> None:
 
 
 def _print_board(board: Board, console: Console) -> list[Column]:
-    """Print a board without what is said once; returns the columns it was printed with."""
+    """Print a board without what stands once below all; returns the columns it was printed with."""
     shown = fitting(board, console.width)
     names = [i for i, column in enumerate(shown) if column.name]
     table = _table([column.heading for column in shown], names)

@@ -199,7 +199,7 @@ NOTES: dict[str, Callable[..., str]] = {
     "one_seed": lambda: "",
     "several_seeds": lambda: "",
 }
-"""The notes of a board; those that are "" are said once, by `RULES`."""
+"""The notes of a board; those that are "" are explained once, by `RULES`."""
 
 COMPARISON_NOTES: dict[str, Callable[..., str]] = {
     "shared_seeds": lambda seeds: f"Compared on the seeds both have ({', '.join(map(str, seeds))}).",
@@ -297,10 +297,10 @@ CHECKS: dict[str, tuple[str, Callable[..., str]]] = {
 """Check of the audit -> its title, and what makes its detail."""
 
 
-def check(found: Check) -> Checked:
+def check(checked: Check) -> Checked:
     """A check in words."""
-    title, detail = CHECKS[found.code]
-    return Checked(title, found.status, detail(**found.values))
+    title, detail = CHECKS[checked.code]
+    return Checked(title, checked.status, detail(**checked.values))
 
 
 def audit_summary(report: Report) -> str:
@@ -309,29 +309,29 @@ def audit_summary(report: Report) -> str:
     return f"{report.folder}: {_number(report.runs, 'run')} ({report.failures} of them failed runs); checks: {counts}"
 
 
-def verdict(found: Comparison) -> str:
+def verdict(comparison: Comparison) -> str:
     """The answer of a comparison in a sentence."""
-    if found.better is None:
-        return f"{found.a} and {found.b} cannot be told apart here."
-    return f"{found.better} is better than {found.b if found.better == found.a else found.a}."
+    if comparison.better is None:
+        return f"{comparison.a} and {comparison.b} cannot be told apart here."
+    return f"{comparison.better} is better than {comparison.b if comparison.better == comparison.a else comparison.a}."
 
 
 def notes_of(board: Board) -> list[str]:
     """What a reader must know of a board, in sentences."""
-    return [text for found in board.notes if (text := NOTES[found.code](**found.values))]
+    return [text for note in board.notes if (text := NOTES[note.code](**note.values))]
 
 
-def comparison_note(found: Coded) -> str:
+def comparison_note(note: Coded) -> str:
     """A note of a comparison, as a sentence."""
-    if found.code in COMPARISON_NOTES:
-        return COMPARISON_NOTES[found.code](**found.values)
-    return f"Note: {statistic(found)}."
+    if note.code in COMPARISON_NOTES:
+        return COMPARISON_NOTES[note.code](**note.values)
+    return f"Note: {statistic(note)}."
 
 
-def statistic(found: Coded) -> str:
+def statistic(note: Coded) -> str:
     """A note of `benchmark.statistics`, as part of a sentence."""
-    values = dict(found.values)
-    code = found.code
+    values = dict(note.values)
+    code = note.code
     if code == "fitted_models":
         code = "one_fitted_model" if values["models"] == 1 else "two_fitted_models"
     seeds = int(values.get("seeds", 1))
@@ -339,9 +339,9 @@ def statistic(found: Coded) -> str:
     return STATISTICS[code].format(**values, of_seeds=of_seeds, percent=100 * values.get("limit", 0.0))
 
 
-def interval(found: Interval) -> str:
+def interval(span: Interval) -> str:
     """By what method an interval was made, and what is to be known of it."""
-    return "; ".join(map(statistic, (found.method, *found.notes)))
+    return "; ".join(map(statistic, (span.method, *span.notes)))
 
 
 def undefined(code: str) -> str:
@@ -349,26 +349,27 @@ def undefined(code: str) -> str:
     return METRIC_REASONS[code] if code else ""
 
 
-def power(found: Power) -> str:
+def power(plan: Power) -> str:
     """What would separate two rows, as part of a sentence."""
-    text = POWER[found.code].format(seeds=found.seeds, images=found.images)
-    if found.seeds_seen == 1 and found.code in ("images", "none"):
-        text += " (these two fitted models; one seed cannot say how many seeds)"
+    text = POWER[plan.code].format(seeds=plan.seeds, images=None if plan.images is None else _rounded(plan.images))
+    if plan.seeds_seen == 1 and plan.code in ("images", "none"):
+        text += " (these two fitted models: with one seed it is not known how many seeds)"
     return text
 
 
-def separation(found: Separation | None) -> str:
+def separation(pair: Separation | None) -> str:
     """What would tell the leader of a board from the next row; "" where that is shown."""
-    if found is None:
+    if pair is None:
         return ""
-    return (
-        f"{found.leader} and {found.other} are not told apart here; {power(found.power)} (as two of {found.rows} rows)."
-    )
+    return f"{pair.leader} and {pair.other} are not told apart here; as two of {_number(pair.rows, 'row')}, {power(pair.power)}."
 
 
 def advice(board: Board) -> list[str]:
     """Which row to use, in one or two sentences; none where no row was tested."""
-    sentences = [_advice(board, board.advice, "row", "the leader")] if board.rows else []
+    if not board.rows:
+        return []
+    first = board.rows[0].label == board.advice.leader
+    sentences = [_advice(board, board.advice, "row", "the leader" if first else "the best tested row")]
     if board.unaided is not None:
         which = "Without oracle features or the rule in its structure: "
         text = _advice(board, board.unaided, "such row", "the best of these")
@@ -376,23 +377,23 @@ def advice(board: Board) -> list[str]:
     return sentences
 
 
-def _advice(board: Board, found: Advice, row: str, leader_is: str) -> str:
-    if found.name is None or found.leader is None:
+def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
+    if given.name is None or given.leader is None:
         return "No row was tested, so none is advised."
-    used, leader = described(board.row(found.name)), found.leader
-    if found.code == "one_row":
+    used, leader = described(board.row(given.name)), given.leader
+    if given.code == "one_row":
         return f"Use {used}: the only {row} that was tested."
-    margin = f"{found.margin:.2g} px" if found.margin is not None else ""
-    if found.code == "shown" and found.name == leader:
+    margin = f"{given.margin:.3g} px" if given.margin is not None else ""
+    if given.code == "shown" and given.name == leader:
         return f"Use {used}, {leader_is}: no cheaper {row} is shown ({SURE}) to be within {margin} of it."
-    if found.code == "shown":
+    if given.code == "shown":
         return f"Use {used}: the cheapest {row} shown ({SURE}) to be within {margin} of {leader_is}, {leader}."
     text = f"No {row} is shown ({SURE}) to be within {margin} of all others; {leader_is} is {used}."
     if board.worst == 0:
         return f"{text} No row of the board has an error, so it is not known how bad a failure would be."
-    if found.images_needed is None:
+    if given.images_needed is None:
         return f"{text} More test images alone would not do."
-    return f"{text} About {_rounded(found.images_needed):,} test images would do (there are {board.images:,})."
+    return f"{text} About {_rounded(given.images_needed):,} test images would do (there are {board.images:,})."
 
 
 def described(row: BoardRow | None) -> str:
@@ -417,8 +418,8 @@ def legend(boards: Sequence[Board], without: Sequence[str] = ()) -> list[tuple[s
         for mark, number in board.marks.items():
             counts[mark] = counts.get(mark, 0) + number
     return [
-        (found.letter, found.legend + (f" ({_number(counts[mark], 'row')})" if mark in COUNTED else ""))
-        for mark, found in MARKS.items()
+        (known.letter, known.legend + (f" ({_number(counts[mark], 'row')})" if mark in COUNTED else ""))
+        for mark, known in MARKS.items()
         if mark in counts and mark not in without
     ]
 

@@ -152,7 +152,7 @@ def test_the_separation_is_that_of_the_leader_and_the_next_row_seen_to_differ(
     assert alone is not None
     assert among is not None
     assert alone < among < 2 * alone
-    assert words.separation(board.separation).startswith("a and b are not told apart here; about ")
+    assert words.separation(board.separation).startswith("a and b are not told apart here; as two of 4 rows, about ")
 
 
 def test_where_the_leader_is_shown_to_be_best_there_is_no_separation(maker: Any) -> None:
@@ -212,6 +212,17 @@ def test_rows_on_other_seeds_are_ranked_but_not_tested(maker: Any, annotations: 
     assert rows["c"].position is not None
     assert rows["c"].marks[-1] == "untested"
     assert rows["c"].untested == "other_seeds_or_images"
+
+
+def test_a_first_row_that_is_not_tested_is_not_called_the_leader_by_the_advice(maker: Any) -> None:
+    annotations = maker.annotations(300)
+    maker.put("early", annotations, maker.answers(annotations), seed=9)
+    for name, shift in (("a", 0.25), ("b", 2.0)):
+        maker.put(name, annotations, maker.answers(annotations, shift))
+    (board,) = boards(maker.store)
+    assert board.rows[0].label == "early"
+    (sentence,) = words.advice(board)
+    assert sentence.startswith("Use a (1 s to fit, 0.5 ms an image), the best tested row: ")
 
 
 def test_a_failed_seed_is_marked_and_left_out(maker: Any, annotations: Annotations) -> None:
