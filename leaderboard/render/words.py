@@ -318,7 +318,12 @@ def verdict(comparison: Comparison) -> str:
 
 def notes_of(board: Board) -> list[str]:
     """What a reader must know of a board, in sentences."""
-    return [text for note in board.notes if (text := NOTES[note.code](**note.values))]
+    untested: dict[str, list[str]] = {}
+    for row in board.rows:
+        if row.untested:
+            untested.setdefault(row.untested, []).append(row.label)
+    sentences = [f"Not tested, so without a rank: {listed(rows)} ({REASONS[why]})." for why, rows in untested.items()]
+    return sentences + [text for note in board.notes if (text := NOTES[note.code](**note.values))]
 
 
 def comparison_note(note: Coded) -> str:
@@ -361,7 +366,8 @@ def separation(pair: Separation | None) -> str:
     """What would tell the leader of a board from the next row; "" where that is shown."""
     if pair is None:
         return ""
-    return f"{pair.leader} and {pair.other} are not told apart here; as two of {_number(pair.rows, 'row')}, {power(pair.power)}."
+    among = f"as two of {pair.rows} rows, " if pair.rows > 2 else ""
+    return f"{pair.leader} and {pair.other} are not told apart here; {among}{power(pair.power)}."
 
 
 def advice(board: Board) -> list[str]:

@@ -73,6 +73,22 @@ def test_at_80_columns_names_and_figures_are_whole(maker: Any, annotations: Anno
     assert first[1] + second[0] == name
 
 
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_every_line_fits_and_letters_of_columns_that_are_not_shown_are_not_explained(filled: Store, width: int) -> None:
+    lines = printed(filled, width).splitlines()
+    assert max(map(len, lines)) <= width
+    heading = next(line for line in lines if line.startswith("rank"))
+    assert any(line.startswith("t  tied scores") for line in lines) == ("AP" in heading.split())
+
+
+def test_rows_that_are_not_tested_are_named_with_the_reason(maker: Any, annotations: Annotations) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 5)):
+        maker.put(name, annotations, maker.answers(annotations, 1.0), seed)
+    text = printed(maker.store, 160)
+    assert "Not tested, so without a rank: c (other seeds or annotations than most rows)." in text
+    assert "c [s]" in text
+
+
 def test_the_terminal_tells_failures_advice_and_letters_once(filled: Store, maker: Any) -> None:
     other = maker.annotations(30)
     maker.put("net", other, maker.answers(other, 1.0), config={"data": "more", "data_digest": "f" * 64})
