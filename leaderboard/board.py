@@ -33,6 +33,7 @@ LEVEL = 0.95
 NOTES = (
     "one_seed",
     "several_seeds",
+    "worst_error",
     "few_images",
     "none_wrong",
     "several_annotations",
@@ -235,7 +236,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
         advice=advice,
         unaided=unaided,
         separation=_separation(ranked, tests, worst),
-        notes=_notes(rows, multi_instance, tested_images, older),
+        notes=_notes(rows, worst, multi_instance, tested_images, older),
     )
 
 
@@ -333,7 +334,9 @@ def _separation(rows: Sequence[BoardRow], tests: Sequence[Row], worst: float) ->
     return None
 
 
-def _notes(rows: Sequence[BoardRow], multi_instance: bool, tested_images: int | None, older: int) -> tuple[Note, ...]:
+def _notes(
+    rows: Sequence[BoardRow], worst: float, multi_instance: bool, tested_images: int | None, older: int
+) -> tuple[Note, ...]:
     notes = []
 
     def add(code: str, applies: object, **values: Any) -> None:
@@ -343,6 +346,9 @@ def _notes(rows: Sequence[BoardRow], multi_instance: bool, tested_images: int | 
     own = [row for row in rows if not row.record.external]
     add("one_seed", any(len(row.runs) == 1 for row in rows))
     add("several_seeds", any(len(row.runs) > 1 for row in rows))
+    across = max((float(np.hypot(*row.runs[0].annotations.sizes.T).max()) for row in rows), default=0.0)
+    by = next((row.label for row in rows if row.worst == worst), "")
+    add("worst_error", worst > across, worst=worst, row=by, diagonal=across)
     few = [row.label for row in rows if row.interval and any(n.code == "few_images" for n in row.interval.notes)]
     add("few_images", few, rows=few)
     limits = [n for row in rows if row.exact_interval for n in row.exact_interval.notes if n.code == "none_wrong"]

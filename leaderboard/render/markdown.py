@@ -81,11 +81,19 @@ def _overview(boards: Sequence[Board], anchors: Sequence[str]) -> list[str]:
     rows = []
     for board, anchor in zip(boards, anchors):
         leader = next(iter(board.rows), None)
-        use = board.advice.name if board.advice.code in ADVISING else None
-        advised = "the leader" if use and leader is not None and use == leader.label else use or NOT_SHOWN
         link = f"[{board.title}](#{anchor})"
-        rows.append([link, *_figures(leader), advised])
+        rows.append([link, *_figures(leader), _use(board)])
     return table(["board", "leader", "mean px", "exact %", "use"], rows, names=(0, 1, 4))
+
+
+def _use(board: Board) -> str:
+    """The advised row, for the overview."""
+    code, name = board.advice.code, board.advice.name
+    if code == "one_row":
+        return "the only row tested"
+    if code not in ADVISING or name is None:
+        return NOT_SHOWN
+    return "the leader" if name == board.rows[0].label else name
 
 
 def _figures(row: BoardRow | None) -> tuple[str, str, str]:

@@ -134,6 +134,13 @@ class Coded(Protocol):
         """Its figures."""
 
 
+def _worst_error(worst: float, row: str, diagonal: float) -> str:
+    return (
+        f"Every test allows for an unseen failure as bad as the worst on the board: {worst:,.0f} px by {row}, where an image "
+        f"is {diagonal:,.0f} px across. That widens the ranks of all rows, and can leave none to advise."
+    )
+
+
 def _few_images(rows: Sequence[str]) -> str:
     return f"Few images carry the error, so ± is likely too narrow: {listed(rows)}."
 
@@ -182,6 +189,7 @@ def _tested_images(images: int) -> str:
 
 
 NOTES: dict[str, Callable[..., str]] = {
+    "worst_error": _worst_error,
     "few_images": _few_images,
     "none_wrong": _none_wrong,
     "several_annotations": lambda: "Rows were scored against more than one set of annotations: run the audit.",

@@ -199,6 +199,20 @@ def test_the_document_begins_with_an_overview_that_links_to_each_board(filled: S
         assert len(table[0]) <= 120
 
 
+def test_an_error_beyond_the_image_is_named_since_every_test_allows_for_it(maker: Any) -> None:
+    annotations = maker.annotations(300)
+    for name, shift in (("a", 0.25), ("b", 3.0)):
+        maker.put(name, annotations, maker.answers(annotations, shift))
+    assert not [note for note in boards(maker.store)[0].notes if note.code == "worst_error"]
+    offsets = np.zeros((300, 1, 2))
+    offsets[0] = (900.0, 0.0)
+    maker.put("wild", annotations, maker.answers(annotations, offsets))
+    (only,) = boards(maker.store)
+    (note,) = [note for note in only.notes if note.code == "worst_error"]
+    assert note.values == {"worst": 900.0, "row": "wild", "diagonal": pytest.approx(28 * 2**0.5)}
+    assert "900 px by wild, where an image is 40 px across" in " ".join(words.notes_of(only))
+
+
 def test_boards_of_one_name_have_anchors_of_their_own(maker: Any, annotations: Annotations) -> None:
     for digest in "ab":
         maker.put("net", annotations, maker.answers(annotations), config={"data_digest": digest * 64})
