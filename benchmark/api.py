@@ -42,7 +42,7 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
         UserError: For what cannot be run. A detector that fails does not raise: its row says why.
     """
     from leaderboard.board import boards
-    from leaderboard.tables import frame
+    from leaderboard.render.tables import frame
 
     done = run_grid(grid_config(detectors, **settings))
     config = done[0].record.config

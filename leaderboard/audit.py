@@ -1,46 +1,84 @@
 """The audit: everything stored is checked against what must be true of it, independently of how it was made.
 
-Each check passes, fails, or does not apply, and names the runs it failed on. `leaderboard.identities` holds what must be
-true of one table; here are the checks of files, of boards and of the data.
+Each check passes, fails, notes something, or does not apply, and names the runs it failed on. `leaderboard.identities`
+holds what must be true of one table; here are the checks of records, of boards and of the data. A check holds codes and
+figures; `leaderboard.render.words` says what was looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmark.runs.store import Store, StoredRun
+from benchmark.metrics import metrics
+from benchmark.runs.store import FolderRun, Results, Store, StoredRun
 from benchmark.structures import UserError
 from leaderboard.identities import baseline_metrics, broken, broken_with_baseline, differences, miscounted
-from leaderboard.rows import rescored
+from leaderboard.pycocotools_scores import pycocotools_scores
+from leaderboard.rows import labels_of, newest, rescored
+from leaderboard.staleness import CodeNow
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from datasets.dataset import Dataset
 
-Status = Literal["passed", "failed", "not applicable"]
-SHOWN = 8
+Status = Literal["passed", "failed", "noted", "not applicable"]
+STATUSES: tuple[Status, ...] = ("passed", "failed", "noted", "not applicable")
+CHECKS = (
+    "records",
+    "keys",
+    "provenance",
+    "annotations",
+    "rescoring",
+    "pycocotools",
+    "identities",
+    "baseline",
+    "counts",
+    "tied_scores",
+    "oracle_features",
+    "code",
+    "overlap",
+)
+"""The code of every check, in their order."""
+
+NEAR = 1e-9
+"""The largest difference between pycocotools' figures and ours that is rounding."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was checked, on how much, and what is wrong, an entry a run (or board, or folder)."""
+    """One check.
 
-    name: str
+    Attributes:
+        code: One of `CHECKS`.
+        status: "passed"; "failed"; "noted": nothing is wrong, and there is something to know (``remarks``); or "not
+            applicable": there was nothing to look at.
+        values: On how much, and other figures and names; see `leaderboard.render.words.CHECKS`.
+        problems: What is wrong, one a run (or board, or data set), with the figures.
+        remarks: What is to be known, likewise.
+    """
+
+    code: str
     status: Status
-    detail: str
+    values: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Report:
-    """The checks of an audit."""
+    """The checks of an audit.
+
+    Attributes:
+        folder: Of the results.
+        runs: How many there are.
+        failures: How many of them are failed runs.
+        checks: In the order of `CHECKS`.
+    """
 
     folder: Path
     runs: int
@@ -53,13 +91,9 @@ class Report:
         return any(check.status == "failed" for check in self.checks)
 
     @property
-    def summary(self) -> str:
-        """The outcome in a line."""
-        count = {
-            status: sum(c.status == status for c in self.checks) for status in ("passed", "failed", "not applicable")
-        }
-        counts = ", ".join(f"{number} {status}" for status, number in count.items())
-        return f"{self.folder}: {self.runs} runs ({self.failures} of them failed runs); checks: {counts}"
+    def counts(self) -> dict[Status, int]:
+        """Number of checks of each status."""
+        return {status: sum(check.status == status for check in self.checks) for status in STATUSES}
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able object."""
@@ -69,131 +103,125 @@ class Report:
             "failed_runs": self.failures,
             "failed": self.failed,
             "checks": [
-                {"name": c.name, "status": c.status, "detail": c.detail, "problems": list(c.problems)}
-                for c in self.checks
+                {
+                    "name": check.code,
+                    "status": check.status,
+                    "values": dict(check.values),
+                    "problems": list(check.problems),
+                    "remarks": list(check.remarks),
+                }
+                for check in self.checks
             ],
         }
 
-    def render(self, console: Console) -> None:
-        """Print it: a paragraph a check, with the first problems of each that failed, as wide as the console."""
-        from rich.table import Table
-        from rich.text import Text
 
-        styles = {"passed": "green", "failed": "bold red", "not applicable": "dim"}
-        table = Table.grid(padding=(0, 1))
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for check in self.checks:
-            table.add_row(Text(check.status, styles[check.status]), Text(f"{check.name}: {check.detail}"))
-            for problem in check.problems[:SHOWN]:
-                table.add_row("", Text(f"- {problem}", "red"))
-            if len(check.problems) > SHOWN:
-                table.add_row("", Text(f"- and {len(check.problems) - SHOWN} more (--json has all)", "dim"))
-        console.print(table)
-        console.print(self.summary, style="bold", highlight=False, markup=False)
+def audit(results: Results, folders: Sequence[Path] = ()) -> Report:
+    """Check every stored run. Nothing is changed; whatever is broken becomes a problem of the report.
 
-    def markdown(self) -> str:
-        """The same as a markdown document."""
-        lines = ["# Audit", "", self.summary, "", "| check | outcome | on |", "| :-- | :-- | :-- |"]
-        lines += [f"| {c.name} | {c.status} | {c.detail} |".replace("\n", " ") for c in self.checks]
-        for check in self.checks:
-            if check.problems:
-                lines += ["", f"## {check.name}", "", *(f"- {problem}" for problem in check.problems)]
-        return "\n".join(lines) + "\n"
-
-
-def audit(store: Store, folders: Sequence[Path] = ()) -> Report:
-    """Check every stored run.
-
-    folders: COCO keypoint folders of data sets, besides those under ``_data`` of the results, in which to look for test
-    images among the training images. Nothing is changed; whatever is broken becomes a problem of the report.
+    Args:
+        results: Where the runs are.
+        folders: COCO keypoint folders of data sets, besides those under ``_data`` of the results, in which to look for
+            test images among the training images.
     """
-    runs, records = _records(store)
+    runs, records = _records(results)
     finished = [run for run in runs if run.record.status == "finished"]
     readable, rescoring = _rescoring(finished)
-    data, unreadable = _data({run.record.config.data_digest for run in runs}, store.root, folders)
+    data, unreadable = _data({run.record.config.data_digest for run in runs}, results.root, folders)
     checks = (
         records,
-        _places(runs),
+        _keys(runs),
         _provenance(finished),
         _one_annotations(runs, data),
         rescoring,
+        _pycocotools(readable),
         _identities(readable),
         _baselines(readable),
         _counts(readable),
         _tied(readable),
-        _oracle(finished, data),
+        _oracle(finished, data, results.root),
+        _code(runs, results.root),
         _overlap(runs, data, unreadable),
     )
-    return Report(store.root, len(runs), len(runs) - len(finished), checks)
+    return Report(results.root, len(runs), len(runs) - len(finished), checks)
 
 
 def overlaps(splits: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], set[str]]:
-    """The images that two splits share, by content: (split, split) -> digests, for the pairs that share any."""
+    """The images that two splits share, by content.
+
+    Args:
+        splits: Split -> digests of its images.
+
+    Returns:
+        (split, split) -> digests, for the pairs that share any.
+    """
     sets = {name: set(digests) for name, digests in splits.items()}
     pairs = {(a, b): sets[a] & sets[b] for a, b in combinations(sets, 2)}
     return {pair: shared for pair, shared in pairs.items() if shared}
 
 
-def _records(store: Store) -> tuple[list[StoredRun], Check]:
-    """Every run whose ``run.json`` is one, wherever it lies."""
-    runs, problems = [], []
-    for path in sorted(store.root.rglob("run.json")):
-        if any(part.startswith((".", "_")) for part in path.relative_to(store.root).parts[:-1]):
-            continue
+def _records(results: Results) -> tuple[list[StoredRun], Check]:
+    """Every run that can be read: in a folder of results, every ``run.json``, wherever it lies."""
+    runs: list[StoredRun] = []
+    problems = []
+    if isinstance(results, Store):
+        for path in sorted(results.root.rglob("run.json")):
+            if any(part.startswith((".", "_")) for part in path.relative_to(results.root).parts[:-1]):
+                continue
+            try:
+                runs.append(results.read(path.parent))
+            except UserError as error:
+                problems.append(str(error))
+    else:
         try:
-            runs.append(store.read(path.parent))
+            runs += results.runs()
         except UserError as error:
             problems.append(str(error))
-    return runs, _check(
-        "records", f"{len(runs) + len(problems)} run.json against their schema", problems, runs or problems
-    )
+    return runs, _check("records", problems, runs or problems, records=len(runs) + len(problems))
 
 
-def _places(runs: Sequence[StoredRun]) -> Check:
-    """A key is that of its recipe and seed, and the folder is where they say."""
+def _keys(runs: Sequence[StoredRun]) -> Check:
+    """A key is that of its configuration and seed, and the folder is where they say."""
     problems = []
     for run in runs:
         record = run.record
-        if record.key != record.config.key(record.seed):
-            problems.append(f"{_name(run)}: its key {record.key} is not its recipe's, {record.config.key(record.seed)}")
-        elif run.folder.resolve() != run.store.folder(record.config, record.seed).resolve():
-            problems.append(f"{_name(run)}: lies in {run.folder}, where its recipe does not put it")
-    return _check("keys", f"{_number(runs, 'run')}: the key is that of recipe and seed", problems, runs)
+        key = record.config.key(record.seed)
+        if record.key != key:
+            problems.append(f"{run.title}: its key {record.key} is not its configuration's, {key}")
+        elif isinstance(run, FolderRun):
+            folder = run.store.folder(record.config, record.seed)
+            if run.folder.resolve() != folder.resolve():
+                problems.append(f"{run.title}: lies in {run.folder}, where its configuration does not put it")
+    return _check("keys", problems, runs, runs=len(runs))
 
 
 def _provenance(finished: Sequence[StoredRun]) -> Check:
     own = [run for run in finished if not run.record.external]
     problems = [
-        f"{_name(run)}: does not say when or on what it was made"
+        f"{run.title}: does not say when or on what it was made"
         for run in own
         if not (run.record.created and run.record.facts.python)
     ]
-    return _check("provenance", f"{_number(own, 'run')}: when and on what machine it was made", problems, own)
+    return _check("provenance", problems, own, runs=len(own))
 
 
 def _one_annotations(runs: Sequence[StoredRun], data: Mapping[str, Dataset]) -> Check:
     """All rows of a board were scored against one set of annotations, and it is the test split of the data."""
-    groups: dict[tuple[str, int, str, int], dict[str, list[StoredRun]]] = {}
+    boards: dict[tuple[str, int, str, int], dict[str, list[StoredRun]]] = {}
     for run in runs:
         config = run.record.config
         board = (config.task, config.version, config.data_digest, config.folds)
-        groups.setdefault(board, {}).setdefault(run.record.annotations, []).append(run)
+        boards.setdefault(board, {}).setdefault(run.record.annotations, []).append(run)
     problems = []
-    for (task, version, digest, folds), annotation_digests in groups.items():
-        if len(annotation_digests) > 1:
-            least = min(annotation_digests.values(), key=len)
+    for (task, version, digest, folds), sets in boards.items():
+        if len(sets) > 1:
+            rarest = min(sets.values(), key=len)
             problems.append(
-                f"{task}@{version}: {len(annotation_digests)} annotation_digests; the rarest is that of {_name(least[0])}"
+                f"{task}@{version}: {len(sets)} sets of annotations; the rarest is that of {rarest[0].title}"
             )
-        folder = data.get(digest)
-        if (
-            folder is not None
-            and not folds
-            and (other := set(annotation_digests) - {folder.test.annotations.digest[:16]})
-        ):
-            problems.append(f"{task}@{version}: annotations {min(other)} is not that of the data's test split")
-    return _check("one set of annotations a board", f"{_number(groups, 'board')}", problems, groups)
+        dataset = data.get(digest)
+        if dataset is not None and not folds and (other := set(sets) - {dataset.test.annotations.digest[:16]}):
+            problems.append(f"{task}@{version}: annotations {min(other)} are not those of the data's test split")
+    return _check("annotations", problems, boards, boards=len(boards))
 
 
 def _rescoring(finished: Sequence[StoredRun]) -> tuple[list[StoredRun], Check]:
@@ -203,20 +231,43 @@ def _rescoring(finished: Sequence[StoredRun]) -> tuple[list[StoredRun], Check]:
         try:
             again = rescored(run).as_dict()
         except UserError as error:
-            problems.append(f"{_name(run)}: {error}")
+            problems.append(f"{run.title}: {error}")
             continue
         readable.append(run)
-        if found := differences(run.record.scores, again):
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            problems.append(f"{_name(run)}: {found[0]}{more}")
-    detail = f"{_number(finished, 'run')}: predictions.json scored again equals run.json to 1e-12"
-    return readable, _check("re-scoring", detail, problems, finished)
+        if changed := differences(_comparable(run.record.scores, again), again):
+            more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+            problems.append(f"{run.title}: {changed[0]}{more}")
+    return readable, _check("rescoring", problems, finished, runs=len(finished))
+
+
+def _comparable(stored: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored scores without what may differ: sentences, and metrics that are not for such data any more."""
+    apart = {"reasons", *(metrics().keys() - again.keys())}
+    return {name: value for name, value in stored.items() if name not in apart}
+
+
+def _pycocotools(runs: Sequence[StoredRun]) -> Check:
+    """AP and AR of every run, computed a second time by pycocotools from the stored predictions."""
+    problems = []
+    largest, where = 0.0, ""
+    for run in runs:
+        ours = rescored(run)
+        for name, theirs in pycocotools_scores(run.annotations, run.predictions).items():
+            own = ours.get(name)
+            if own is None and theirs is None:
+                continue
+            gap = abs(own - theirs) if own is not None and theirs is not None else np.inf
+            if gap > largest:
+                largest, where = gap, f"{run.title}, {name}"
+            if not gap <= NEAR:
+                problems.append(f"{run.title}: {name} is {own!r}, and by pycocotools {theirs!r}")
+    values = {"largest": largest if np.isfinite(largest) else None, "where": where}
+    return _check("pycocotools", problems, runs, runs=len(runs), **values)
 
 
 def _identities(runs: Sequence[StoredRun]) -> Check:
-    problems = [f"{_name(run)}: {words}" for run in runs for words in broken(_stored_metrics(run))]
-    detail = f"{_number(runs, 'run')}: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, shares in [0, 1]"
-    return _check("identities", detail, problems, runs)
+    problems = [f"{run.title}: {text}" for run in runs for text in broken(_stored_metrics(run))]
+    return _check("identities", problems, runs, runs=len(runs))
 
 
 def _baselines(runs: Sequence[StoredRun]) -> Check:
@@ -227,21 +278,20 @@ def _baselines(runs: Sequence[StoredRun]) -> Check:
     problems = []
     for run in having:
         if table := tables[run.record.annotations]:
-            problems += [
-                f"{_name(run)}: {words}" for words in broken_with_baseline(_stored_metrics(run), table, run.annotations)
-            ]
-    detail = f"{_number(having, 'run')}: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
-    return _check("R2 through the baseline", detail, problems, having)
+            texts = broken_with_baseline(_stored_metrics(run), table, run.annotations)
+            problems += [f"{run.title}: {text}" for text in texts]
+    return _check("baseline", problems, having, runs=len(having))
 
 
 def _counts(runs: Sequence[StoredRun]) -> Check:
+    """`mean`, `exact` and `r2` of one-instance data, counted again image by image."""
     single = [run for run in runs if run.annotations.single_instance]
     problems = [
-        f"{_name(run)}: {words}"
+        f"{run.title}: {text}"
         for run in single
-        for words in miscounted(_stored_metrics(run), run.annotations, run.predictions)
+        for text in miscounted(_stored_metrics(run), run.annotations, run.predictions)
     ]
-    return _check("mean, exact and r2", f"{_number(single, 'run')}, counted again image by image", problems, single)
+    return _check("counts", problems, single, runs=len(single))
 
 
 def _tied(runs: Sequence[StoredRun]) -> Check:
@@ -253,38 +303,38 @@ def _tied(runs: Sequence[StoredRun]) -> Check:
         if tied:
             marked.append(run.record.config.detector)
         if run.record.scores.get("flags", {}).get("tied_scores") != tied:
-            problems.append(f"{_name(run)}: its AP is {'not ' if tied else ''}marked as tied, wrongly")
-    names = ", ".join(dict.fromkeys(marked))
-    return _check("tied scores", f"{_number(runs, 'run')}; AP marked as tied: {names or 'none'}", problems, runs)
+            problems.append(f"{run.title}: its AP is {'not ' if tied else ''}marked as tied, wrongly")
+    return _check("tied_scores", problems, runs, runs=len(runs), marked=list(dict.fromkeys(marked)))
 
 
-def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset]) -> Check:
-    """Whether the features hold the answer is the same for every seed that trained on all images, and is what a linear
-    fit on them says where the data and the detector's code are at hand."""
+def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Path) -> Check:
+    """Oracle features: the same for every seed that trained on all images, and as a linear fit says.
+
+    The fit is made where the data and the detector's code are at hand.
+    """
     largest: dict[tuple[str, str], int] = {}
     for run in finished:
         config = run.record.config
         board = (config.task, config.data_digest)
         largest[board] = max(largest.get(board, 0), config.n_train)
-    seen: dict[str, list[StoredRun]] = {}
+    by_config: dict[str, list[StoredRun]] = {}
     for run in finished:
         config = run.record.config
         if config.n_train == largest[config.task, config.data_digest]:
-            seen.setdefault(config.digest, []).append(run)
+            by_config.setdefault(config.digest, []).append(run)
     problems, again = [], 0
-    for seeds in seen.values():
+    for seeds in by_config.values():
         marks = {run.record.oracle_features for run in seeds}
         if len(marks) > 1:
-            problems.append(f"{_name(seeds[0])}: its seeds disagree on oracle features")
-        elif (holds := _fitted(seeds[0], data)) is not None:
+            problems.append(f"{seeds[0].title}: its seeds disagree on oracle features")
+        elif (holds := _holds_the_answer(seeds[0], data, root)) is not None:
             again += 1
             if holds not in marks:
                 problems.append(
-                    f"{_name(seeds[0])}: is {'not ' if holds else ''}marked, and a linear fit says it should "
+                    f"{seeds[0].title}: is {'not ' if holds else ''}marked, and a linear fit says it should "
                     f"{'' if holds else 'not '}be"
                 )
     marked = [run.record.config.detector for run in finished if run.record.oracle_features]
-    names = ", ".join(dict.fromkeys(marked))
     unmarked = dict.fromkeys(
         run.record.config.detector
         for run in finished
@@ -293,32 +343,63 @@ def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset]) -> Check
             run.record.oracle_features or not run.record.ranked or run.record.rule_structured or run.record.external
         )
     )
-    detail = (
-        f"{_number(finished, 'run')}; marked: {names or 'none'}; exact on every image without a mark: "
-        f"{', '.join(unmarked) or 'none'}; fitted again: {again} of {_number(seen, 'recipe')}"
+    return _check(
+        "oracle_features",
+        problems,
+        finished,
+        runs=len(finished),
+        marked=list(dict.fromkeys(marked)),
+        exact_unmarked=list(unmarked),
+        fitted_again=again,
+        configurations=len(by_config),
     )
-    return _check("oracle features", detail, problems, finished)
 
 
-def _fitted(run: StoredRun, data: Mapping[str, Dataset]) -> bool | None:
+def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -> bool | None:
     """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
     from benchmark.registry import resolve
     from benchmark.runs.execute import holds_the_answer
     from benchmark.runs.plan import changed_since
 
     config = run.record.config
-    folder = data.get(config.data_digest)
-    if folder is None or config.folds or config.n_train != len(folder.train) or run.record.external:
+    dataset = data.get(config.data_digest)
+    if dataset is None or config.folds or config.n_train != len(dataset.train) or run.record.external:
         return None
     try:
         spec = resolve(config.detector)
-        return (
-            holds_the_answer(spec.build(), folder.train)
-            if not changed_since(run.record, spec.code(), run.store.root)
-            else None
-        )
+        if changed_since(run.record, spec.code(), root):
+            return None
+        return holds_the_answer(spec.build(), dataset.train)
     except UserError:
         return None
+
+
+def _code(runs: Sequence[StoredRun], root: Path) -> Check:
+    """The rows whose code has changed since they were run; they stand, and whoever reads them should know."""
+    boards: dict[tuple[str, int, str, int], list[StoredRun]] = {}
+    for run in runs:
+        config = run.record.config
+        boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
+    now = CodeNow()
+    rows = changed = unknown = 0
+    remarks = []
+    for members in boards.values():
+        shown, _ = newest(members)
+        labels = labels_of(shown)
+        for identity, seeds in shown.items():
+            record = seeds[0].record
+            state = now.state(record, root)
+            if state is None:
+                continue
+            rows += 1
+            unknown += state.status == "unknown"
+            if state.status == "changed":
+                changed += 1
+                where = f"{record.config.task}@{record.config.version}/{record.config.data} {labels[identity]}"
+                remarks.append(f"{where}: {', '.join(state.files) if state.recorded else 'code not recorded'}")
+    status: Status = "noted" if changed else "passed" if rows else "not applicable"
+    values = {"rows": rows, "changed": changed, "unknown": unknown}
+    return Check("code", status, values, remarks=tuple(sorted(remarks)))
 
 
 def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Dataset], list[str]]:
@@ -326,25 +407,26 @@ def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[
     from datasets import formats
     from datasets.formats.coco_folder import read_card
 
-    found, problems = {}, []
+    known, problems = {}, []
     exported = [path.parent for path in sorted((root / "_data").glob("*/card.json"))]
     for path in [*exported, *folders]:
         try:
             if path in exported and read_card(path / "card.json").digest not in digests:
                 continue
-            folder = formats.read(path)
+            dataset = formats.read(path)
         except UserError as error:
             problems.append(str(error))
         else:
-            if folder.digest in digests:
-                found[folder.digest] = folder
-    return found, problems
+            if dataset.digest in digests:
+                known[dataset.digest] = dataset
+    return known, problems
 
 
-def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], problems: list[str]) -> Check:
+def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], unreadable: Sequence[str]) -> Check:
     """No image of one split is found in another, by its pixels; the stored baseline is the mean of the training split."""
     from datasets.splits import digests
 
+    problems = list(unreadable)
     wanted = {run.record.config.data_digest: run for run in runs if not run.record.external}
     for digest, run in wanted.items():
         if digest not in data:
@@ -355,20 +437,17 @@ def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], problems: l
         train, test = splits["train"].annotations, splits["test"].annotations
         if test.baseline is not None and train.single_instance:
             gap = float(np.abs(test.baseline - train.points.mean(axis=0)).max())
-            if gap > 1e-9:
+            if gap > NEAR:
                 problems.append(f"{run.record.config.data}: the baseline is {gap:g} px off the mean of train")
     missing = [run.record.config.data for digest, run in wanted.items() if digest not in data]
-    detail = (
-        f"{_number(wanted.keys() & data.keys(), 'data set')}: no image in two splits, the baseline is the mean of train"
-    )
-    detail += f"; not found on this machine: {', '.join(dict.fromkeys(missing))}" if missing else ""
-    return _check("split overlap", detail, problems, data or problems)
+    at_hand = len(wanted.keys() & data.keys())
+    return _check("overlap", problems, data or problems, data_sets=at_hand, missing=list(dict.fromkeys(missing)))
 
 
-def _check(name: str, detail: str, problems: Sequence[str], concerned: object) -> Check:
-    """``concerned``: whatever was looked at; where it is empty the check does not apply."""
+def _check(code: str, problems: Sequence[str], concerned: object, **values: Any) -> Check:
+    """A check of ``concerned``, whatever was looked at; where it is empty the check does not apply."""
     status: Status = "failed" if problems else "passed" if concerned else "not applicable"
-    return Check(name, status, detail, tuple(problems))
+    return Check(code, status, values, tuple(problems))
 
 
 def _stored_metrics(run: StoredRun) -> Mapping[str, float | None]:
@@ -376,12 +455,3 @@ def _stored_metrics(run: StoredRun) -> Mapping[str, float | None]:
     return {
         name: value for name, value in run.record.scores.items() if value is None or isinstance(value, (int, float))
     }
-
-
-def _number(concerned: Sized, noun: str) -> str:
-    return f"{len(concerned)} {noun}" + ("" if len(concerned) == 1 else "s")
-
-
-def _name(run: StoredRun) -> str:
-    config = run.record.config
-    return f"{config.task}@{config.version}/{config.data} {config.detector} n{config.n_train} seed {run.record.seed}"

@@ -1,32 +1,106 @@
-"""Boards: which detector is best on one task and one data set, as a pure function of what is stored.
+"""Boards: which detector is best on one task and one data set, from what is stored.
 
-A board holds the runs of one task, version and data content; `leaderboard.rows` makes its rows. Rows are ranked by
-``mean``; ties within 1e-9 px by ``exact``, then by name. Rows on the same seeds and images are tested against each other
-and stand in tiers (`benchmark.statistics.tiers`). Reference rows are neither ranked nor tested.
+A board holds the runs of one task, version and data content; `leaderboard.rows` makes its rows. Rows are ordered by
+``mean``; ties within 1e-9 px by ``exact``, then by name. Rows on the same seeds and images are tested against each other,
+which gives each an interval of ranks (`benchmark.statistics.ranks`), and the board a row to use
+(`benchmark.statistics.advice`). Reference rows are neither ranked nor tested.
+
+A board holds figures and codes, no sentences: those are made by `leaderboard.render`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from benchmark.metrics.oks import BoolArray
-from benchmark.runs.store import Store, StoredRun
-from benchmark.statistics.tiers import RULE, Row, board_order, place, recommend
-from benchmark.statistics.uncertainty import TIE, p_value, power
+from benchmark.metrics.pixels import distance
+from benchmark.runs.store import Results, StoredRun
+from benchmark.statistics.advice import Advice, advise
+from benchmark.statistics.components import TIE
+from benchmark.statistics.power import Power, power
+from benchmark.statistics.ranks import Row, board_order, rank_intervals
 from benchmark.structures import UserError
-from leaderboard.rows import EXTERNAL, LEGEND, ORACLE, STRUCTURED, UNTESTED, BoardRow, labels_of, make_row, newest
+from benchmark.suggestions import suggestion
+from leaderboard.rows import MARKS, ORACLE, STRUCTURED, UNTESTED, BoardRow, labels_of, make_row, newest
+from leaderboard.staleness import CodeNow
+
+LEVEL = 0.95
+"""Of every interval, test and advice on a board."""
+
+NOTES = (
+    "one_seed",
+    "several_seeds",
+    "few_images",
+    "none_wrong",
+    "several_annotations",
+    "several_settings",
+    "several_processors",
+    "several_versions",
+    "multi_instance",
+    "tested_images",
+    "code_changed",
+    "code_unknown",
+    "older",
+)
+"""Every code a `Note` of a board can have; see `leaderboard.render.words` for what they say."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to know of a whole board.
+
+    Attributes:
+        code: One of `NOTES`.
+        values: The figures and names that belong to it.
+    """
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What would tell the leader from the row next to it that it is not shown to be better than.
+
+    Attributes:
+        leader: Label of the leader.
+        other: Label of the best row that is seen to be worse, and not shown to be.
+        rows: How many rows are tested with them, which is what makes the test strict.
+        power: How many seeds or images would do.
+    """
+
+    leader: str
+    other: str
+    rows: int
+    power: Power
 
 
 @dataclass(frozen=True, eq=False)
 class Board:
     """The rows of one task, version and data content.
 
-    data: what the newest run calls it. digest: of its content. rows: ranked, best first. references: unranked. failed:
-    rows of which no seed finished. notes: what a reader must know, in sentences. use: the recommendation, or "".
+    Attributes:
+        task: Name of the task.
+        version: Of the task.
+        data: What the newest run calls the data.
+        digest: Of the data's content.
+        folds: Number of folds; 0 for none.
+        images: Number of test images.
+        keypoints: Names of the keypoints.
+        multi_instance: Whether images may hold several instances, so that pixel metrics are over matched pairs.
+        rows: Ranked, best first.
+        references: Unranked rows, best first.
+        failed: Rows of which no seed finished.
+        failure: Pixels; how bad a failure is on these images, for the tests (`failure_size`).
+        advice: The row to use.
+        unaided: The row to use among those without oracle features or the rule in their structure; None where the advised
+            row is one of these, or there is none.
+        separation: What would tell the best rows apart; None where they are told apart.
+        notes: What a reader must know.
     """
 
     task: str
@@ -36,13 +110,15 @@ class Board:
     folds: int
     images: int
     keypoints: tuple[str, ...]
-    many: bool
+    multi_instance: bool
     rows: tuple[BoardRow, ...]
     references: tuple[BoardRow, ...]
     failed: tuple[BoardRow, ...]
-    use: str
-    notes: tuple[str, ...]
-    rule: str = RULE
+    failure: float
+    advice: Advice
+    unaided: Advice | None
+    separation: Separation | None
+    notes: tuple[Note, ...]
 
     @property
     def title(self) -> str:
@@ -50,45 +126,68 @@ class Board:
         return f"{self.task}@{self.version} on {self.data}"
 
     @property
-    def every(self) -> tuple[BoardRow, ...]:
-        """All rows: ranked, reference, failed."""
-        return (*self.rows, *self.references, *self.failed)
+    def finished(self) -> tuple[BoardRow, ...]:
+        """The rows that have figures: ranked, then reference."""
+        return (*self.rows, *self.references)
 
     @property
-    def marks(self) -> tuple[str, ...]:
-        """The marks some row carries, in the order of the legend."""
-        carried = {mark for row in self.every for mark in row.marks}
-        return tuple(mark for mark in LEGEND if mark in carried)
+    def every(self) -> tuple[BoardRow, ...]:
+        """All rows: ranked, reference, failed."""
+        return (*self.finished, *self.failed)
+
+    @property
+    def marks(self) -> dict[str, int]:
+        """Mark -> number of rows that carry it, in the order of the legend."""
+        return {mark: n for mark in MARKS if (n := sum(mark in row.marks for row in self.every))}
+
+    def row(self, label: str | None) -> BoardRow | None:
+        """The finished row of that label."""
+        return next((row for row in self.finished if row.label == label), None)
 
 
-def boards(store: Store, task: str | None = None, data: str | None = None) -> list[Board]:
-    """Every board with runs of that task and data name (None: any), by task, version and data.
+def boards(results: Results, task: str | None = None, data: str | None = None) -> list[Board]:
+    """Every board with runs of that task and data name, by task, version and data.
 
-    Runs whose files cannot be read are failed seeds, with the reason; UserError only where a ``run.json`` is broken.
+    Args:
+        results: Where the runs are. One whose files cannot be read is a failed seed, with the reason.
+        task: None for any.
+        data: None for any.
+
+    Raises:
+        UserError: Where a record is broken.
     """
     groups: dict[tuple[str, int, str, int], list[StoredRun]] = {}
-    for run in store.runs():
+    for run in results.runs():
         config = run.record.config
         if task in (None, config.task):
             groups.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
     chosen = [runs for runs in groups.values() if data is None or any(r.record.config.data == data for r in runs)]
-    made = [_board(runs) for runs in chosen]
+    code = CodeNow()
+    made = [_board(runs, results, code) for runs in chosen]
     return sorted(made, key=lambda board: (board.task, board.version, board.data, board.digest))
 
 
-def find_run(store: Store, detector: str, task: str, data: str, seed: int | None = None) -> StoredRun:
-    """A finished run of a row: of the recipe its board shows, on the most training images, with the lowest seed or ``seed``.
+def find_run(results: Results, detector: str, task: str, data: str, seed: int | None = None) -> StoredRun:
+    """A finished run of a row: of the configuration its board shows, on the most training images.
 
-    UserError, naming what there is, where there is none.
+    Args:
+        results: Where the runs are.
+        detector: The detector's name, or the label of its row.
+        task: Name of the task.
+        data: Name of the data.
+        seed: Which; None for the lowest there is.
+
+    Raises:
+        UserError: Naming what there is, where there is none.
     """
-    runs = [r for r in store.runs() if (r.record.config.task, r.record.config.data) == (task, data)]
+    runs = [r for r in results.runs() if (r.record.config.task, r.record.config.data) == (task, data)]
     if not runs:
-        raise UserError(f"{store.root}: holds no run of task {task} on data {data}; make one with: run --task {task}")
+        raise UserError(f"{results.root}: holds no run of task {task} on data {data}; make one with: run --task {task}")
     shown, _ = newest(runs)
     labels = labels_of(shown)
     rows = [i for i in shown if detector in (i[0], labels[i])]
     if not rows:
-        raise UserError(f"{detector!r} has no run of {task} on {data}{nearest(detector, labels.values())}")
+        raise UserError(f"{detector!r} has no run of {task} on {data}{suggestion(detector, sorted(labels.values()))}")
     finished = {i: [r for r in shown[i] if r.record.status == "finished"] for i in rows}
     best = max(rows, key=lambda i: (bool(finished[i]), i[1], i[2] == "recipe"))
     if not finished[best]:
@@ -102,26 +201,25 @@ def find_run(store: Store, detector: str, task: str, data: str, seed: int | None
     return by_seed[seed]
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``: did you mean ...?`` or the list of what there is, to end an error with."""
-    names = sorted(set(known))
-    close = get_close_matches(word, names, n=3, cutoff=0.5)
-    return ": did you mean " + " or ".join(map(repr, close)) + "?" if close else "; there are " + ", ".join(names)
-
-
-def _board(runs: Sequence[StoredRun]) -> Board:
+def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
     shown, older = newest(runs)
     labels = labels_of(shown)
-    made = [make_row(labels[identity], seeds) for identity, seeds in shown.items()]
+    made = [
+        make_row(labels[identity], seeds, code.state(seeds[0].record, results.root))
+        for identity, seeds in shown.items()
+    ]
     failed = sorted((row for row in made if not row.runs), key=lambda row: row.label)
-    finished = [row for row in made if row.runs]
-    ordered = _ordered(finished)
-    ranked = [row for row in ordered if row.record.ranked]
+    ordered = _ordered([row for row in made if row.runs])
     references = [row for row in ordered if not row.record.ranked]
-    many = any(table.flags["multi_instance"] for row in finished for table in row.scores)
-    ranked, use, tests = _placed(ranked)
+    multi_instance = any(table.flags["multi_instance"] for row in ordered for table in row.scores)
+    ranked = [replace(row, position=i + 1) for i, row in enumerate(r for r in ordered if r.record.ranked)]
     last = max(runs, key=lambda run: (run.record.created, run.record.config.data)).record
-    annotations = next((row.runs[0].annotations for row in finished), None)
+    annotations = next((row.runs[0].annotations for row in ordered), None)
+    failure = failure_size(annotations, ordered)
+    tests, tested_images = _test_rows(ranked)
+    ranked = _with_ranks(ranked, tests, failure)
+    advice, unaided = _advice(ranked, tests, failure)
+    rows = (*ranked, *(replace(row, untested="unranked") for row in references))
     return Board(
         task=last.config.task,
         version=last.config.version,
@@ -130,13 +228,35 @@ def _board(runs: Sequence[StoredRun]) -> Board:
         folds=last.config.folds,
         images=len(annotations) if annotations else 0,
         keypoints=annotations.keypoint_names if annotations else (),
-        many=many,
+        multi_instance=multi_instance,
         rows=tuple(ranked),
-        references=tuple(references),
+        references=rows[len(ranked) :],
         failed=tuple(failed),
-        use=use,
-        notes=_notes(ordered, many, older, tests),
+        failure=failure,
+        advice=advice,
+        unaided=unaided,
+        separation=_separation(ranked, tests, failure),
+        notes=_notes(rows, multi_instance, tested_images, older),
     )
+
+
+def failure_size(annotations: Annotations | None, rows: Sequence[BoardRow]) -> float:
+    """How bad a failure is on these images: what a predictor of the training mean costs on its worst image.
+
+    It depends on the data alone, so neither one broken row nor the choice of rows moves it. Where the mean of the training
+    split is unknown it is the median over rows of their largest errors. A row that has been seen to fail worse is charged
+    with its own largest error (`benchmark.statistics.paired.added_failure`).
+
+    Args:
+        annotations: What the rows were scored against; None where no row is finished.
+        rows: The finished rows.
+
+    Returns:
+        Pixels; 0 where nothing is known of failures.
+    """
+    if annotations is not None and annotations.baseline is not None and annotations.single_instance:
+        return float(distance(annotations.points - annotations.baseline).mean(axis=1).max())
+    return float(np.median([row.worst for row in rows])) if rows else 0.0
 
 
 def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
@@ -148,21 +268,20 @@ def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
     return [*(known[i][0] for i in board_order(keys)), *nothing]
 
 
-def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, list[str]]:
-    """The rows with rank and tier, the sentence that says which to use, and notes on the tests in sentences.
+def _test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
+    """What the tests need of the rows that can be tested, and on how many images, where these are not all.
 
     Where images hold several instances a row may have matched none of an image's: rows are then tested on the images in
     which all of them matched some, and a row that matched in less than half of the images is left out.
     """
     answered = [np.isfinite(row.errors).all(axis=0) for row in ranked]
     most = max((int(known.sum()) for known in answered), default=0)
-    fit = [row.errors.size > 0 and int(known.sum()) * 2 >= most > 0 for row, known in zip(ranked, answered)]
+    enough = [row.errors.size > 0 and int(known.sum()) * 2 >= most > 0 for row, known in zip(ranked, answered)]
     shared: dict[tuple[str, ...], BoolArray] = {}
-    for row, known, good in zip(ranked, answered, fit):
-        if good:
+    for row, known, is_enough in zip(ranked, answered, enough):
+        if is_enough:
             shared[row.annotation_digests] = np.asarray(known & shared.get(row.annotation_digests, known))
-    chosen = [i for i, row in enumerate(ranked) if fit[i] and shared[row.annotation_digests].any()]
-    tested = [
+    tests = [
         Row(
             row.label,
             row.errors[:, shared[row.annotation_digests]],
@@ -170,95 +289,107 @@ def _placed(ranked: Sequence[BoardRow]) -> tuple[list[BoardRow], str, list[str]]
             row.annotation_digests,
             row.metrics["exact"],
         )
-        for row in (ranked[i] for i in chosen)
+        for row, is_enough in zip(ranked, enough)
+        if is_enough and shared[row.annotation_digests].any()
     ]
-    places = dict(zip(chosen, place(tested)))
+    limits = sorted(int(known.sum()) for known in shared.values() if not known.all())
+    return tests, limits[0] if limits else None
+
+
+def _with_ranks(ranked: Sequence[BoardRow], tests: Sequence[Row], failure: float) -> list[BoardRow]:
+    """The rows with the interval of their ranks, or why they have none."""
+    intervals = {test.name: interval for test, interval in zip(tests, rank_intervals(tests, failure, LEVEL))}
     rows = []
-    for i, row in enumerate(ranked):
-        found = places.get(i)
-        why = found.why if found else "too few answers against one set of annotations: not tested"
-        marks = row.marks if found and found.tier else (*row.marks, UNTESTED)
+    for row in ranked:
+        interval = intervals.get(row.label)
+        untested = (interval.untested or "") if interval else "too_few_answers"
         rows.append(
             replace(
-                row, rank=i + 1, tier=found.tier if found else None, p=found.p if found else None, why=why, marks=marks
+                row,
+                rank_low=interval.low if interval else None,
+                rank_high=interval.high if interval else None,
+                untested=untested,
+                marks=(*row.marks, UNTESTED) if untested else row.marks,
             )
         )
+    return rows
+
+
+def _advice(rows: Sequence[BoardRow], tests: Sequence[Row], failure: float) -> tuple[Advice, Advice | None]:
+    """The row to use; and, where that has oracle features or the rule in its structure, the row to use without these."""
     costs = {
         row.label: (row.fit_seconds, row.predict_ms)
         for row in rows
         if row.fit_seconds is not None and row.predict_ms is not None
     }
-    by_label = {row.label: row for row in rows}
-    standing = [by_label[row.name].tier for row in tested]
-    use = ""
-    if best := recommend(tested, standing, costs):
-        use = f"Use {_described(by_label[best])}: the cheapest row of the top tier."
-        plain = [i for i, row in enumerate(tested) if not {ORACLE, STRUCTURED} & set(by_label[row.name].marks)]
-        other = recommend([tested[i] for i in plain], [standing[i] for i in plain], costs)
-        if other and best not in (tested[i].name for i in plain):
-            tier = by_label[other].tier
-            use += f" Without oracle features or the rule in its structure: use {_described(by_label[other])}"
-            use += "." if tier == 1 else f", of tier {tier}."
-    limits = sorted({int(known.sum()) for known in shared.values() if not known.all()})
-    notes = [_power(tested, standing)]
-    if limits:
-        notes.append(f"Rows are tested on the {limits[0]} images in which each of them matched an instance.")
-    return rows, use, [note for note in notes if note]
+    aided = {row.label for row in rows if {ORACLE, STRUCTURED} & set(row.marks)}
+    advice = advise(tests, costs, failure, LEVEL)
+    plain = [test for test in tests if test.name not in aided]
+    if advice.name not in aided or not plain:
+        return advice, None
+    return advice, advise(plain, costs, failure, LEVEL)
 
 
-def _power(tested: Sequence[Row], standing: Sequence[int | None]) -> str:
-    """What would separate the two best rows that follow each other in one tier and are seen to differ; "" for none.
+def _separation(rows: Sequence[BoardRow], tests: Sequence[Row], failure: float) -> Separation | None:
+    """What would show the leader to be better than the next row that is seen to be worse.
 
-    They are to pass as the tiers ask it: at 5 % divided by what the correction for many rows costs this pair.
+    The pair has to pass as the rank intervals ask it (Holm's correction): at 5 % divided by the number of rows that the
+    leader is not shown to be better than.
     """
-    last: dict[int, int] = {}
-    for i in board_order(tested):
-        tier = standing[i]
-        if tier is None:
+    tested = [row for row in rows if row.rank_low is not None]
+    if not tested or tested[0].rank_high in (None, 1):
+        return None
+    errors = {test.name: test.errors for test in tests}
+    leader = errors[tested[0].label]
+    unshown = (tested[0].rank_high or 1) - 1
+    for row in tested[1:]:
+        other = errors[row.label]
+        if other.mean() - leader.mean() <= TIE:
             continue
-        before, last[tier] = last.get(tier), i
-        if before is None or tested[i].errors.mean() - tested[before].errors.mean() <= TIE:
+        needed = power(other, leader, level=1 - (1 - LEVEL) / unshown, failure=failure)
+        if needed.code == "separated":
             continue
-        pair = tested[i].errors, tested[before].errors
-        waited = sum(t is not None and t >= tier for t in standing)
-        price = (waited - 1) * p_value(*pair, waited) / max(p_value(*pair), 1e-300)
-        found = power(*pair, level=1 - 0.05 / max(price, 1.0))
-        return f"Power: {tested[before].name} and {tested[i].name} (tier {tier}) as two of {waited} rows: {found.text}."
-    return ""
+        return Separation(tested[0].label, row.label, len(tested), needed)
+    return None
 
 
-def _described(row: BoardRow) -> str:
-    cost = [] if row.fit_seconds is None else [f"{row.fit_seconds:.3g} s to fit"]
-    cost += [] if row.predict_ms is None else [f"{row.predict_ms:.2g} ms an image"]
-    marks = [mark for mark in row.marks if mark in (ORACLE, STRUCTURED, EXTERNAL)]
-    return row.label + (f" ({', '.join(marks + cost)})" if marks or cost else "")
-
-
-def _notes(rows: Sequence[BoardRow], many: bool, older: int, tests: Sequence[str]) -> tuple[str, ...]:
+def _notes(rows: Sequence[BoardRow], multi_instance: bool, tested_images: int | None, older: int) -> tuple[Note, ...]:
     notes = []
-    if any(len(row.runs) == 1 for row in rows):
-        notes.append("± of a row with one seed covers other images alone: this fitted model.")
-    if any(len(row.runs) > 1 for row in rows):
-        notes.append("± of a row with several seeds covers other images and other seeds (95 %).")
-    shaky = [row.label for row in rows if row.interval and "too narrow" in row.interval.note]
-    if shaky:
-        notes.append(f"Few images carry the error, so ± is likely too narrow: {', '.join(shaky)}.")
-    perfect = [row for row in rows if row.metrics["exact"] == 1 and row.exact_interval]
-    if perfect and perfect[0].exact_interval:
-        notes.append(f"Exact 100 %: {perfect[0].exact_interval.note.split('; ')[-1]}.")
-    if len({annotations for row in rows for annotations in row.annotation_digests}) > 1:
-        notes.append("Rows were scored against more than one set of annotations: run the audit.")
-    if len({(row.config.device, row.config.threads) for row in rows if not row.record.external}) > 1:
-        notes.append("Rows ran on different devices or thread counts: their seconds do not compare.")
-    if many:
-        notes.append(
-            "Several instances an image: pixel metrics are over matched pairs, ± and tests over images, and what was "
-            "missed is in neither: see precision, recall, misses."
-        )
-    notes += tests
-    if older:
-        one = older == 1
-        notes.append(
-            f"{older} older recipe{'' if one else 's'} of these rows (other code, settings or threads) not shown."
-        )
+
+    def add(code: str, applies: object, **values: Any) -> None:
+        if applies:
+            notes.append(Note(code, values))
+
+    own = [row for row in rows if not row.record.external]
+    add("one_seed", any(len(row.runs) == 1 for row in rows))
+    add("several_seeds", any(len(row.runs) > 1 for row in rows))
+    few = [row.label for row in rows if row.interval and any(n.code == "few_images" for n in row.interval.notes)]
+    add("few_images", few, rows=few)
+    limits = [n for row in rows if row.exact_interval for n in row.exact_interval.notes if n.code == "none_wrong"]
+    add("none_wrong", limits, **(limits[0].values if limits else {}))
+    add("several_annotations", len({digest for row in rows for digest in row.annotation_digests}) > 1)
+    add("several_settings", len({(row.config.device, row.config.threads) for row in own}) > 1)
+    hardware = sorted({name for row in rows for name in row.hardware})
+    mixed = sum(len(row.hardware) > 1 for row in rows)
+    add("several_processors", len(hardware) > 1, processors=hardware, mixed_rows=mixed)
+    versions = _versions(rows)
+    mixed = sum(any(len(kinds) > 1 for kinds in row.packages.values()) for row in rows)
+    add("several_versions", versions, packages=versions, mixed_rows=mixed)
+    add("multi_instance", multi_instance)
+    add("tested_images", tested_images is not None, images=tested_images)
+    changed = [row.code for row in own if row.code and row.code.status == "changed"]
+    unrecorded = sum(not code.recorded for code in changed)
+    add("code_changed", changed, rows=len(changed), of=len(own), unrecorded=unrecorded)
+    unknown = sum(row.code is not None and row.code.status == "unknown" for row in own)
+    add("code_unknown", unknown, rows=unknown)
+    add("older", older, count=older)
     return tuple(notes)
+
+
+def _versions(rows: Sequence[BoardRow]) -> dict[str, list[str]]:
+    """The libraries of which rows were run with several versions, and these."""
+    known: dict[str, set[str]] = {}
+    for row in rows:
+        for name, versions in row.packages.items():
+            known.setdefault(name, set()).update(versions)
+    return {name: sorted(versions) for name, versions in sorted(known.items()) if len(versions) > 1}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.registry import Spec
+    from benchmark.runs.store import Results
 
 PUBLISHED = Path(__file__).parent / "published"
+TASK, DATA = "topleft", "tiny"
+
+Identity = tuple[str, str]
+"""A detector's name, and the value of every parameter as JSON."""
 
 
 @cache
@@ -26,24 +31,20 @@ def expected() -> dict[str, dict[str, float]]:
     return {
         row["detector"]: {"mean": row["mean"], "exact": row["exact"]}
         for row in rows
-        if (row["task"], row["data"], row["status"]) == ("topleft", "tiny", "finished")
+        if (row["task"], row["data"], row["status"]) == (TASK, DATA, "finished")
     }
 
 
-def by_recipe(folder: Path) -> dict[tuple[str, str], dict[str, float]]:
-    """(class, parameters as JSON) -> ``mean`` and ``exact`` of every run of ``topleft`` on ``tiny`` stored in ``folder``.
-
-    Two names may stand for one recipe, which is run once: `recipe_of` finds it under either.
-    """
-    from benchmark.runs.store import Store  # late: a list of names needs no schema
-
+def stored_scores(results: Results) -> dict[Identity, dict[str, Any]]:
+    """The scores of every finished run of ``topleft`` on ``tiny``, by the detector's name and parameters."""
+    records = [run.record for run in results.runs()]
     return {
-        (run.record.config.target, json.dumps(run.record.config.parameters, sort_keys=True)): run.record.scores
-        for run in Store(folder).runs()
-        if (run.record.config.task, run.record.config.data, run.record.status) == ("topleft", "tiny", "finished")
+        identity(record.config.name, record.config.parameters): record.scores
+        for record in records
+        if (record.config.task, record.config.data, record.status) == (TASK, DATA, "finished")
     }
 
 
-def recipe_of(spec: Spec) -> tuple[str, str]:
-    """What `by_recipe` knows a detector by."""
-    return f"{spec.cls.__module__}:{spec.cls.__qualname__}", json.dumps(dict(spec.values), sort_keys=True)
+def identity(name: str, parameters: Mapping[str, Any]) -> Identity:
+    """What `stored_scores` knows a detector by: of a `benchmark.registry.Spec`, ``entry.name`` and ``values``."""
+    return name, json.dumps(dict(parameters), sort_keys=True)

@@ -1,8 +1,8 @@
-"""A contact sheet: the worst and some random test images, enlarged pixel for pixel, with annotations and prediction drawn.
+"""A contact sheet: the worst and some random test images, enlarged, with what is annotated and predicted.
 
-A pixel of an image is a square of the sheet, so that its centre, where an integer coordinate lies, can be seen. Annotations
-is a ring, prediction a cross, in two colours of Okabe and Ito's palette that every kind of colour vision tells apart, each with a
-dark rim that shows on light and dark ground alike.
+A pixel of an image is a square of the sheet, so that its centre, where an integer coordinate lies, can be seen. An
+annotated point is a ring, a predicted one a cross, in two colours of Okabe and Ito's palette that every kind of colour
+vision tells apart, each with a dark rim that shows on light and dark ground alike.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from benchmark.structures import Annotations, FloatArray, Image, IntArray, Predi
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-TRUTH = (86, 180, 233)  # sky blue
-ANSWER = (230, 159, 0)  # orange
+ANNOTATION = (86, 180, 233)  # sky blue
+PREDICTION = (230, 159, 0)  # orange
 RIM = (0, 0, 0)
 PAPER = (255, 255, 255)
 INK = (30, 30, 30)
@@ -50,9 +50,19 @@ def contact_sheet(
     worst: int = 12,
     random: int = 12,
 ) -> None:
-    """Write a PNG with the ``worst`` images by mean error, then ``random`` others (the same ones for every detector).
+    """Write a PNG of the worst images by mean error, then of others drawn at random.
 
-    images: N, in the order of the annotations. An image where nothing was found is among the worst. Creates the folder.
+    Args:
+        images: N, in the order of the annotations.
+        annotations: What is known of them.
+        predictions: What was predicted for them.
+        path: The file; folders above it are made.
+        title: Stands above.
+        worst: How many of the worst; an image where nothing was found is among them.
+        random: How many others, the same ones for every detector.
+
+    Raises:
+        UserError: Where the file cannot be written.
     """
     scores = score(annotations, predictions)
     bad, others = choose(annotations, scores, worst, random)
@@ -73,9 +83,15 @@ def contact_sheet(
 
 
 def choose(annotations: Annotations, scores: Scores, worst: int, random: int) -> tuple[IntArray, IntArray]:
-    """Positions of the worst images, the worst first, and of ``random`` others, drawn the same for every detector.
+    """Positions of the worst images, the worst first, and of others, the same for every detector.
 
     Images in which no instance was matched come before all others; images without an instance are never the worst.
+
+    Args:
+        annotations: What is known of N images.
+        scores: Their table.
+        worst: How many of the worst.
+        random: How many others.
     """
     has = np.bincount(annotations.index[~annotations.crowd], minlength=len(annotations)) > 0
     badness = np.where(np.isnan(scores.distances), np.where(has, np.inf, -np.inf), scores.distances)
@@ -118,7 +134,7 @@ class _Canvas:
     def section(self, heading: str) -> None:
         """Start a new row of tiles under a heading."""
         self._end_row()
-        self._room(30)
+        self._lengthen(30)
         self._text(MARGIN, self._y + 6, heading, 15, INK)
         self._y += 30
 
@@ -128,7 +144,7 @@ class _Canvas:
         """The next tile: image ``i`` with its annotations and what was predicted, and two lines below."""
         if self._column == self._columns:
             self._end_row()
-        self._room(self._row_height)
+        self._lengthen(self._row_height)
         left = MARGIN + self._column * (TILE + GAP)
         spot = self._paste(image, left, self._y)
         self._marks(spot, annotations, predictions, i)
@@ -150,7 +166,7 @@ class _Canvas:
             self._y += self._row_height + GAP
             self._column = 0
 
-    def _room(self, height: float) -> None:
+    def _lengthen(self, height: float) -> None:
         """Make the sheet long enough for ``height`` more."""
         from PIL import Image as PillowImage
         from PIL import ImageDraw
@@ -189,17 +205,17 @@ class _Canvas:
         size = 5.0 if len(rows) * len(self._names) <= CROWDED else 3.5
         if annotations.single_instance and len(answers):
             answers = answers[[int(np.argmax(predictions.scores[answers]))]]
-            for known, said in zip(annotations.keypoints[rows[0]], predictions.keypoints[answers[0]]):
-                self._stroke([spot.of(known), spot.of(said)], ANSWER, 1)
+            for annotated, predicted in zip(annotations.keypoints[rows[0]], predictions.keypoints[answers[0]]):
+                self._stroke([spot.of(annotated), spot.of(predicted)], PREDICTION, 1)
         for row in rows:
             for j, point in enumerate(annotations.keypoints[row]):
                 if annotations.visible[row, j] > 0:
-                    self._ring(spot.of(point), TRUTH, size)
-                    self._number(spot.of(point), j, TRUTH)
+                    self._ring(spot.of(point), ANNOTATION, size)
+                    self._number(spot.of(point), j, ANNOTATION)
         for row in answers:
             for j, point in enumerate(predictions.keypoints[row]):
-                self._cross(self._inside(spot.of(point), spot), ANSWER, size)
-                self._number(self._inside(spot.of(point), spot), j, ANSWER, below=True)
+                self._cross(self._inside(spot.of(point), spot), PREDICTION, size)
+                self._number(self._inside(spot.of(point), spot), j, PREDICTION, below=True)
 
     def _inside(self, at: tuple[float, float], spot: _Spot) -> tuple[float, float]:
         """The nearest place of the tile: a prediction far outside is drawn on the edge."""
@@ -233,10 +249,10 @@ class _Canvas:
     def _legend(self) -> None:
         y = self._y + 10
         x = float(MARGIN + 6)
-        self._ring((x * FINE, y * FINE), TRUTH)
+        self._ring((x * FINE, y * FINE), ANNOTATION)
         self._text(x + 14, y - 9, "annotations", 13, INK)
         x += 14 + self._length("annotations", 13) + 24
-        self._cross((x * FINE, y * FINE), ANSWER)
+        self._cross((x * FINE, y * FINE), PREDICTION)
         self._text(x + 14, y - 9, "prediction", 13, INK)
         x += 14 + self._length("prediction", 13) + 24
         known = (
@@ -296,10 +312,10 @@ def _captions(annotations: Annotations, predictions: Predictions, scores: Scores
     """The error, and which image it is."""
     error, exact = scores.distances[i], scores.exact[i]
     if not (predictions.image_ids == annotations.image_ids[i]).any():
-        said = "no answer" if (annotations.index == i).any() else "empty image"
+        text = "no answer" if (annotations.index == i).any() else "empty image"
     elif np.isnan(error):
-        said = "no instance matched" if (annotations.index == i).any() else "empty image"
+        text = "no instance matched" if (annotations.index == i).any() else "empty image"
     else:
-        said = f"{error:.2f} px" + (", exact" if exact == 1 else "")
+        text = f"{error:.2f} px" + (", exact" if exact == 1 else "")
     label = "" if annotations.labels is None else f", label {annotations.labels[i]}"
-    return said, f"image {annotations.image_ids[i]}{label}"
+    return text, f"image {annotations.image_ids[i]}{label}"

@@ -1,7 +1,7 @@
 """What must hold between the numbers of one table, whatever was predicted.
 
-The identities tie figures that are computed on different roads; the count is a slow second road of its own, one image at
-a time, for data with one instance an image.
+The identities tie figures that are computed in different ways; the count is slow and independent, one image at a time,
+for data with one instance an image.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ LOOSE = 1e-9  # for differences of sums over many images, taken in another order
 
 def broken(metrics: Metrics) -> list[str]:
     """The identities between the metrics of one table that do not hold, each as a sentence with its figures."""
-    found = []
+    problems = []
     m = {name: value for name, value in metrics.items() if value is not None}
     if {"mse", "sqdist_avg"} <= m.keys() and not _same(m["mse"], m["sqdist_avg"] / 2, TIGHT):
-        found.append(f"mse {m['mse']!r} is not sqdist_avg / 2, {m['sqdist_avg'] / 2!r}")
+        problems.append(f"mse {m['mse']!r} is not sqdist_avg / 2, {m['sqdist_avg'] / 2!r}")
     if {"dist_avg", "sqdist_avg"} <= m.keys() and m["dist_avg"] > math.sqrt(m["sqdist_avg"]) * (1 + TIGHT):
-        found.append(f"dist_avg {m['dist_avg']!r} is above its root mean square {math.sqrt(m['sqdist_avg'])!r}")
+        problems.append(f"dist_avg {m['dist_avg']!r} is above its root mean square {math.sqrt(m['sqdist_avg'])!r}")
     for low, high in (("mean", "rmse"), ("median", "p95"), ("p95", "max"), ("mean", "max")):
         if {low, high} <= m.keys() and m[low] > m[high] * (1 + TIGHT):
-            found.append(f"{low} {m[low]!r} is above {high} {m[high]!r}")
+            problems.append(f"{low} {m[low]!r} is above {high} {m[high]!r}")
     shares = [name for name in m if name.startswith(("pck@", "exact", "ap", "ar", "auc", "precision", "recall"))]
-    found += [f"{name} {m[name]!r} is not a share" for name in shares if not -TIGHT <= m[name] <= 1 + TIGHT]
-    return found
+    problems += [f"{name} {m[name]!r} is not a share" for name in shares if not -TIGHT <= m[name] <= 1 + TIGHT]
+    return problems
 
 
 def baseline_metrics(annotations: Annotations) -> Metrics | None:
@@ -52,18 +52,18 @@ def broken_with_baseline(metrics: Metrics, baseline: Metrics, annotations: Annot
 
     They compare where all images are squares of one size, so that scaled errors are pixel errors times a constant.
     """
-    found = [
+    problems = [
         f"the baseline itself has {name} {baseline[name]!r}, not 0"
         for name in ("r2", "sqdist_r2", "dist_r2")
         if not _same(baseline[name] or 0.0, 0.0, LOOSE)
     ]
     if len({side for size in annotations.sizes.tolist() for side in size}) > 1:
-        return found
+        return problems
     for name, part in (("sqdist_r2", "mse"), ("dist_r2", "dist_avg")):
         r2, own, base = metrics.get(name), metrics.get(part), baseline[part]
         if r2 is not None and own is not None and base and not _same(r2, 1 - own / base, LOOSE):
-            found.append(f"{name} {r2!r} is not 1 - {part} / {part} of the training mean, {1 - own / base!r}")
-    return found
+            problems.append(f"{name} {r2!r} is not 1 - {part} / {part} of the training mean, {1 - own / base!r}")
+    return problems
 
 
 def miscounted(metrics: Metrics, annotations: Annotations, predictions: Predictions) -> list[str]:
@@ -104,13 +104,18 @@ def miscounted(metrics: Metrics, annotations: Annotations, predictions: Predicti
 
 
 def differences(stored: Any, again: Any, at: str = "") -> list[str]:
-    """Where two JSON documents differ by more than 1e-12 (relative above 1). What only ``again`` has is no difference:
-    metrics may grow."""
+    """Where two JSON documents differ by more than 1e-12 (relative above 1), each as a sentence.
+
+    Args:
+        stored: The first.
+        again: The second; what it alone has is no difference, since metrics may be added.
+        at: What stands before the names, for the recursion.
+    """
     if isinstance(stored, Mapping) and isinstance(again, Mapping):
         return [
-            words
+            text
             for key, value in stored.items()
-            for words in (
+            for text in (
                 differences(value, again[key], f"{at}.{key}" if at else str(key))
                 if key in again
                 else [f"{at}.{key}".strip(".") + " is not scored any more"]

@@ -1,9 +1,11 @@
-"""Rows of a board: all the seeds of one recipe, scored again from their stored predictions.
+"""Rows of a board: all the seeds of one configuration, scored again from their stored predictions.
 
-Where one row's code or settings changed between runs, the recipe with the newest run stands; the older ones are
+Where one row's code or settings changed between runs, the configuration with the newest run stands; the older ones are
 counted, never averaged in. Over seeds: each metric is the mean of its values with each seed (so ``mean`` and ``exact``
-are pooled, as every seed answers the same images), ``max`` the largest of any seed. A metric without a value in one
+are pooled, as every seed answers the same images), or its largest, as the metric says. A metric without a value in one
 seed has none in the row.
+
+A row holds figures and codes. What the codes mean in words stands in `leaderboard.render.words`.
 """
 
 from __future__ import annotations
@@ -13,30 +15,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.metrics import Scores, score
+from benchmark.metrics import Scores, metrics, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, StoredRun
-from benchmark.statistics.uncertainty import Interval, exact_share, interval
+from benchmark.statistics.intervals import Interval, exact_share, interval
 from benchmark.structures import FloatArray, UserError
+from leaderboard.staleness import CodeState
 
-ORACLE = "oracle features"
-STRUCTURED = "rule-structured"
+ORACLE = "oracle_features"
+STRUCTURED = "rule_structured"
 EXTERNAL = "external"
-TIED = "tied scores"
-FAILED = "failed seeds"
-UNTESTED = "not tested"
+TIED = "tied_scores"
+FAILED = "failed_seeds"
+UNTESTED = "untested"
+NO_CATEGORIES = "no_categories"
+STALE = "code_changed"
 
-LEGEND: dict[str, tuple[str, str]] = {
-    ORACLE: ("o", "oracle features: a linear fit on its hand-made inputs is at least 99.9 % exact on train"),
-    STRUCTURED: ("r", "rule-structured: the network's structure is the rule of a task itself"),
-    EXTERNAL: ("e", "external: predictions made by another tool"),
-    TIED: ("t", "tied scores: it has no confidence, or equal ones, so its AP changes with the order of the images"),
-    FAILED: ("f", "failed seeds: some seeds failed; the figures are those of the others"),
-    UNTESTED: (
-        "s",
-        "not tested: made with other seeds than most rows, scored against another annotations, or too few answers",
-    ),
-}
+MARKS = (ORACLE, STRUCTURED, EXTERNAL, TIED, NO_CATEGORIES, STALE, FAILED, UNTESTED)
+"""Every mark a row can carry, in the order of the legend."""
 
 Identity = tuple[str, int, str]
 """What makes two runs the same row: detector as named on the board, training images, budget."""
@@ -44,11 +40,27 @@ Identity = tuple[str, int, str]
 
 @dataclass(frozen=True, eq=False)
 class BoardRow:
-    """All the seeds of one recipe.
+    """All the seeds of one configuration.
 
-    label: unique on its board. runs: the finished ones by rising seed, of which ``scores`` holds the tables.
-    failures: seed -> why, in one line. metrics: over seeds. errors, exact: (S, N) px and shares, an image a column, NaN
-    where an image has nothing to average. tier, p: None where untested, and ``why`` says so.
+    Attributes:
+        label: Unique on its board.
+        config: What was asked for.
+        record: That of its first finished run, or of its first run where none has finished.
+        runs: The finished ones, by rising seed.
+        scores: The table of each run in ``runs``.
+        failures: Seed -> why it failed, in one line.
+        metrics: Over seeds.
+        errors: (S, N) float64 px, the mean error of each image; NaN where an image has nothing to average. Empty where
+            its runs were scored against different annotations.
+        exact: (S, N) float64, the share of each image's keypoints that is exact; NaN and empty as above.
+        code: Whether its code has changed since it was run; None where it has none (predictions of another tool).
+        marks: Codes out of `MARKS`.
+        interval: Of the mean error; None where there is none.
+        exact_interval: Of the share exact; None where there is none.
+        position: 1-based place in the order of the board; None for a reference row.
+        rank_low: The best rank it may have; None where it is not tested.
+        rank_high: The worst rank it may have; None where it is not tested.
+        untested: Why it is not tested: "unranked", "other_seeds_or_images", "too_few_answers"; "" where it is.
     """
 
     label: str
@@ -60,13 +72,14 @@ class BoardRow:
     metrics: dict[str, float | None]
     errors: FloatArray
     exact: FloatArray
+    code: CodeState | None = None
     marks: tuple[str, ...] = ()
     interval: Interval | None = None
     exact_interval: Interval | None = None
-    rank: int | None = None
-    tier: int | None = None
-    p: float | None = None
-    why: str = ""
+    position: int | None = None
+    rank_low: int | None = None
+    rank_high: int | None = None
+    untested: str = ""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -82,6 +95,12 @@ class BoardRow:
     def annotation_digests(self) -> tuple[str, ...]:
         """The digests of what its runs were scored against; one, unless something changed in between."""
         return tuple(dict.fromkeys(run.record.annotations for run in self.runs))
+
+    @property
+    def worst(self) -> float:
+        """Pixels: the largest error of any image with any seed; 0 where no image has one."""
+        known = [table.distances[np.isfinite(table.distances)] for table in self.scores]
+        return max((float(values.max()) for values in known if values.size), default=0.0)
 
     @property
     def fit_seconds(self) -> float | None:
@@ -105,6 +124,30 @@ class BoardRow:
         names = dict.fromkeys(name for report in reports for name in report)
         return {name: float(np.mean([r[name] for r in reports if name in r])) for name in names}
 
+    @property
+    def hardware(self) -> tuple[str, ...]:
+        """The processors and instruction sets its runs were made on, sorted; of those that say so."""
+        return tuple(sorted({run.record.facts.hardware for run in self.runs} - {""}))
+
+    @property
+    def packages(self) -> dict[str, tuple[str, ...]]:
+        """Library -> the versions its runs were made with, sorted."""
+        known: dict[str, set[str]] = {}
+        for run in self.runs:
+            for name, version in run.record.facts.packages.items():
+                known.setdefault(name, set()).add(version)
+        return {name: tuple(sorted(versions)) for name, versions in sorted(known.items())}
+
+    def keypoint(self, name: str) -> dict[str, float | None]:
+        """The pixel metrics of one keypoint, over seeds."""
+        return over_seeds([table.keypoints[name] for table in self.scores])
+
+    @property
+    def taxonomy(self) -> dict[str, float]:
+        """Kind of error -> number of keypoints, mean over seeds."""
+        names = self.scores[0].taxonomy if self.scores else {}
+        return {kind: sum(table.taxonomy[kind] for table in self.scores) / len(self.scores) for kind in names}
+
 
 _scored: dict[tuple[Hashable, str, bool], Scores] = {}
 
@@ -112,7 +155,8 @@ _scored: dict[tuple[Hashable, str, bool], Scores] = {}
 def rescored(run: StoredRun) -> Scores:
     """The table of a finished run, from its stored predictions; each file is scored once a process.
 
-    UserError where they, or the annotations, cannot be read.
+    Raises:
+        UserError: Where they, or the annotations, cannot be read.
     """
     annotations = run.annotations  # read, and its digest checked, by every store, also where scores are known already
     key = (run.fingerprint, run.record.annotations, run.record.has_confidence)
@@ -122,22 +166,30 @@ def rescored(run: StoredRun) -> Scores:
 
 
 def over_seeds(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
-    """The metrics of a row from those of its seeds: the mean of each, of ``max`` the largest; None where one has none."""
+    """The metrics of a row from those of its seeds; None where a seed has none.
+
+    Args:
+        tables: Metric -> value, one table a seed.
+
+    Returns:
+        Metric -> the mean or the largest of its values, as `benchmark.metrics.Metric.over_seeds` says.
+    """
     if not tables:
         return {}
+    registered = metrics()
     names = [name for name in tables[0] if all(name in table for table in tables)]
-    found: dict[str, float | None] = {}
+    pooled: dict[str, float | None] = {}
     for name in names:
         values = [table[name] for table in tables]
         known = [value for value in values if value is not None]
         if len(known) < len(values):
-            found[name] = None
+            pooled[name] = None
         else:
-            found[name] = max(known) if name == "max" else float(np.mean(known))
-    return found
+            pooled[name] = max(known) if registered[name].over_seeds == "max" else float(np.mean(known))
+    return pooled
 
 
-def newest(runs: Sequence[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], int]:
+def newest(runs: Iterable[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], int]:
     """The runs of each row, by rising seed, and how many older settings of a row were left out.
 
     Where a row was run with several settings (threads, parameters that its name does not show) or several states of its
@@ -158,8 +210,10 @@ def newest(runs: Sequence[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], 
 
 
 def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
-    """A name a row, unique on its board: training images where rows differ in them (0: unknown, another tool's), and any
-    budget but the recipe's."""
+    """A name a row, unique on its board.
+
+    It shows the training images where rows differ in them (0: unknown, another tool's), and any budget but the recipe's.
+    """
     known = list(identities)
     several = len({n for _, n, _ in known if n}) > 1
     labels = {
@@ -170,7 +224,14 @@ def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
     return {i: f"{label} (external)" if not i[1] and label in ours else label for i, label in labels.items()}
 
 
-def make_row(label: str, runs: Sequence[StoredRun]) -> BoardRow:
+def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> BoardRow:
+    """The row of some runs that differ in their seeds alone.
+
+    Args:
+        label: What it is called on its board.
+        runs: At least one; those that failed, or cannot be read, become its failures.
+        code: Whether its code has changed since.
+    """
     done, tables, failures = [], [], {}
     for run in runs:
         if run.record.status == "failed":
@@ -183,17 +244,15 @@ def make_row(label: str, runs: Sequence[StoredRun]) -> BoardRow:
         else:
             done.append(run)
     record = (done or list(runs))[0].record
-    marks = [
-        mark
-        for mark, holds in (
-            (ORACLE, any(run.record.oracle_features for run in done)),
-            (STRUCTURED, record.rule_structured),
-            (EXTERNAL, record.external),
-            (TIED, any(table.flags["tied_scores"] for table in tables)),
-            (FAILED, bool(done and failures)),
-        )
-        if holds
-    ]
+    carried = {
+        ORACLE: any(run.record.oracle_features for run in done),
+        STRUCTURED: record.rule_structured,
+        EXTERNAL: record.external,
+        TIED: any(table.flags["tied_scores"] for table in tables),
+        NO_CATEGORIES: not all(run.record.tells_categories for run in done),
+        STALE: code is not None and code.status == "changed",
+        FAILED: bool(done and failures),
+    }
     empty = np.zeros((0, 0))
     same = len({run.record.annotations for run in done}) == 1
     errors = np.stack([table.distances for table in tables]) if same else empty
@@ -209,7 +268,8 @@ def make_row(label: str, runs: Sequence[StoredRun]) -> BoardRow:
         metrics=over_seeds(tables),
         errors=errors,
         exact=exact,
-        marks=tuple(marks),
+        code=code,
+        marks=tuple(mark for mark in MARKS if carried.get(mark)),
         interval=interval(known) if known.size else None,
         exact_interval=exact_share(lattice) if lattice.size else None,
     )

@@ -46,7 +46,8 @@ def seconds(task: Callable[[], object], times: int = 3) -> float:
 
 def one_file(n: int, folder: Path) -> tuple[float, float, float]:
     """Seconds to read and score n one-point predictions with the whole table, the same with the annotations's file read too, and
-    the most memory the first takes, in MB."""
+    the most memory the first takes, in MB.
+    """
     annotations, found = scoring_cases.single_instance(n)
     path, annotation_file = folder / f"{n}.json", folder / f"annotations{n}.json"
     write_predictions(path, found, annotations)

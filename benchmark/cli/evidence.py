@@ -1,4 +1,4 @@
-"""Commands that weigh results: score (any tool's predictions), compare (two rows), audit (all that is stored)."""
+"""Commands that examine results: score (any tool's predictions), compare (two rows), audit (all that is stored)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score predictions made by any tool, with the same table, intervals and error taxonomy as our own."""
-    from leaderboard.external import report, score_files, store_external
+    from leaderboard.external import score_files, store_external
+    from leaderboard.render.terminal import print_scored
 
     scored = score_files(predictions, annotations)
     if name is not None:
@@ -44,7 +45,7 @@ def score(
     if as_json:
         print(json.dumps(scored.as_dict(), allow_nan=False))
     else:
-        report(scored, console_for())
+        print_scored(scored, console_for())
 
 
 @app.command(epilog="Example: python -m benchmark compare heatmap extrema --task topleft")
@@ -58,27 +59,29 @@ def compare(
 ) -> None:
     """Compare two rows on the same images and seeds: difference, interval, p value, the images that decide it."""
     from benchmark.runs.bundle import open_results
-    from leaderboard.compare import compare as weigh
+    from leaderboard.compare import compare as compare_rows
+    from leaderboard.render.terminal import print_comparison
 
     with waiting("comparing"):
-        found = weigh(open_results(results), a, b, task, data)
+        comparison = compare_rows(open_results(results), a, b, task, data)
     if as_json:
-        print(json.dumps(found.as_dict(), allow_nan=False))
+        print(json.dumps(comparison.as_dict(), allow_nan=False))
     else:
-        found.render(console_for())
+        print_comparison(comparison, console_for())
 
 
 @app.command(epilog="Example: python -m benchmark audit --results results")
 def audit(results: Results = Path("results"), as_json: AsJson = False) -> None:
-    """Check everything stored: identities between metrics, one set of annotations a board, no test image in train, re-scoring."""
+    """Check everything stored: scores again, AP by pycocotools, identities, annotations, leaks, changed code."""
     from benchmark.runs.bundle import open_results
-    from leaderboard.audit import audit as inspect
+    from leaderboard.audit import audit as check_results
+    from leaderboard.render.terminal import print_audit
 
     with waiting("auditing"):
-        report = inspect(open_results(results))
+        report = check_results(open_results(results))
     if as_json:
         print(json.dumps(report.as_dict(), allow_nan=False))
     else:
-        report.render(console_for())
+        print_audit(report, console_for())
     if report.failed:
         raise typer.Exit(1)

@@ -219,7 +219,9 @@ def _publish(
     digest: of the data's content; two folders may have one name.
     """
     from leaderboard.board import boards
-    from leaderboard.tables import as_rows, render, write
+    from leaderboard.render.files import write
+    from leaderboard.render.tables import as_rows
+    from leaderboard.render.terminal import print_boards
 
     with waiting("scoring"):
         every = boards(store)
@@ -230,8 +232,7 @@ def _publish(
     if as_json:
         print(json.dumps([row for board in shown for row in as_rows(board)], allow_nan=False))
     else:
-        for board in shown:
-            render(board, console_for())
+        print_boards(shown, console_for())
     if store.root.is_dir():
         write(every, store.root)
 

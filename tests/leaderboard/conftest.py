@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.code_digest import reached_code
 from benchmark.metrics import score
-from benchmark.runs.store import Record, RunConfig, Store, Stored
+from benchmark.registry import entries
+from benchmark.runs.config import RunConfig
+from benchmark.runs.facts import Facts
+from benchmark.runs.store import FolderRun, Record, Store
 from benchmark.structures import Annotations, FloatArray, Predictions
 
 
@@ -39,10 +43,15 @@ def made_annotations(n: int = 50, k: int = 1, instances: int = 1, seed: int = 0)
 def answers(
     annotations: Annotations, offsets: FloatArray | float = 0.0, scores: FloatArray | None = None
 ) -> Predictions:
-    """The annotations's points moved by ``offsets`` (broadcast to (M, K, 2))."""
+    """The annotated points moved by ``offsets`` (broadcast to (M, K, 2))."""
     moved = annotations.keypoints + np.asarray(offsets)
     confidence = np.ones(len(moved)) if scores is None else scores
     return Predictions.of_category(annotations.image_ids[annotations.index], moved, confidence)
+
+
+def code_of(name: str) -> dict[str, str]:
+    """The code of a built-in detector as it is now; of any other name something made up."""
+    return next((reached_code(entry.module) for entry in entries().get(name, [])), {"somewhere": "0"})
 
 
 class Maker:
@@ -62,9 +71,10 @@ class Maker:
         seed: int = 0,
         *,
         created: str = "2026-01-01T00:00:00+00:00",
-        recipe: dict[str, Any] | None = None,
-        **facts: Any,
-    ) -> Stored:
+        config: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> FolderRun:
         """Store a run; without predictions a failed one."""
         known: dict[str, Any] = {
             "task": "made",
@@ -73,23 +83,22 @@ class Maker:
             "data_digest": "d" * 64,
             "n_train": 100,
             "detector": detector,
-            "target": f"made:{detector.partition(':')[0]}",
-            "source": "0",
+            "name": detector.partition(":")[0],
         }
-        made = RunConfig(**{**known, **(recipe or {})})
+        made = RunConfig(**{**known, **(config or {})})
         failed = predictions is None
         record = Record(
             status="failed" if failed else "finished",
             key=made.key(seed),
-            recipe=made,
+            config=made,
             seed=seed,
             annotations=self.store.put_annotations(annotations),
             created=created,
-            environment={"cpu": "made"},
-            **{"fit_seconds": None if failed else 1.0, "predict_ms": None if failed else 0.5, **facts},
+            facts=Facts(**{"python": "3.12", "code": code_of(made.name), **(facts or {})}),
+            **{"fit_seconds": None if failed else 1.0, "predict_ms": None if failed else 0.5, **fields},
         )
         if predictions is not None:
-            record.scores = score(annotations, predictions, has_scores=record.scored).as_dict()
+            record.scores = score(annotations, predictions, has_scores=record.has_confidence).as_dict()
         return self.store.write(record, predictions=predictions)
 
 
@@ -104,9 +113,10 @@ def annotations() -> Annotations:
 
 
 @pytest.fixture
-def filled(maker: Maker, annotations: Annotations) -> Store:
+def filled(maker: Maker) -> Store:
     """Three seeds of four rows (one of them leads, two are alike), two reference rows, a failed row."""
     rng = np.random.default_rng(7)
+    annotations = made_annotations(200)
     n = len(annotations)
     for seed in range(3):
         for name, spread, cost in (("sharp", 0.3, 9.0), ("blunt", 1.5, 2.0), ("twin", 1.5, 1.0), ("wild", 6.0, 0.1)):
@@ -118,12 +128,12 @@ def filled(maker: Maker, annotations: Annotations) -> Store:
                 answers(annotations, noise, scores),
                 seed,
                 fit_seconds=cost + seed,
-                scored=name == "sharp",
-                weights=1234 if name == "sharp" else None,
+                has_confidence=name == "sharp",
+                n_parameters=1234 if name == "sharp" else None,
                 untrained={"mean": 9.0, "exact": 0.02} if name == "sharp" else {},
             )
     assert annotations.baseline is not None
-    maker.put("mean", annotations, answers(annotations, annotations.baseline - annotations.keypoints), reference=True)
-    maker.put("rule", annotations, answers(annotations), reference=True)
+    maker.put("mean", annotations, answers(annotations, annotations.baseline - annotations.keypoints), ranked=False)
+    maker.put("rule", annotations, answers(annotations), ranked=False)
     maker.put("broken", annotations, None, error="ValueError: loss is nan")
     return maker.store

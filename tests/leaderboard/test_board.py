@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ import pytest
 from benchmark.runs.store import Store
 from benchmark.structures import Annotations, Predictions, UserError
 from leaderboard import rows
-from leaderboard.board import boards, find_run
+from leaderboard.board import Board, boards, find_run
 from leaderboard.compare import compare
+from leaderboard.render import words
 
 
 def stored_scores(store: Store) -> pd.DataFrame:
@@ -25,7 +27,7 @@ def stored_scores(store: Store) -> pd.DataFrame:
         record = json.loads(path.read_text())
         if record["status"] == "finished":
             numbers = {k: v for k, v in record["scores"].items() if not isinstance(v, dict)}
-            found.append({"detector": record["recipe"]["detector"], "fit": record["fit_seconds"], **numbers})
+            found.append({"detector": record["config"]["detector"], "fit": record["fit_seconds"], **numbers})
     return pd.DataFrame(found)
 
 
@@ -48,86 +50,127 @@ def test_rows_are_ranked_and_references_and_failures_stand_apart(filled: Store) 
     (board,) = boards(filled)
     wanted = stored_scores(filled).groupby("detector")["mean"].mean().drop(["mean", "rule"]).sort_values()
     assert [row.label for row in board.rows] == list(wanted.index)
-    assert [row.rank for row in board.rows] == [1, 2, 3, 4]
+    assert [row.position for row in board.rows] == [1, 2, 3, 4]
     assert [row.label for row in board.references] == ["rule", "mean"]
-    assert all(row.rank is None and row.tier is None for row in board.references)
+    assert all((row.position, row.rank_low, row.untested) == (None, None, "unranked") for row in board.references)
     assert [(row.label, row.error) for row in board.failed] == [("broken", "ValueError: loss is nan")]
 
 
-def test_tiers_follow_the_evidence(filled: Store) -> None:
-    tiers = {row.label: row.tier for row in boards(filled)[0].rows}
-    assert tiers["sharp"] == 1
-    assert tiers["twin"] == tiers["blunt"] == 2
-    assert tiers["wild"] == 3
+def ranks(board: Board) -> dict[str, tuple[int | None, int | None]]:
+    return {row.label: (row.rank_low, row.rank_high) for row in board.rows}
 
 
-def test_the_row_to_use_is_the_cheapest_of_the_top_tier(maker: Any, annotations: Annotations) -> None:
-    noise = np.random.default_rng(0).normal(0, 1, (len(annotations), 1, 2))
+def test_rank_intervals_follow_the_evidence(filled: Store) -> None:
+    (board,) = boards(filled)
+    assert ranks(board) == {"sharp": (1, 1), "blunt": (2, 3), "twin": (2, 3), "wild": (4, 4)}
+
+
+def test_a_failure_is_as_bad_as_the_mean_s_worst_answer_whatever_the_rows(maker: Any, annotations: Annotations) -> None:
+    assert annotations.baseline is not None
+    worst = float(np.hypot(*(annotations.keypoints - annotations.baseline)[:, 0].T).max())
+    maker.put("net", annotations, maker.answers(annotations, 0.25))
+    (before,) = boards(maker.store)
+    maker.put("broken", annotations, maker.answers(annotations, (900.0, 0.0)))
+    (after,) = boards(maker.store)
+    assert before.failure == after.failure == pytest.approx(worst)
+
+
+def test_without_a_baseline_it_is_the_median_row_s_largest_error(maker: Any) -> None:
+    annotations = replace(maker.annotations(), baseline=None)
+    for name, shift in (("a", 1.0), ("b", 2.0), ("c", 900.0)):
+        maker.put(name, annotations, maker.answers(annotations, (shift, 0.0)))
+    assert boards(maker.store)[0].failure == pytest.approx(2.0)
+
+
+def test_the_row_to_use_is_the_cheapest_shown_to_be_near_the_leader(maker: Any) -> None:
+    annotations = maker.annotations(400)
+    noise = np.random.default_rng(0).normal(0, 0.2, (len(annotations), 1, 2))
     maker.put("dear", annotations, maker.answers(annotations, noise), fit_seconds=50.0)
     maker.put("cheap", annotations, maker.answers(annotations, noise[::-1]), fit_seconds=5.0)
     maker.put("poor", annotations, maker.answers(annotations, noise * 9), fit_seconds=0.1)
     (board,) = boards(maker.store)
-    assert board.use == "Use cheap (5 s to fit, 0.5 ms an image): the cheapest row of the top tier."
+    leader = board.rows[0].label
+    assert (board.advice.code, board.advice.name, board.advice.leader) == ("shown", "cheap", leader)
+    assert board.unaided is None
+    assert words.advice(board) == [
+        "Use cheap (5 s to fit, 0.5 ms an image), the leader: no cheaper row is shown (95 %) to be within 0.1 px of it."
+        if leader == "cheap"
+        else "Use cheap (5 s to fit, 0.5 ms an image): the cheapest row shown (95 %) to be within 0.1 px of the leader, dear."
+    ]
 
 
-def test_a_helped_row_to_use_names_the_best_without_help(maker: Any, annotations: Annotations) -> None:
-    maker.put("linear:features=pts", annotations, maker.answers(annotations), oracle=True, fit_seconds=0.1)
-    maker.put("net", annotations, maker.answers(annotations, 0.25), fit_seconds=9.0)
+def test_where_nothing_is_shown_the_advice_says_how_many_images_would_do(maker: Any, annotations: Annotations) -> None:
+    noise = np.random.default_rng(0).normal(0, 2, (2, len(annotations), 1, 2))
+    maker.put("dear", annotations, maker.answers(annotations, noise[0]), fit_seconds=50.0)
+    maker.put("cheap", annotations, maker.answers(annotations, noise[1]), fit_seconds=5.0)
     (board,) = boards(maker.store)
-    assert board.use == (
-        "Use linear:features=pts (oracle features, 0.1 s to fit, 0.5 ms an image): the cheapest row of the top tier. "
-        "Without oracle features or the rule in its structure: use net (9 s to fit, 0.5 ms an image), of tier 2."
-    )
+    assert board.advice.code == "not_shown"
+    (sentence,) = words.advice(board)
+    assert sentence.startswith("No row is shown (95 %) to be within 0.2")
+    assert board.rows[0].label in sentence
+    assert re.search(r"About [\d,]+ test images would do \(there are 50\)\.$", sentence)
 
 
-def test_the_row_without_help_stands_in_the_best_tier_that_such_a_row_has_on_the_board(
-    maker: Any, annotations: Annotations
-) -> None:
-    """Without the helped row, 'steady' could not be told from 'rare'; on this board it is a tier lower, and dearer wins."""
-    rare = np.zeros((len(annotations), 1, 2))
-    rare[7] = 5.0
-    steady = np.random.default_rng(0).normal(0, 0.2, (len(annotations), 1, 2))
-    maker.put("linear:features=pts", annotations, maker.answers(annotations), oracle=True, fit_seconds=0.1)
-    maker.put("rare", annotations, maker.answers(annotations, rare), fit_seconds=200.0)
-    maker.put("steady", annotations, maker.answers(annotations, steady), fit_seconds=80.0)
+def test_a_helped_row_to_use_names_the_best_without_help(maker: Any) -> None:
+    annotations = maker.annotations(200)
+    maker.put("linear:features=pts", annotations, maker.answers(annotations), oracle_features=True, fit_seconds=0.1)
+    for name, shift, seconds in (("net", 0.25, 9.0), ("dear", 0.25, 90.0), ("poor", 3.0, 0.2)):
+        maker.put(name, annotations, maker.answers(annotations, shift), fit_seconds=seconds)
     (board,) = boards(maker.store)
-    assert {row.label: row.tier for row in board.rows} == {"linear:features=pts": 1, "rare": 1, "steady": 2}
-    assert board.use.endswith("rule in its structure: use rare (200 s to fit, 0.5 ms an image).")
+    assert board.unaided is not None
+    assert (board.advice.name, board.unaided.name) == ("linear:features=pts", "net")
+    assert words.advice(board) == [
+        "Use linear:features=pts (oracle features, 0.1 s to fit, 0.5 ms an image), the leader: no cheaper row is shown "
+        "(95 %) to be within 0.1 px of it.",
+        "Without oracle features or the rule in its structure: use net (9 s to fit, 0.5 ms an image): the cheapest such row "
+        "shown (95 %) to be within 0.1 px of the best of these, dear.",
+    ]
 
 
-def test_a_plain_row_to_use_needs_no_second_choice(maker: Any, annotations: Annotations) -> None:
+def test_a_plain_row_to_use_needs_no_second_choice(maker: Any) -> None:
+    annotations = maker.annotations(400)
     maker.put("net", annotations, maker.answers(annotations), fit_seconds=0.1)
     maker.put("extrema", annotations, maker.answers(annotations), rule_structured=True, fit_seconds=9.0)
+    maker.put("mean", annotations, maker.answers(annotations, 3.0), ranked=False)
     (board,) = boards(maker.store)
-    assert board.use == "Use net (0.1 s to fit, 0.5 ms an image): the cheapest row of the top tier."
+    assert (board.advice.name, board.unaided) == ("net", None)
 
 
 def test_where_every_row_is_helped_there_is_no_second_choice(maker: Any, annotations: Annotations) -> None:
     maker.put("extrema", annotations, maker.answers(annotations), rule_structured=True, fit_seconds=9.0)
-    assert "Without" not in boards(maker.store)[0].use
+    (board,) = boards(maker.store)
+    assert (board.advice.code, board.unaided) == ("one_row", None)
+    assert words.advice(board) == [
+        "Use extrema (rule-structured, 9 s to fit, 0.5 ms an image): the only row that was tested."
+    ]
 
 
-def test_the_power_line_is_that_of_the_two_best_neighbours_seen_to_differ(maker: Any, annotations: Annotations) -> None:
+def test_the_separation_is_that_of_the_leader_and_the_next_row_seen_to_differ(
+    maker: Any, annotations: Annotations
+) -> None:
     noise = np.random.default_rng(5).normal(0, 1, (4, len(annotations), 1, 2))
     maker.put("a", annotations, maker.answers(annotations, noise[0]))
     maker.put("a2", annotations, maker.answers(annotations, noise[0]))
     maker.put("b", annotations, maker.answers(annotations, noise[1] * 1.1))
     maker.put("far", annotations, maker.answers(annotations, noise[2] * 20))
     (board,) = boards(maker.store)
-    assert [(row.label, row.tier) for row in board.rows] == [("a", 1), ("a2", 1), ("b", 1), ("far", 2)]
-    (line,) = [note for note in board.notes if note.startswith("Power: ")]
-    found = re.fullmatch(r"Power: a2 and b \(tier 1\) as two of 4 rows: about ([\d,]+) images would separate .*", line)
-    assert found is not None
-    alone = compare(maker.store, "a2", "b").power.images
+    assert board.separation is not None
+    assert (board.separation.leader, board.separation.other, board.separation.rows) == ("a", "b", 4)
+    alone = compare(maker.store, "a", "b").power.images
+    among = board.separation.power.images
     assert alone is not None
-    # ((z(1 - .05 / 12) + z(.8)) / (z(.975) + z(.8)))^2: three comparisons, each at most twice, against one
-    assert alone * 1.2 < int(found[1].replace(",", "")) < alone * ((2.638 + 0.842) / 2.802) ** 2 * 1.05
+    assert among is not None
+    assert alone < among < 2 * alone
+    assert words.separation(board.separation).startswith("a and b are not told apart here; as two of 4 rows, about ")
 
 
-def test_where_no_two_rows_share_a_tier_there_is_no_power_line(maker: Any, annotations: Annotations) -> None:
+def test_where_the_leader_is_shown_to_be_best_there_is_no_separation(maker: Any) -> None:
+    annotations = maker.annotations(200)
     maker.put("near", annotations, maker.answers(annotations, 0.25))
     maker.put("far", annotations, maker.answers(annotations, 5.0))
-    assert not any("Power" in note for note in boards(maker.store)[0].notes)
+    (board,) = boards(maker.store)
+    assert ranks(board) == {"near": (1, 1), "far": (2, 2)}
+    assert board.separation is None
 
 
 def test_ties_go_by_exact_then_name(maker: Any, annotations: Annotations) -> None:
@@ -147,24 +190,24 @@ def test_scores_come_from_predictions_not_from_run_json(maker: Any, annotations:
     assert boards(maker.store)[0].rows[0].metrics["mean"] == pytest.approx(5.0)
 
 
-def test_seeds_of_different_recipes_are_never_mixed(maker: Any, annotations: Annotations) -> None:
+def test_seeds_of_different_settings_are_never_mixed(maker: Any, annotations: Annotations) -> None:
     for seed in range(3):
         maker.put(
             "net",
             annotations,
             maker.answers(annotations, 9.0),
             seed,
-            recipe={"source": "old"},
+            config={"threads": 2},
             created="2026-01-01T10:00:00",
         )
     maker.put(
-        "net", annotations, maker.answers(annotations, 1.0), 1, recipe={"source": "new"}, created="2026-01-02T10:00:00"
+        "net", annotations, maker.answers(annotations, 1.0), 1, config={"threads": 4}, created="2026-01-02T10:00:00"
     )
     (board,) = boards(maker.store)
     (row,) = board.rows
     assert row.seeds == (1,)
     assert row.metrics["mean"] == pytest.approx(np.sqrt(2))
-    assert any("1 older recipe " in note for note in board.notes)
+    assert [note.values for note in board.notes if note.code == "older"] == [{"count": 1}]
 
 
 def test_rows_on_other_seeds_are_ranked_but_not_tested(maker: Any, annotations: Annotations) -> None:
@@ -173,11 +216,22 @@ def test_rows_on_other_seeds_are_ranked_but_not_tested(maker: Any, annotations: 
         for seed in seeds:
             maker.put(name, annotations, maker.answers(annotations, rng.normal(0, 1, (len(annotations), 1, 2))), seed)
     rows = {row.label: row for row in boards(maker.store)[0].rows}
-    assert rows["a"].tier is not None
-    assert rows["c"].tier is None
-    assert rows["c"].rank is not None
-    assert rows["c"].marks[-1] == "not tested"
-    assert rows["c"].why
+    assert rows["a"].rank_low is not None
+    assert rows["c"].rank_low is None
+    assert rows["c"].position is not None
+    assert rows["c"].marks[-1] == "untested"
+    assert rows["c"].untested == "other_seeds_or_images"
+
+
+def test_a_first_row_that_is_not_tested_is_not_called_the_leader_by_the_advice(maker: Any) -> None:
+    annotations = maker.annotations(300)
+    maker.put("early", annotations, maker.answers(annotations), seed=9)
+    for name, shift in (("a", 0.25), ("b", 2.0)):
+        maker.put(name, annotations, maker.answers(annotations, shift))
+    (board,) = boards(maker.store)
+    assert board.rows[0].label == "early"
+    (sentence,) = words.advice(board)
+    assert sentence.startswith("Use a (1 s to fit, 0.5 ms an image), the best tested row: ")
 
 
 def test_a_failed_seed_is_marked_and_left_out(maker: Any, annotations: Annotations) -> None:
@@ -186,7 +240,7 @@ def test_a_failed_seed_is_marked_and_left_out(maker: Any, annotations: Annotatio
     (row,) = boards(maker.store)[0].rows
     assert row.seeds == (0,)
     assert row.failures == {1: "RuntimeError: no luck"}
-    assert "failed seeds" in row.marks
+    assert "failed_seeds" in row.marks
 
 
 def test_a_run_whose_predictions_are_gone_is_a_failed_row(maker: Any, annotations: Annotations) -> None:
@@ -204,9 +258,9 @@ def test_boards_never_mix_versions_data_or_folds(maker: Any, annotations: Annota
         {"data_digest": "e" * 64, "data": "others"},
         {"folds": 5, "data": "dots-folds5"},
     ):
-        maker.put("net", annotations, maker.answers(annotations), recipe=change)
-    found = boards(maker.store)
-    assert [(b.version, b.data, b.folds, len(b.rows)) for b in found] == [
+        maker.put("net", annotations, maker.answers(annotations), config=change)
+    every = boards(maker.store)
+    assert [(b.version, b.data, b.folds, len(b.rows)) for b in every] == [
         (1, "dots", 0, 1), (1, "dots-folds5", 5, 1), (1, "others", 0, 1), (2, "dots", 0, 1),
     ]  # fmt: skip
     assert [b.data for b in boards(maker.store, "made", "others")] == ["others"]
@@ -214,9 +268,9 @@ def test_boards_never_mix_versions_data_or_folds(maker: Any, annotations: Annota
 
 
 def test_training_sizes_and_budgets_are_rows_of_their_own(maker: Any, annotations: Annotations) -> None:
-    maker.put("net", annotations, maker.answers(annotations, 2.0), recipe={"n_train": 10})
+    maker.put("net", annotations, maker.answers(annotations, 2.0), config={"n_train": 10})
     maker.put("net", annotations, maker.answers(annotations, 1.0))
-    maker.put("net", annotations, maker.answers(annotations, 1.5), recipe={"budget": "60s"})
+    maker.put("net", annotations, maker.answers(annotations, 1.5), config={"budget": "60s"})
     assert [row.label for row in boards(maker.store)[0].rows] == ["net n100", "net n100 60s", "net n10"]
 
 
@@ -240,7 +294,7 @@ def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None
     annotations = maker.annotations(40, 2, 2)
     rng = np.random.default_rng(3)
     every = maker.answers(annotations, rng.normal(0, 0.5, (80, 2, 2)), rng.permutation(80) / 80)
-    maker.put("every", annotations, every, scored=True)
+    maker.put("every", annotations, every, has_confidence=True)
     some = np.flatnonzero(every.image_ids > 4)  # finds nothing in four images
     maker.put(
         "some",
@@ -252,10 +306,10 @@ def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None
         "few", annotations, Predictions.of_category(every.image_ids[few], every.keypoints[few], every.scores[few])
     )
     (board,) = boards(maker.store)
-    tested = {row.label: row.tier is not None for row in board.rows}
+    tested = {row.label: row.rank_low is not None for row in board.rows}
     assert tested == {"every": True, "some": True, "few": False}
-    assert board.many
-    assert "Rows are tested on the 36 images in which each of them matched an instance." in board.notes
+    assert board.multi_instance
+    assert "Rows are tested on the 36 images in which each of them matched an instance." in words.notes_of(board)
     recall = {row.label: row.metrics["recall"] for row in board.rows}
     assert recall["every"] == 1
     assert recall["some"] == pytest.approx(0.9)
@@ -275,8 +329,8 @@ def test_an_image_that_one_seed_matched_nothing_in_is_not_tested(maker: Any) -> 
                 seed,
             )
     (board,) = boards(maker.store)
-    assert "Rows are tested on the 39 images in which each of them matched an instance." in board.notes
-    assert [row.tier for row in board.rows] == [1, 1]
+    assert "Rows are tested on the 39 images in which each of them matched an instance." in words.notes_of(board)
+    assert set(ranks(board).values()) == {(1, 2)}
 
 
 def test_a_file_changed_in_place_is_scored_again(maker: Any, annotations: Annotations) -> None:
@@ -299,7 +353,7 @@ def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:
     maker.put("silent", many, nothing)
     (row,) = boards(maker.store)[0].rows
     assert row.metrics["mean"] is None
-    assert row.tier is None
+    assert (row.rank_low, row.untested) == (None, "too_few_answers")
 
 
 def test_interval_holds_the_mean_and_narrows_with_images(maker: Any) -> None:
@@ -307,7 +361,7 @@ def test_interval_holds_the_mean_and_narrows_with_images(maker: Any) -> None:
     for n in (30, 300):
         annotations = maker.annotations(n)
         noise = np.random.default_rng(n).normal(0, 1, (n, 1, 2))
-        maker.put("net", annotations, maker.answers(annotations, noise), recipe={"data_digest": str(n), "data": str(n)})
+        maker.put("net", annotations, maker.answers(annotations, noise), config={"data_digest": str(n), "data": str(n)})
         found = boards(maker.store, data=str(n))[0].rows[0]
         assert found.interval is not None
         assert found.interval.mean == pytest.approx(np.hypot(noise[:, 0, 0], noise[:, 0, 1]).mean())
@@ -319,11 +373,11 @@ def test_interval_holds_the_mean_and_narrows_with_images(maker: Any) -> None:
 def test_find_run(filled: Store) -> None:
     assert find_run(filled, "sharp", "made", "dots").record.seed == 0
     assert find_run(filled, "sharp", "made", "dots", 2).record.seed == 2
-    for arguments, words in (
+    for arguments, message in (
         (("shrap", "made", "dots"), "did you mean 'sharp'"),
         (("sharp", "made", "dots", 7), "there are 0, 1, 2"),
         (("sharp", "made", "nowhere"), "no run of task made on data nowhere"),
         (("broken", "made", "dots"), "loss is nan"),
     ):
-        with pytest.raises(UserError, match=words):
+        with pytest.raises(UserError, match=message):
             find_run(filled, *arguments)

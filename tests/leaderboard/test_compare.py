@@ -12,35 +12,50 @@ from rich.console import Console
 from scipy.stats import ttest_rel
 
 from benchmark.runs.store import Store
+from benchmark.statistics.paired import paired
 from benchmark.structures import Annotations, UserError
+from leaderboard.board import boards
 from leaderboard.compare import compare
+from leaderboard.render import words
+from leaderboard.render.terminal import print_comparison
 
 
-def test_one_seed_is_students_paired_test_over_images(maker: Any, annotations: Annotations) -> None:
+def test_one_seed_is_students_paired_test_over_images_and_the_tail_test(maker: Any, annotations: Annotations) -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(0, 1, (2, len(annotations), 1, 2))
     maker.put("a", annotations, maker.answers(annotations, first))
     maker.put("b", annotations, maker.answers(annotations, second * 1.4))
+    (board,) = boards(maker.store)
     found = compare(maker.store, "a", "b")
     one, other = np.hypot(*first[:, 0].T), np.hypot(*(1.4 * second)[:, 0].T)
-    wanted = ttest_rel(one, other)
-    assert found.found.difference == pytest.approx((one - other).mean())
-    assert found.found.p == pytest.approx(wanted.pvalue)
-    low, high = wanted.confidence_interval()
-    assert (found.found.low, found.found.high) == pytest.approx((low, high))
+    assert found.result.difference == pytest.approx((one - other).mean())
+    assert found.result.p == pytest.approx(paired(one[None], other[None], failure=board.failure).p)
+    student = ttest_rel(one, other)
+    assert found.result.p >= student.pvalue
+    low, high = student.confidence_interval()
+    assert found.result.low <= low + 1e-12
+    assert found.result.high >= high - 1e-12
+
+
+def test_a_comparison_of_two_rows_agrees_with_their_ranks(filled: Store) -> None:
+    (board,) = boards(filled)
+    rows = {row.label: row for row in board.rows}
+    for a, b in (("sharp", "blunt"), ("twin", "wild"), ("sharp", "wild")):
+        assert (rows[a].rank_high or 9) < (rows[b].rank_low or 0)
+        assert compare(filled, a, b).better == a
 
 
 def test_turning_it_round_turns_the_sign(filled: Store) -> None:
     forth, back = compare(filled, "twin", "wild"), compare(filled, "wild", "twin")
-    assert forth.found.difference == pytest.approx(-back.found.difference)
-    assert forth.found.p == pytest.approx(back.found.p)
+    assert forth.result.difference == pytest.approx(-back.result.difference)
+    assert forth.result.p == pytest.approx(back.result.p)
     assert forth.better == back.better == "twin"
 
 
 def test_the_deciding_images_carry_the_difference(filled: Store) -> None:
     found = compare(filled, "blunt", "twin")
     gaps = (found.errors_a - found.errors_b).mean(axis=0)
-    deciding = found.found.images_that_decide
+    deciding = found.result.images_that_decide
     assert 0 < len(deciding) < len(gaps)
     assert gaps.sum() * np.delete(gaps, deciding).sum() <= 1e-9
     document = json.loads(json.dumps(found.as_dict(), allow_nan=False))
@@ -53,10 +68,10 @@ def test_equal_rows_cannot_be_told_apart(maker: Any, annotations: Annotations) -
     for name in ("a", "b"):
         maker.put(name, annotations, maker.answers(annotations, 1.0))
     found = compare(maker.store, "a", "b")
-    assert (found.found.difference, found.found.p, found.better) == (0.0, 1.0, None)
+    assert (found.result.difference, found.result.p, found.better) == (0.0, 1.0, None)
     assert found.as_dict()["deciding"] == []
     out = io.StringIO()
-    found.render(Console(file=out, width=80))
+    print_comparison(found, Console(file=out, width=80))
     assert "cannot be told apart" in out.getvalue()
 
 
@@ -67,16 +82,16 @@ def test_rows_on_other_seeds_are_compared_on_those_they_share(maker: Any, annota
             maker.put(name, annotations, maker.answers(annotations, rng.normal(0, 1, (len(annotations), 1, 2))), seed)
     found = compare(maker.store, "a", "b")
     assert found.seeds == (1, 2)
-    assert "Compared on the seeds both have (1, 2)." in found.notes
+    assert "Compared on the seeds both have (1, 2)." in map(words.comparison_note, found.notes)
     with pytest.raises(UserError, match="give both the same"):
         compare(maker.store, "a", "c")
 
 
 def test_what_is_printed(filled: Store) -> None:
     out = io.StringIO()
-    compare(filled, "sharp", "wild").render(Console(file=out, width=100))
+    print_comparison(compare(filled, "sharp", "wild"), Console(file=out, width=100))
     text = out.getvalue()
-    for words in (
+    for part in (
         "sharp against wild",
         "seeds 0, 1, 2",
         "95 % interval",
@@ -84,7 +99,7 @@ def test_what_is_printed(filled: Store) -> None:
         "sharp is better than wild",
         "power",
     ):
-        assert words in text
+        assert part in text
 
 
 def test_refusals(filled: Store, maker: Any, annotations: Annotations) -> None:
@@ -94,15 +109,15 @@ def test_refusals(filled: Store, maker: Any, annotations: Annotations) -> None:
         ("sharp", "broken", None, None): "'broken' has failed on made@1 on dots: ValueError: loss is nan",
         ("sharp", "blunt", "elsewhere", None): "no run of task elsewhere",
     }
-    for arguments, words in cases.items():
-        with pytest.raises(UserError, match=words):
+    for arguments, message in cases.items():
+        with pytest.raises(UserError, match=message):
             compare(filled, *arguments)
     for name in ("sharp", "blunt"):
-        maker.put(name, annotations, maker.answers(annotations), recipe={"data": "more", "data_digest": "f" * 64})
+        maker.put(name, annotations, maker.answers(annotations), config={"data": "more", "data_digest": "f" * 64})
     with pytest.raises(UserError, match="choose with --task and --data"):
         compare(filled, "sharp", "blunt")
-    assert compare(filled, "sharp", "blunt", data="more").found.p == 1
-    maker.put("sharp", annotations, maker.answers(annotations), recipe={"n_train": 7})
+    assert compare(filled, "sharp", "blunt", data="more").result.p == 1
+    maker.put("sharp", annotations, maker.answers(annotations), config={"n_train": 7})
     with pytest.raises(UserError, match="choose one of 'sharp n7', 'sharp n100'"):
         compare(filled, "sharp", "wild n100", data="dots")
     assert compare(filled, "sharp n100", "wild", data="dots").better == "sharp n100"
@@ -130,4 +145,4 @@ def test_several_instances_are_compared_where_both_matched(maker: Any) -> None:
     maker.put("b", annotations, maker.answers(annotations, offsets))
     found = compare(maker.store, "a", "b")
     assert found.images.tolist() == list(range(2, 20))
-    assert any("misses are not part of this" in note for note in found.notes)
+    assert [note.values for note in found.notes if note.code == "matched_images"] == [{"images": 20}]

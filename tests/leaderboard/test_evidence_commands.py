@@ -76,7 +76,7 @@ def test_a_named_file_is_on_the_board_marked(typed: Any, files: tuple[Path, Path
     )
     code, out, _ = typed("leaderboard", "--results", results, "--json")
     (row,) = json.loads(out)
-    assert (code, row["detector"], row["marks"]) == (0, "yolo", ["external", "tied scores"])
+    assert (code, row["detector"], row["marks"]) == (0, "yolo", ["external", "tied_scores"])
 
 
 def test_compare_as_json_holds_the_power(typed: Any, filled: Store) -> None:
@@ -84,7 +84,8 @@ def test_compare_as_json_holds_the_power(typed: Any, filled: Store) -> None:
     document = json.loads(out)
     assert code == 0
     assert document["low"] < document["difference"] < document["high"]
-    assert document["power"]["seeds"] > 3 or document["power"]["images"] > 50
+    assert document["power"]["code"] in ("seeds", "images", "both")
+    assert (document["power"]["images"] or 201) > 200
     assert document["deciding"]
 
 

@@ -18,8 +18,10 @@ from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import write_predictions
 from leaderboard.audit import audit
 from leaderboard.board import boards
-from leaderboard.external import Scored, report, score_files, store_external
-from leaderboard.tables import as_rows
+from leaderboard.external import Scored, score_files, store_external
+from leaderboard.render import words
+from leaderboard.render.tables import as_rows
+from leaderboard.render.terminal import print_scored
 
 
 def on_disk(folder: Path, annotations: Annotations, predictions: Predictions) -> tuple[Path, Path]:
@@ -35,7 +37,7 @@ def scored(folder: Path, annotations: Annotations, predictions: Predictions) -> 
 
 def printed(found: Scored) -> str:
     out = io.StringIO()
-    report(found, Console(file=out, width=200))
+    print_scored(found, Console(file=out, width=200))
     return out.getvalue()
 
 
@@ -56,7 +58,7 @@ def test_the_table_is_the_harness_s_own(maker: Any, tmp_path: Path) -> None:
 def test_what_is_printed(maker: Any, tmp_path: Path) -> None:
     annotations = maker.annotations(20, 2)
     out = io.StringIO()
-    report(scored(tmp_path, annotations, maker.answers(annotations, 0.25)), Console(file=out, width=80))
+    print_scored(scored(tmp_path, annotations, maker.answers(annotations, 0.25)), Console(file=out, width=80))
     text = out.getvalue()
     assert "20 images, 20 instances, 20 predictions" in text
     assert "40 exact, 0 jitter" in text
@@ -94,13 +96,13 @@ def test_an_external_row_joins_the_board_of_its_annotations(
 ) -> None:
     rng = np.random.default_rng(0)
     maker.put("net", annotations, maker.answers(annotations, rng.normal(0, 2, (len(annotations), 1, 2))))
-    maker.put("net", annotations, maker.answers(annotations, 3.0), recipe={"n_train": 10})
+    maker.put("net", annotations, maker.answers(annotations, 3.0), config={"n_train": 10})
     theirs = maker.answers(annotations, 0.25)
     store_external(scored(tmp_path / "files", annotations, theirs), "yolo", maker.store.root)
     (board,) = boards(maker.store)
     assert [row.label for row in board.rows] == ["yolo", "net n100", "net n10"]
     first = as_rows(board)[0]
-    assert (first["tier"], first["marks"], first["n_train"]) == (1, ["external", "tied scores"], None)
+    assert (first["rank"], first["marks"], first["n_train"]) == ("1", ["external", "tied_scores"], None)
     assert first["mean"] == pytest.approx(0.25 * np.sqrt(2))
     assert not audit(maker.store).failed
 
@@ -122,8 +124,8 @@ def test_new_predictions_under_the_same_name_replace_the_old(
 def test_a_name_of_ours_is_refused(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
     maker.put("net", annotations, maker.answers(annotations, 1.0))
     files = scored(tmp_path / "files", annotations, maker.answers(annotations))
-    for name, words in (("net", "choose another"), ("  ", "give the row a name"), ("a\x1b[2J", "can be printed")):
-        with pytest.raises(UserError, match=words):
+    for name, message in (("net", "choose another"), ("  ", "give the row a name"), ("a\x1b[2J", "can be printed")):
+        with pytest.raises(UserError, match=message):
             store_external(files, name, maker.store.root)
 
 
@@ -131,17 +133,17 @@ def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(
     maker: Any, annotations: Annotations, tmp_path: Path
 ) -> None:
     for n, shift in ((10, 3.0), (100, 1.0)):
-        maker.put("net", annotations, maker.answers(annotations, shift), recipe={"n_train": n})
+        maker.put("net", annotations, maker.answers(annotations, shift), config={"n_train": n})
     store_external(
         scored(tmp_path / "files", annotations, maker.answers(annotations, 0.25)), "net n100", maker.store.root
     )
     (board,) = boards(maker.store)
-    assert [(row.label, row.tier) for row in board.rows] == [
+    assert [(row.label, row.rank_low) for row in board.rows] == [
         ("net n100 (external)", 1),
         ("net n100", 2),
         ("net n10", 3),
     ]
-    assert board.use.startswith("Use net n100 (external)")
+    assert words.advice(board)[0].startswith("Use net n100 (external)")
 
 
 def test_an_unknown_annotations_starts_its_own_board(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
@@ -153,11 +155,12 @@ def test_an_unknown_annotations_starts_its_own_board(maker: Any, annotations: An
 
 def test_a_folder_with_a_card_names_the_board(maker: Any, annotations: Annotations, tmp_path: Path) -> None:
     from benchmark.structures import LabeledImages
-    from datasets.formats.coco_folder import Card, write_folder
+    from datasets.dataset import Dataset, DatasetCard
+    from datasets.formats.coco_folder import write
 
     images = np.random.default_rng(0).integers(0, 255, (len(annotations), 28, 28)).astype(np.uint8)
     data = LabeledImages(images, replace(annotations, baseline=None))
-    folder = write_folder(tmp_path / "coco", data, data, data, Card(task="dots", version=3, data="mine"))
+    folder = write(tmp_path / "coco", Dataset(data, data, data, DatasetCard(task="dots", version=3, data="mine"), ""))
     write_predictions(tmp_path / "theirs.json", maker.answers(annotations, 1.0), folder.test.annotations)
     store_external(score_files(tmp_path / "theirs.json", tmp_path / "coco"), "yolo", maker.store.root)
     (board,) = boards(maker.store)

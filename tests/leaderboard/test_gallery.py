@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from benchmark.metrics import score
 from benchmark.structures import Predictions
-from leaderboard.gallery import ANSWER, GAP, MARGIN, TILE, TRUTH, choose, contact_sheet
+from leaderboard.gallery import ANNOTATION, GAP, MARGIN, PREDICTION, TILE, choose, contact_sheet
 
 
 def near(sheet: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_marks_lie_on_the_centres_of_pixels(maker: Any, tmp_path: Path) -> None:
     top = int(np.flatnonzero(is_tile.sum(axis=1) > TILE / 2)[0]) - 1
     left = MARGIN
     tile = sheet[top : top + TILE, left : left + TILE]
-    for colour, (x, y) in ((TRUTH, (4, 20)), (ANSWER, (20, 10))):
+    for colour, (x, y) in ((ANNOTATION, (4, 20)), (PREDICTION, (20, 10))):
         rows, columns = np.nonzero(near(tile, colour))
         close = (abs(rows - (y + 0.5) * zoom) < 9) & (abs(columns - (x + 0.5) * zoom) < 9)
         assert close.sum() > 10
@@ -82,8 +82,8 @@ def test_any_size_and_colour_fits_its_tile(maker: Any, tmp_path: Path, shape: tu
     images = [np.full(shape, 50, dtype=np.uint8) for _ in range(7)]
     sheet = drawn(tmp_path, images, annotations, maker.answers(annotations, 2.0), worst=7, random=3)
     assert sheet.shape[1] == 2 * MARGIN + 6 * TILE + 5 * GAP
-    assert near(sheet, TRUTH).sum() > 50
-    assert near(sheet, ANSWER).sum() > 50
+    assert near(sheet, ANNOTATION).sum() > 50
+    assert near(sheet, PREDICTION).sum() > 50
 
 
 def test_several_instances_and_far_or_missing_answers(maker: Any, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_several_instances_and_far_or_missing_answers(maker: Any, tmp_path: Path
     far = maker.answers(annotations, 900.0)
     before = far.keypoints.copy()
     sheet = drawn(tmp_path, images, annotations, far)
-    assert near(sheet, TRUTH).any()
+    assert near(sheet, ANNOTATION).any()
     assert (far.keypoints == before).all()
     nothing = Predictions.of_category(np.zeros(0, int), np.zeros((0, 2, 2)), np.zeros(0))
-    assert near(drawn(tmp_path, images, annotations, nothing), TRUTH).any()
+    assert near(drawn(tmp_path, images, annotations, nothing), ANNOTATION).any()

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_cases import made_dataset
 
 from benchmark import registry
 from benchmark.runs.config import GridConfig
 from datasets.formats import coco_folder
-from run_cases import made_dataset
 
 COUNTS = '''
 import numpy as np

@@ -1,0 +1,146 @@
+"""The one list of a board's columns: what every layout shows, made of the metric registry and of what rows cost.
+
+A metric has a column where its entry in `benchmark.metrics.registry` has one; its heading, format, place and priority
+stand there. The others are listed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmark.metrics.registry import Metric, board_metrics, percent
+from leaderboard.board import Board
+from leaderboard.render.words import MARKS
+from leaderboard.rows import TIED, BoardRow
+
+NAME_WIDTH = 40
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a board.
+
+    Attributes:
+        heading: What stands above it.
+        text: The cell of a row; "" for none.
+        priority: 0 is always shown; where a board is too wide, the column with the largest number leaves first.
+        name: Whether it holds names, aligned to the left and broken where they are long.
+    """
+
+    heading: str
+    text: Callable[[BoardRow], str]
+    priority: int
+    name: bool = False
+
+
+def columns(board: Board) -> list[Column]:
+    """The columns of a board, from left to right; those that would be empty in every row are left out."""
+    every = [
+        Column("rank", rank, 0),
+        Column("detector", name, 0, name=True),
+        *(_metric_column(entry) for entry in board_metrics() if _applies(entry, board)),
+        Column("fit s", lambda row: short(row.fit_seconds), 3),
+        Column("ms/image", lambda row: short(row.predict_ms), 10),
+        Column("parameters", lambda row: count(row.n_parameters), 13),
+        Column("seeds", seeds, 4),
+        Column("untrained exact %", _untrained, 14),
+    ]
+    return [column for column in every if not column.priority or any(column.text(row) for row in board.finished)]
+
+
+def fitting(board: Board, width: int, gap: int = 2) -> list[Column]:
+    """The columns that fit; those of the largest priority leave first, the most telling never.
+
+    Args:
+        board: Whose.
+        width: Characters there are.
+        gap: Characters between two columns.
+    """
+    chosen = columns(board)
+    while sum(widths(board, chosen)) + gap * len(chosen) > width and any(column.priority > 1 for column in chosen):
+        chosen.remove(max(chosen, key=lambda column: column.priority))
+    return chosen
+
+
+def widths(board: Board, shown: Sequence[Column]) -> list[int]:
+    """Characters that each column takes; a long name is broken."""
+    return [
+        max([len(column.heading), *(min(len(column.text(row)), NAME_WIDTH) for row in board.finished)])
+        for column in shown
+    ]
+
+
+def unshown_marks(shown: Sequence[Column]) -> tuple[str, ...]:
+    """The marks that speak of a column which is not shown."""
+    return () if any(column.heading == "AP" for column in shown) else (TIED,)
+
+
+def rank(row: BoardRow, dash: str = "–") -> str:
+    """``1``, or ``3–5`` where the tests leave several ranks open; ``–`` where it has none."""
+    if row.rank_low is None:
+        return NONE
+    return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low}{dash}{row.rank_high}"
+
+
+def name(row: BoardRow) -> str:
+    """The row's label, and the letters of its marks."""
+    letters = "".join(MARKS[mark].letter for mark in row.marks if mark != TIED)
+    return row.label + (f" [{letters}]" if letters else "")
+
+
+def mean(row: BoardRow, form: str = ".3f") -> str:
+    """The mean error with half its interval, or the wider side of that."""
+    value, span = row.metrics.get("mean"), row.interval
+    if value is None:
+        return NONE
+    half = math.inf if span is None else span.high - span.mean
+    return f"{value:{form}}" + (f" ±{half:{form}}" if math.isfinite(half) else "")
+
+
+def seeds(row: BoardRow) -> str:
+    """``0-2``, or one by one where they are few or have gaps."""
+    known = row.seeds
+    if len(known) > 2 and known == tuple(range(known[0], known[-1] + 1)):
+        return f"{known[0]}-{known[-1]}"
+    return ",".join(map(str, known))
+
+
+def short(value: float | None) -> str:
+    """A number of seconds or milliseconds, with about three digits."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def count(value: int | None) -> str:
+    """A large number with a unit."""
+    if value is None:
+        return ""
+    for unit, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= unit:
+            return f"{value / unit:.3g} {letter}"
+    return str(value)
+
+
+def _metric_column(entry: Metric) -> Column:
+    def text(row: BoardRow) -> str:
+        value = row.metrics.get(entry.name)
+        tied = " " + MARKS[TIED].letter if "confidence" in entry.needs and TIED in row.marks else ""
+        return "" if value is None else entry.text(value) + tied
+
+    assert entry.column is not None, "board_metrics has those with a column"
+    return Column(entry.column.heading, mean if entry.name == "mean" else text, entry.column.priority)
+
+
+def _applies(entry: Metric, board: Board) -> bool:
+    """Whether a metric's column is for boards of such data."""
+    having = {"several_instances": board.multi_instance, "several_keypoints": len(board.keypoints) > 1}
+    return entry.column is not None and all(having.get(need, True) for need in entry.column.only_for)
+
+
+def _untrained(row: BoardRow) -> str:
+    value = row.untrained.get("exact")
+    return "" if value is None else percent(value)

@@ -1,0 +1,135 @@
+"""Boards for programs: rows as JSON objects, and as a frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmark.metrics import metrics
+from benchmark.statistics.advice import Advice
+from benchmark.statistics.intervals import Interval
+from leaderboard.board import Board
+from leaderboard.render import words
+from leaderboard.render.columns import rank
+from leaderboard.rows import BoardRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ADVISING = ("shown", "one_row")
+"""The codes of an advice that names a row to use."""
+
+WHOLE = ("position", "rank_low", "rank_high", "n_parameters", "n_train", "detector_version")
+
+
+def as_rows(board: Board) -> list[dict[str, Any]]:
+    """The rows as JSON objects: identity, standing, the metrics by name, intervals, cost, marks, errors, facts."""
+    return [_as_row(board, row) for row in board.every]
+
+
+def as_dict(board: Board) -> dict[str, Any]:
+    """What a board says besides its rows, as a JSON object: advice, separation and notes, as codes and figures."""
+    between = board.separation
+    return {
+        "task": board.task,
+        "version": board.version,
+        "data": board.data,
+        "data_digest": board.digest,
+        "folds": board.folds,
+        "images": board.images,
+        "keypoints": list(board.keypoints),
+        "multi_instance": board.multi_instance,
+        "failure": board.failure,
+        "marks": board.marks,
+        "advice": _advice(board.advice),
+        "unaided": None if board.unaided is None else _advice(board.unaided),
+        "separation": None
+        if between is None
+        else {"leader": between.leader, "other": between.other, "rows": between.rows, **vars(between.power)},
+        "notes": [{"code": note.code, **note.values} for note in board.notes],
+        "text": [*words.advice(board), *words.notes_of(board)],
+    }
+
+
+def frame(boards: Sequence[Board]) -> pd.DataFrame:
+    """A row a board row, best first within its board; nested objects (keypoints, taxonomy) are left to the JSON."""
+    import pandas as pd
+
+    rows = [row for board in boards for row in as_rows(board)]
+    table = pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows])
+    return table.astype({name: "Int64" for name in WHOLE if name in table})
+
+
+def flat(boards: Sequence[Board]) -> pd.DataFrame:
+    """`frame` with lists as text, for CSV."""
+    table = frame(boards)
+    for name, between in (("seeds", " "), ("failed_seeds", " "), ("marks", " "), ("changed_files", " ")):
+        if name in table:
+            table[name] = [between.join(map(str, values)) for values in table[name]]
+    return table
+
+
+def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
+    facts = row.record.facts
+    return {
+        "detector": row.config.detector,
+        "row": row.label,
+        "task": board.task,
+        "version": board.version,
+        "data": board.data,
+        "data_digest": board.digest,
+        "n_train": row.config.n_train or None,
+        "budget": row.config.budget,
+        "status": "finished" if row.runs else "failed",
+        "ranked": row.record.ranked,
+        "position": row.position,
+        "rank": None if row.rank_low is None else rank(row, "-"),
+        "rank_low": row.rank_low,
+        "rank_high": row.rank_high,
+        "untested": row.untested,
+        "advised": bool(row.runs) and board.advice.code in ADVISING and row.label == board.advice.name,
+        "seeds": list(row.seeds),
+        "failed_seeds": sorted(row.failures),
+        "error": row.error,
+        "marks": list(row.marks),
+        **{name: row.metrics.get(name) for name in metrics()},
+        **_limits("mean", row.interval),
+        **_limits("exact", row.exact_interval),
+        "untrained_mean": row.untrained.get("mean"),
+        "untrained_exact": row.untrained.get("exact"),
+        "fit_seconds": row.fit_seconds,
+        "predict_ms": row.predict_ms,
+        "n_parameters": row.n_parameters,
+        "device": row.config.device,
+        "threads": row.config.threads,
+        "processor": facts.processor,
+        "instruction_set": facts.instruction_set,
+        "code": "" if row.code is None else row.code.status,
+        "changed_files": [] if row.code is None else list(row.code.files),
+        "config": row.config.digest,
+        "name": row.config.name,
+        "detector_version": row.config.detector_version,
+        "parameters": dict(row.config.parameters),
+        "annotations": ",".join(row.annotation_digests),
+        "keypoints": {name: row.keypoint(name) for name in board.keypoints} if row.runs else {},
+        "taxonomy": row.taxonomy,
+    }
+
+
+def _advice(advice: Advice) -> dict[str, Any]:
+    return {
+        "code": advice.code,
+        "name": advice.name,
+        "leader": advice.leader,
+        "margin": advice.margin,
+        "qualifying": list(advice.qualifying),
+        "images_needed": advice.images_needed,
+    }
+
+
+def _limits(name: str, span: Interval | None) -> dict[str, Any]:
+    if span is None:
+        return dict.fromkeys((f"{name}_low", f"{name}_high", f"{name}_interval"))
+    low, high = (value if math.isfinite(value) else None for value in (span.low, span.high))
+    return {f"{name}_low": low, f"{name}_high": high, f"{name}_interval": words.interval(span)}

@@ -1,0 +1,195 @@
+"""Boards, comparisons, audits and scored files in a terminal, as wide as that is.
+
+A narrow terminal gets the columns that matter most, a wide one all of them. How to read a board, and what its letters
+mean, stands once below all boards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmark.metrics import Scores
+from benchmark.metrics.registry import get_metric
+from leaderboard.audit import Report
+from leaderboard.board import Board
+from leaderboard.compare import Comparison
+from leaderboard.external import Scored
+from leaderboard.render import words
+from leaderboard.render.columns import NONE, Column, fitting, unshown_marks
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+MOST_PROBLEMS = 8
+MOST_IMAGES = 10
+NARROWEST_NAME = 8
+STATUS_STYLES = {"passed": "green", "failed": "bold red", "noted": "yellow", "not applicable": "dim"}
+TAXONOMY = "jitter: near the right point; inversion: at another keypoint of the instance; swap: at another instance's"
+
+
+def print_boards(boards: Sequence[Board], console: Console) -> None:
+    """Print boards, then how to read them.
+
+    Args:
+        boards: In the order they are printed.
+        console: Its width decides which columns are shown.
+    """
+    shown = [_print_board(board, console) for board in boards]
+    if not boards:
+        return
+    unseen = set.intersection(*(set(unshown_marks(some)) for some in shown))
+    console.print()
+    for letter, meaning in words.legend(boards, without=tuple(unseen)):
+        _say(console, f"{letter}  {meaning}", "dim")
+    references = [words.REFERENCES] if any(board.references for board in boards) else []
+    for rule in (*words.SHORT_RULES, *references):
+        _say(console, rule, "dim")
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print how two rows differ, and the images that decide it."""
+    result = comparison.result
+    seeds = f"seed{'s' if len(comparison.seeds) > 1 else ''} {', '.join(map(str, comparison.seeds))}"
+    _say(
+        console,
+        f"{comparison.a} against {comparison.b}: {comparison.board}, {len(comparison.images):,} images, {seeds}",
+        "bold",
+    )
+    _say(console, f"mean error   {comparison.errors_a.mean():.4f} px against {comparison.errors_b.mean():.4f} px")
+    _say(console, f"difference   {result.difference:+.4f} px, 95 % interval {result.low:+.4f} to {result.high:+.4f}")
+    _say(console, f"p value      {words.p_value(result.p)} ({words.statistic(result.method)})")
+    _say(console, words.verdict(comparison), "bold")
+    _say(console, f"power        {words.power(comparison.power)}")
+    for note in comparison.notes:
+        _say(console, words.comparison_note(note), "dim")
+    deciding = comparison.deciding
+    if not deciding:
+        return
+    _say(
+        console,
+        f"{len(deciding):,} of {len(comparison.images):,} images decide it: without them there is no difference; the largest:",
+    )
+    table = _table(["image", "file", f"{comparison.a} px", f"{comparison.b} px", "difference"], names=(1,))
+    for image in deciding[:MOST_IMAGES]:
+        _add(
+            table,
+            [str(image.image_id), image.file_name, f"{image.a:.3f}", f"{image.b:.3f}", f"{image.a - image.b:+.3f}"],
+        )
+    console.print(table, highlight=False)
+
+
+def print_audit(report: Report, console: Console) -> None:
+    """Print a paragraph a check, with the first problems of each that failed, as wide as the console."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in report.checks:
+        title, status, detail = words.check(check)
+        table.add_row(Text(status, STATUS_STYLES[status]), Text(f"{title}: {detail}"))
+        for entries, style in ((check.problems, "red"), (check.remarks, "dim")):
+            for entry in entries[:MOST_PROBLEMS]:
+                table.add_row("", Text(f"- {entry}", style))
+            if len(entries) > MOST_PROBLEMS:
+                table.add_row("", Text(f"- and {len(entries) - MOST_PROBLEMS} more (--json has all)", "dim"))
+    console.print(table)
+    _say(console, words.audit_summary(report), "bold")
+
+
+def print_scored(scored: Scored, console: Console) -> None:
+    """Print the table of a results file, each keypoint where there are several, and what kinds of errors there are."""
+    scores = scored.scores
+    counts = ", ".join(f"{number:,} {what}" for what, number in scores.counts.items())
+    console.print(f"{scored.predictions}: {counts}", style="bold", highlight=False, markup=False, soft_wrap=True)
+    table = _table(["metric", "value", ""], names=(0, 2))
+    for name, value in scores.items():
+        _add(table, [name, NONE if value is None else f"{value:.4f}", _remark(scored, name, value)])
+    console.print(table, highlight=False)
+    if len(scores.keypoints) > 1:
+        console.print()
+        console.print(_keypoints(scores), highlight=False)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in scores.taxonomy.items())
+    console.print(f"keypoints by kind of error: {kinds}", highlight=False, soft_wrap=True)
+    notes = [TAXONOMY]
+    if scores.flags["multi_instance"]:
+        notes.append("several instances an image: pixel metrics are over matched pairs")
+    for note in (*notes, *scored.notes):
+        _say(console, note, "dim")
+
+
+def _print_board(board: Board, console: Console) -> list[Column]:
+    """Print a board without what stands once below all; returns the columns it was printed with."""
+    shown = fitting(board, console.width)
+    names = [i for i, column in enumerate(shown) if column.name]
+    table = _table([column.heading for column in shown], names)
+    for i, row in enumerate(board.rows):
+        _add(table, [column.text(row) for column in shown], last=i == len(board.rows) - 1)
+    for row in board.references:
+        _add(table, [column.text(row) for column in shown], style="dim")
+    console.print()
+    _say(console, f"{board.title}: {words.size(board)}", "bold")
+    if board.finished:
+        console.print(table, highlight=False)
+    for sentence in words.advice(board):
+        _say(console, sentence, "bold")
+    for row in board.failed:
+        _say(console, f"failed: {row.label}: {row.error}", "red")
+    for note in (words.separation(board.separation), *words.notes_of(board)):
+        if note:
+            _say(console, note, "dim")
+    return shown
+
+
+def _remark(scored: Scored, name: str, value: float | None) -> str:
+    """What stands behind a figure: its interval, or why there is none."""
+    span = {"mean": scored.mean, "exact": scored.exact}.get(name)
+    if span is not None and value is not None:
+        of = "" if math.isclose(span.mean, value, rel_tol=1e-9) else f"mean over images {span.mean:.4f}, "
+        return f"{of}95 % {span.low:.4f} to {span.high:.4f}: {words.interval(span)}"
+    if name == "ap" and scored.scores.flags["tied_scores"]:
+        return "tied scores: it changes with the order of the predictions"
+    return words.undefined(scored.scores.reason_codes.get(name, ""))
+
+
+def _keypoints(scores: Scores) -> Table:
+    shown = [get_metric(name) for name in ("mean", "p95", "exact", "pck@1")]
+    headings = [metric.column.heading if metric.column else metric.name for metric in shown]
+    table = _table(["keypoint", *headings])
+    for name, figures in scores.keypoints.items():
+        values = [(metric, figures[metric.name]) for metric in shown]
+        _add(table, [name, *(NONE if value is None else metric.text(value) for metric, value in values)])
+    return table
+
+
+def _table(headings: Sequence[str], names: Sequence[int] = (0,)) -> Table:
+    """An empty table; the columns at the positions ``names`` hold names, aligned left and broken where they are long."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for i, heading in enumerate(headings):
+        left = i in names
+        table.add_column(
+            escape(heading),
+            justify="left" if left else "right",
+            no_wrap=not left,
+            overflow="fold",
+            min_width=NARROWEST_NAME if left else None,
+        )
+    return table
+
+
+def _add(table: Table, cells: Sequence[str], *, style: str | None = None, last: bool = False) -> None:
+    from rich.markup import escape
+
+    table.add_row(*map(escape, cells), style=style, end_section=last)
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    console.print(text, style=style, highlight=False, markup=False)

@@ -1,0 +1,462 @@
+"""The one table of codes: what every mark, note, reason and advice says, in words.
+
+`MARKS` has the letter and the legend of a row's marks; `note`, `reason`, `advice`, `separation` and `power` make sentences
+of what boards, rows and `benchmark.statistics` hold as codes with values. A code without an entry here fails a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from benchmark.metrics.registry import REASONS as METRIC_REASONS
+from benchmark.statistics.advice import Advice
+from benchmark.statistics.intervals import Interval
+from benchmark.statistics.power import Power
+from leaderboard.audit import NEAR, Check, Report
+from leaderboard.board import LEVEL, Board, Separation
+from leaderboard.compare import Comparison
+from leaderboard.rows import (
+    EXTERNAL,
+    FAILED,
+    NO_CATEGORIES,
+    ORACLE,
+    STALE,
+    STRUCTURED,
+    TIED,
+    UNTESTED,
+    BoardRow,
+)
+
+SURE = f"{100 * LEVEL:.0f} %"
+
+
+class Mark(NamedTuple):
+    """How a mark is shown.
+
+    Attributes:
+        letter: Stands behind the row's name.
+        name: In a sentence about one row.
+        legend: What it means.
+    """
+
+    letter: str
+    name: str
+    legend: str
+
+
+MARKS: dict[str, Mark] = {
+    ORACLE: Mark(
+        "o",
+        "oracle features",
+        "oracle features: a linear fit on its hand-made inputs is at least 99.9 % exact on train",
+    ),
+    STRUCTURED: Mark("r", "rule-structured", "rule-structured: the network's structure is the rule of a task itself"),
+    EXTERNAL: Mark("e", "external", "external: predictions made by another tool"),
+    TIED: Mark(
+        "t",
+        "tied scores",
+        "tied scores: it has no confidence, or equal ones, so its AP changes with the order of the images",
+    ),
+    NO_CATEGORIES: Mark(
+        "k",
+        "tells no categories apart",
+        "tells no categories apart: every answer is given the commonest category",
+    ),
+    STALE: Mark("c", "code changed since", "code changed since it was run"),
+    FAILED: Mark("f", "failed seeds", "failed seeds: some seeds failed; the figures are those of the others"),
+    UNTESTED: Mark(
+        "s",
+        "not tested",
+        "not tested: other seeds than most rows, other annotations, or too few answers, so it has no rank",
+    ),
+}
+"""Mark -> letter, name and legend."""
+
+COUNTED = (STALE,)
+"""The marks whose legend says how many rows carry them."""
+
+RULES = (
+    "Rows are ordered by mean pixel error on the test images; every figure is scored from stored predictions.",
+    "Rank: a row that is shown to be worse than 2 rows and better than 5 of 10 has rank 3–5: paired tests on the same "
+    f"images and seeds, Holm's correction over the row's comparisons, {SURE} a row. The tests allow for "
+    "a failure that was not seen, as bad as the training mean's worst answer.",
+    f"Use: the cheapest row (seconds to fit, then to predict) shown ({SURE}) to be worse than no other row by more than "
+    "the margin: 0.1 px, or a tenth of the leader's error where that is more.",
+    f"±: {SURE} interval of the mean. With one seed it covers other images alone, for this fitted model; with several, "
+    "other images and other seeds.",
+    "Over seeds: the mean of each metric; the largest of max.",
+    "Rows without a rank and a mark are references: neither ranked nor tested.",
+)
+"""How to read any board; for documents."""
+
+SHORT_RULES = (
+    f"rank 3–5: third to fifth place, as far as tests show (paired, Holm's correction, {SURE})",
+    f"±: {SURE} interval of the mean over other images (one seed: of this fitted model) and seeds",
+)
+"""How to read any board; for terminals."""
+
+REFERENCES = "rows without a rank or a mark: references, neither ranked nor tested"
+
+REASONS: dict[str, str] = {
+    "unranked": "a reference row: shown for comparison",
+    "other_seeds_or_images": "other seeds or annotations than most rows",
+    "too_few_answers": "too few answers against one set of annotations",
+}
+"""Why a row is not tested."""
+
+STATISTICS: dict[str, str] = {
+    "student_t": "t interval over {images:,.0f} images{of_seeds}",
+    "student_t_tail": "t interval over {images:,.0f} images{of_seeds}, allowing for unseen failures of {failure:.1f} px",
+    "clopper_pearson": "Clopper-Pearson interval for {images:,.0f} images",
+    "one_fitted_model": "one seed: this fitted model",
+    "two_fitted_models": "one seed: these two fitted models",
+    "one_image": "one image says nothing of others",
+    "no_error": "no error on any of {images:,.0f} images: nothing was seen to vary",
+    "same_errors": "both have the same error on each of {images:,.0f} images",
+    "few_images": "{carrying:.0f} of {images:,.0f} images carry it, so the interval is likely too narrow",
+    "none_wrong": "none of {images:,.0f} wrong still allows {percent:.2f} % (one-sided 95 %)",
+    "none_right": "none of {images:,.0f} right still allows {percent:.2f} % (one-sided 95 %)",
+    "effective_images": "seeds share their images: worth {images:,.0f} independent ones",
+}
+"""The codes of `benchmark.statistics.notes` as parts of a sentence; ``fitted_models`` by their number."""
+
+
+class Coded(Protocol):
+    """A code with its values: a note of a board or of `benchmark.statistics`."""
+
+    @property
+    def code(self) -> str:
+        """What it is about."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Its figures."""
+
+
+def _few_images(rows: Sequence[str]) -> str:
+    return f"Few images carry the error, so ± is likely too narrow: {listed(rows)}."
+
+
+def _none_wrong(images: float, limit: float, level: float) -> str:
+    return f"Exact 100 %: none of {images:,.0f} images wrong still allows {100 * limit:.2f} % (one-sided {SURE})."
+
+
+def _several_processors(processors: Sequence[str], mixed_rows: int) -> str:
+    return (
+        f"Rows were run on {len(processors)} kinds of processor ({'; '.join(processors)}), between which results differ "
+        f"as between seeds. {_spread(mixed_rows)}"
+    )
+
+
+def _several_versions(packages: Mapping[str, Sequence[str]], mixed_rows: int) -> str:
+    named = "; ".join(f"{name} {', '.join(versions)}" for name, versions in packages.items())
+    return f"Rows were run with several library versions ({named}). {_spread(mixed_rows)}"
+
+
+def _spread(mixed_rows: int) -> str:
+    if not mixed_rows:
+        return "The seeds of each row ran on one, so the spread over seeds does not include this."
+    return f"The seeds of {_number(mixed_rows, 'row')} ran on several: the spread over seeds includes this there."
+
+
+def _code_changed(rows: int, of: int, unrecorded: int) -> str:
+    why = ""
+    if unrecorded:
+        which = "" if unrecorded == rows else f"{unrecorded} of them "
+        why = f" ({which}made before runs recorded their code)"
+    return f"The code of {rows} of {_number(of, 'row')} has changed since {'it was' if rows == 1 else 'they were'} run{why}."
+
+
+def _code_unknown(rows: int) -> str:
+    return f"Of {_number(rows, 'row')} it cannot be told whether the code has changed: it is not at hand."
+
+
+def _older(count: int) -> str:
+    runs = "1 older configuration" if count == 1 else f"{count} older configurations"
+    return f"{runs} of these rows (other code, settings or threads) not shown."
+
+
+def _tested_images(images: int) -> str:
+    return f"Rows are tested on the {images:,} images in which each of them matched an instance."
+
+
+NOTES: dict[str, Callable[..., str]] = {
+    "few_images": _few_images,
+    "none_wrong": _none_wrong,
+    "several_annotations": lambda: "Rows were scored against more than one set of annotations: run the audit.",
+    "several_settings": lambda: "Rows ran on different devices or thread counts: their seconds do not compare.",
+    "several_processors": _several_processors,
+    "several_versions": _several_versions,
+    "multi_instance": lambda: (
+        "Several instances an image: pixel metrics are over matched pairs, ± and tests over images, and what was "
+        "missed is in neither: see precision, recall, misses."
+    ),
+    "tested_images": _tested_images,
+    "code_changed": _code_changed,
+    "code_unknown": _code_unknown,
+    "older": _older,
+    "one_seed": lambda: "",
+    "several_seeds": lambda: "",
+}
+"""The notes of a board; those that are "" are explained once, by `RULES`."""
+
+COMPARISON_NOTES: dict[str, Callable[..., str]] = {
+    "shared_seeds": lambda seeds: f"Compared on the seeds both have ({', '.join(map(str, seeds))}).",
+    "matched_images": lambda images: (
+        f"Of {images:,} images, those in which both matched an instance: misses are not part of this."
+    ),
+}
+"""The notes of a comparison of two rows, besides those of `benchmark.statistics`."""
+
+POWER: dict[str, str] = {
+    "separated": "they are told apart already",
+    "seeds": "about {seeds:,} seeds in all would separate them",
+    "images": "about {images:,} images in all would separate them",
+    "both": "about {seeds:,} seeds, or {images:,} images, in all would separate them",
+    "none": "neither more seeds nor more images alone would separate them",
+    "no_difference": "no difference was seen, so nothing can be planned",
+    "one_image": "one image cannot say",
+}
+"""The codes of `benchmark.statistics.power`."""
+
+
+class Checked(NamedTuple):
+    """A check of the audit in words.
+
+    Attributes:
+        title: What was checked.
+        status: How it came out.
+        detail: On how much, and what it is.
+    """
+
+    title: str
+    status: str
+    detail: str
+
+
+def _pycocotools(runs: int, largest: float | None, where: str) -> str:
+    size = "not a number" if largest is None else "0" if largest == 0 else f"{largest:.1e}"
+    at = f" ({where})" if where else ""
+    return f"{_number(runs, 'run')}: AP, AP50, AP75, AR computed again; largest difference {size}{at}, allowed {NEAR:g}"
+
+
+def _oracle_features(
+    runs: int, marked: Sequence[str], exact_unmarked: Sequence[str], fitted_again: int, configurations: int
+) -> str:
+    return (
+        f"{_number(runs, 'run')}; marked: {_or_none(marked)}; exact on every image without a mark: "
+        f"{_or_none(exact_unmarked)}; fitted again: {fitted_again} of {_number(configurations, 'configuration')}"
+    )
+
+
+def _code(rows: int, changed: int, unknown: int) -> str:
+    return (
+        f"{_number(rows, 'row')}: of {changed} the code has changed since they were run (they stand as they were run); "
+        f"of {unknown} that cannot be told"
+    )
+
+
+def _overlap(data_sets: int, missing: Sequence[str]) -> str:
+    absent = f"; not on this machine: {listed(missing)}" if missing else ""
+    return f"{_number(data_sets, 'data set')}: no image in two splits, the baseline is the mean of train{absent}"
+
+
+CHECKS: dict[str, tuple[str, Callable[..., str]]] = {
+    "records": ("records", lambda records: f"{_number(records, 'record')} against the schema"),
+    "keys": ("keys", lambda runs: f"{_number(runs, 'run')}: the key is that of configuration and seed"),
+    "provenance": ("provenance", lambda runs: f"{_number(runs, 'run')}: when and on what machine it was made"),
+    "annotations": ("one set of annotations a board", lambda boards: _number(boards, "board")),
+    "rescoring": (
+        "re-scoring",
+        lambda runs: f"{_number(runs, 'run')}: stored predictions scored again give the stored scores to 1e-12",
+    ),
+    "pycocotools": ("AP by pycocotools", _pycocotools),
+    "identities": (
+        "identities",
+        lambda runs: (
+            f"{_number(runs, 'run')}: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, "
+            "shares in [0, 1]"
+        ),
+    ),
+    "baseline": (
+        "R2 through the baseline",
+        lambda runs: (
+            f"{_number(runs, 'run')}: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
+        ),
+    ),
+    "counts": ("mean, exact and r2", lambda runs: f"{_number(runs, 'run')}, counted again image by image"),
+    "tied_scores": (
+        "tied scores",
+        lambda runs, marked: f"{_number(runs, 'run')}; AP marked as tied: {_or_none(marked)}",
+    ),
+    "oracle_features": ("oracle features", _oracle_features),
+    "code": ("code", _code),
+    "overlap": ("split overlap", _overlap),
+}
+"""Check of the audit -> its title, and what makes its detail."""
+
+
+def check(checked: Check) -> Checked:
+    """A check in words."""
+    title, detail = CHECKS[checked.code]
+    return Checked(title, checked.status, detail(**checked.values))
+
+
+def audit_summary(report: Report) -> str:
+    """The outcome of an audit in a line."""
+    counts = ", ".join(f"{number} {status}" for status, number in report.counts.items())
+    return f"{report.folder}: {_number(report.runs, 'run')} ({report.failures} of them failed runs); checks: {counts}"
+
+
+def verdict(comparison: Comparison) -> str:
+    """The answer of a comparison in a sentence."""
+    if comparison.better is None:
+        return f"{comparison.a} and {comparison.b} cannot be told apart here."
+    return f"{comparison.better} is better than {comparison.b if comparison.better == comparison.a else comparison.a}."
+
+
+def notes_of(board: Board) -> list[str]:
+    """What a reader must know of a board, in sentences."""
+    untested: dict[str, list[str]] = {}
+    for row in board.rows:
+        if row.untested:
+            untested.setdefault(row.untested, []).append(row.label)
+    sentences = [f"Not tested, so without a rank: {listed(rows)} ({REASONS[why]})." for why, rows in untested.items()]
+    return sentences + [text for note in board.notes if (text := NOTES[note.code](**note.values))]
+
+
+def comparison_note(note: Coded) -> str:
+    """A note of a comparison, as a sentence."""
+    if note.code in COMPARISON_NOTES:
+        return COMPARISON_NOTES[note.code](**note.values)
+    return f"Note: {statistic(note)}."
+
+
+def statistic(note: Coded) -> str:
+    """A note of `benchmark.statistics`, as part of a sentence."""
+    values = dict(note.values)
+    code = note.code
+    if code == "fitted_models":
+        code = "one_fitted_model" if values["models"] == 1 else "two_fitted_models"
+    seeds = int(values.get("seeds", 1))
+    of_seeds = f" and {seeds} seeds" if seeds > 1 else ""
+    return STATISTICS[code].format(**values, of_seeds=of_seeds, percent=100 * values.get("limit", 0.0))
+
+
+def interval(span: Interval) -> str:
+    """By what method an interval was made, and what is to be known of it."""
+    return "; ".join(map(statistic, (span.method, *span.notes)))
+
+
+def undefined(code: str) -> str:
+    """Why a metric has no value; "" where it has one."""
+    return METRIC_REASONS[code] if code else ""
+
+
+def power(plan: Power) -> str:
+    """What would separate two rows, as part of a sentence."""
+    text = POWER[plan.code].format(seeds=plan.seeds, images=None if plan.images is None else _rounded(plan.images))
+    if plan.seeds_seen == 1 and plan.code in ("images", "none"):
+        text += " (these two fitted models: with one seed it is not known how many seeds)"
+    return text
+
+
+def separation(pair: Separation | None) -> str:
+    """What would tell the leader of a board from the next row; "" where that is shown."""
+    if pair is None:
+        return ""
+    among = f"as two of {pair.rows} rows, " if pair.rows > 2 else ""
+    return f"{pair.leader} and {pair.other} are not told apart here; {among}{power(pair.power)}."
+
+
+def advice(board: Board) -> list[str]:
+    """Which row to use, in one or two sentences; none where no row was tested."""
+    if not board.rows:
+        return []
+    first = board.rows[0].label == board.advice.leader
+    sentences = [_advice(board, board.advice, "row", "the leader" if first else "the best tested row")]
+    if board.unaided is not None:
+        which = "Without oracle features or the rule in its structure: "
+        text = _advice(board, board.unaided, "such row", "the best of these")
+        sentences.append(which + text[0].lower() + text[1:])
+    return sentences
+
+
+def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
+    if given.name is None or given.leader is None:
+        return "No row was tested, so none is advised."
+    used, leader = described(board.row(given.name)), given.leader
+    if given.code == "one_row":
+        return f"Use {used}: the only {row} that was tested."
+    margin = f"{given.margin:.3g} px" if given.margin is not None else ""
+    if given.code == "shown" and given.name == leader:
+        return f"Use {used}, {leader_is}: no cheaper {row} is shown ({SURE}) to be within {margin} of it."
+    if given.code == "shown":
+        return f"Use {used}: the cheapest {row} shown ({SURE}) to be within {margin} of {leader_is}, {leader}."
+    text = f"No {row} is shown ({SURE}) to be within {margin} of all others; {leader_is} is {used}."
+    if board.failure == 0:
+        return f"{text} How bad a failure would be is not known."
+    if given.images_needed is None:
+        return f"{text} More test images alone would not do."
+    return f"{text} About {_rounded(given.images_needed):,} test images would do (there are {board.images:,})."
+
+
+def described(row: BoardRow | None) -> str:
+    """A row with what it costs and the help it has."""
+    if row is None:
+        return ""
+    parts = [MARKS[mark].name for mark in row.marks if mark in (ORACLE, STRUCTURED, EXTERNAL)]
+    parts += [] if row.fit_seconds is None else [f"{row.fit_seconds:.3g} s to fit"]
+    parts += [] if row.predict_ms is None else [f"{row.predict_ms:.2g} ms an image"]
+    return row.label + (f" ({', '.join(parts)})" if parts else "")
+
+
+def legend(boards: Sequence[Board], without: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Letter and meaning of every mark that some row of the boards carries.
+
+    Args:
+        boards: Those shown.
+        without: Marks to leave out, because what they speak of is not shown.
+    """
+    counts: dict[str, int] = {}
+    for board in boards:
+        for mark, number in board.marks.items():
+            counts[mark] = counts.get(mark, 0) + number
+    return [
+        (known.letter, known.legend + (f" ({_number(counts[mark], 'row')})" if mark in COUNTED else ""))
+        for mark, known in MARKS.items()
+        if mark in counts and mark not in without
+    ]
+
+
+def size(board: Board) -> str:
+    """How many images and keypoints a board is about, and the data it is made of."""
+    parts = [f"{board.images:,} test images"] if board.images else []
+    parts += [f"{len(board.keypoints)} keypoints ({listed(board.keypoints)})"] if len(board.keypoints) > 1 else []
+    parts += [f"out of {board.folds} folds"] if board.folds else []
+    return ", ".join([*parts, f"data {board.digest[:12]}"])
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names with commas, of many the first."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def p_value(p: float) -> str:
+    """A p value with the digits that matter."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}" if p > 0 else "0"
+
+
+def _rounded(number: int) -> int:
+    """Two digits: it is an estimate."""
+    return int(float(f"{number:.2g}")) if number > 100 else number
+
+
+def _or_none(names: Sequence[str]) -> str:
+    return listed(names) or "none"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

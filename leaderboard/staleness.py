@@ -1,0 +1,93 @@
+"""Whether the code of a stored run has changed since it was made, told without importing any detector.
+
+The digests that a run recorded (`benchmark.runs.facts.Facts.code`) are compared with those of the same files now, as
+`benchmark.runs.plan` does before it makes a run again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmark.code_digest import PROJECT, reached_code
+from benchmark.registry import entries
+from benchmark.runs.plan import changed_since
+from benchmark.runs.store import Record
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """Whether a row's code has changed since it was run.
+
+    Attributes:
+        status: "current", "changed", or "unknown" where that cannot be told: its file or name is not at hand.
+        files: The labels of the files that changed.
+        recorded: Whether the run says what code it was made with. A built-in that does not was made before runs did, and
+            counts as changed.
+    """
+
+    status: Literal["current", "changed", "unknown"]
+    files: tuple[str, ...] = ()
+    recorded: bool = True
+
+
+class CodeNow:
+    """The code as it is now, looked up once for all the rows of some boards."""
+
+    def __init__(self) -> None:
+        """Look up what names are on offer; imports no detector."""
+        self._modules = {name: {entry.module for entry in offers} for name, offers in entries().items()}
+        self._reached: dict[str, dict[str, str]] = {}
+
+    def state(self, record: Record, root: Path) -> CodeState | None:
+        """Whether the code of a run has changed; None for predictions of another tool.
+
+        Args:
+            record: The run's.
+            root: The folder of results, to which the place of a detector's file is relative.
+        """
+        if record.external:
+            return None
+        module = "" if record.facts.file else self._module_of(record)
+        if not record.facts.code:
+            built_in = module.partition(".")[0] in PROJECT
+            return CodeState("changed" if built_in else "unknown", recorded=False)
+        if record.facts.file:
+            if not (root / record.facts.file).is_file():
+                return CodeState("unknown")
+            now = self._project_modules(record.facts.code)
+        elif module:
+            now = self._code_of(module, record.facts.code)
+        else:
+            now = {}
+        if not now and not record.facts.file:
+            return CodeState("unknown")
+        files = changed_since(record, now, root)
+        return CodeState("changed" if files else "current", tuple(files))
+
+    def _module_of(self, record: Record) -> str:
+        """The module that defines the detector; "" where its name is not on offer, or twice."""
+        asked = re.fullmatch(r"([\w.]+):[\w.]+(:\w+=.*)?", record.specification, re.DOTALL)
+        if asked and asked[1] not in self._modules:
+            return asked[1]
+        offered = self._modules.get(record.config.name, set())
+        return next(iter(offered)) if len(offered) == 1 else ""
+
+    def _code_of(self, module: str, recorded: Mapping[str, str]) -> dict[str, str]:
+        """What a module reaches. Of a plugin's, which is not imported here, what came in as it ran is looked up by name."""
+        if module.partition(".")[0] in PROJECT:
+            return self._reach(module)
+        return reached_code(module, recorded) if self._reach(module) else {}
+
+    def _project_modules(self, recorded: Mapping[str, str]) -> dict[str, str]:
+        """The modules of the project among what a detector file reached; the files beside it are looked up by path."""
+        modules = [label for label in recorded if label.partition(".")[0] in PROJECT and not label.endswith(".py")]
+        return {label: digest for label in modules if (digest := self._reach(label).get(label))}
+
+    def _reach(self, module: str) -> dict[str, str]:
+        if module not in self._reached:
+            self._reached[module] = reached_code(module)
+        return self._reached[module]
