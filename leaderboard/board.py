@@ -23,7 +23,7 @@ from benchmark.statistics.advice import Advice, advise
 from benchmark.statistics.components import TIE
 from benchmark.statistics.power import Power, power
 from benchmark.statistics.ranks import Row, board_order, rank_intervals
-from benchmark.structures import UserError
+from benchmark.structures import Annotations, UserError
 from benchmark.suggestions import suggestion
 from leaderboard.rows import MARKS, ORACLE, STRUCTURED, UNTESTED, BoardRow, labels_of, make_row, newest
 from leaderboard.staleness import CodeNow

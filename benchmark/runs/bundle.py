@@ -239,6 +239,8 @@ def open_results(path: Path | str) -> Results:
     if not str(path):
         raise UserError("results: the name is empty; name a folder")
     if root.is_file():
+        if not zipfile.is_zipfile(root) and not root.name.endswith(SUFFIX):
+            raise UserError(f"results {root}: is a file; name a folder or a bundle (*{SUFFIX})")
         return Bundle(root)
     if not root.exists():
         raise UserError(f"results {root}: there is no such folder; make a run first (python -m benchmark run)")

@@ -97,7 +97,7 @@ COMMANDS = {
     "compare mean 'net4 1epochs' --results {results}": "did you mean 'net3 1epochs'",
     "compare mean mean --results {results}": "are the same row: name two",
     "compare mean linear --results {tmp}/empty": "holds no run",
-    "audit --results {tmp}/file.txt": "file.txt: is a file; name a folder",
+    "audit --results {tmp}/file.txt": "file.txt: is a file; name a folder or a bundle",
     # score, export, check
     f"{SCORE} {{tmp}}/nowhere.json": "nowhere.json: cannot be read (No such file or directory)",
     f"{SCORE} {{tmp}}/empty": "empty: cannot be read (Is a directory)",

@@ -45,7 +45,7 @@ def test_run_prints_its_board_and_writes_it_three_times(cli: Cli, data: Path, tm
     shown = cli(*words)
     assert shown.code == 0
     assert "made@1 on made: 8 test images" in shown.out
-    assert re.search(r"^1 +1 +linear ", shown.out, re.MULTILINE)
+    assert re.search(r"^ +1 +linear ", shown.out, re.MULTILINE)
     assert [line.split()[0] for line in shown.err.splitlines()] == ["mean", "linear"]
     said = cli(*words, "--json")
     assert said.err == ""  # both are stored: nothing was run

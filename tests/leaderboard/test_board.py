@@ -83,7 +83,7 @@ def test_without_a_baseline_it_is_the_median_row_s_largest_error(maker: Any) -> 
 
 
 def test_the_row_to_use_is_the_cheapest_shown_to_be_near_the_leader(maker: Any) -> None:
-    annotations = maker.annotations(400)
+    annotations = maker.annotations(2000)
     noise = np.random.default_rng(0).normal(0, 0.2, (len(annotations), 1, 2))
     maker.put("dear", annotations, maker.answers(annotations, noise), fit_seconds=50.0)
     maker.put("cheap", annotations, maker.answers(annotations, noise[::-1]), fit_seconds=5.0)
@@ -112,7 +112,7 @@ def test_where_nothing_is_shown_the_advice_says_how_many_images_would_do(maker: 
 
 
 def test_a_helped_row_to_use_names_the_best_without_help(maker: Any) -> None:
-    annotations = maker.annotations(200)
+    annotations = maker.annotations(2000)
     maker.put("linear:features=pts", annotations, maker.answers(annotations), oracle_features=True, fit_seconds=0.1)
     for name, shift, seconds in (("net", 0.25, 9.0), ("dear", 0.25, 90.0), ("poor", 3.0, 0.2)):
         maker.put(name, annotations, maker.answers(annotations, shift), fit_seconds=seconds)
@@ -128,7 +128,7 @@ def test_a_helped_row_to_use_names_the_best_without_help(maker: Any) -> None:
 
 
 def test_a_plain_row_to_use_needs_no_second_choice(maker: Any) -> None:
-    annotations = maker.annotations(400)
+    annotations = maker.annotations(2000)
     maker.put("net", annotations, maker.answers(annotations), fit_seconds=0.1)
     maker.put("extrema", annotations, maker.answers(annotations), rule_structured=True, fit_seconds=9.0)
     maker.put("mean", annotations, maker.answers(annotations, 3.0), ranked=False)

@@ -129,9 +129,8 @@ def test_a_name_of_ours_is_refused(maker: Any, annotations: Annotations, tmp_pat
             store_external(files, name, maker.store.root)
 
 
-def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(
-    maker: Any, annotations: Annotations, tmp_path: Path
-) -> None:
+def test_a_name_that_looks_like_a_row_of_ours_stays_a_row_of_its_own(maker: Any, tmp_path: Path) -> None:
+    annotations = maker.annotations(1000)
     for n, shift in ((10, 3.0), (100, 1.0)):
         maker.put("net", annotations, maker.answers(annotations, shift), config={"n_train": n})
     store_external(

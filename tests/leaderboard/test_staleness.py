@@ -106,7 +106,7 @@ def test_the_audit_counts_changed_rows_and_does_not_fail(maker: Any, annotations
     assert check.status == "noted"
     assert check.values == {"rows": 2, "changed": 1, "unknown": 0}
     (remark,) = check.remarks
-    assert remark.startswith("made@1/dots linear: baselines.refit, ")
+    assert remark.startswith("made@1/dots linear: baselines.")
 
 
 def test_sixty_rows_take_less_than_a_third_of_a_second(maker: Any, annotations: Annotations) -> None:
