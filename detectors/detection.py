@@ -140,10 +140,10 @@ class DetectionDetector(TorchDetector):
         """The instances of each image (B, C, H, W), best first; the best alone where every train image holds one."""
         frame, answers = self.frame(), []
         for detections in self.detect(model, images):
-            found = self.instances(model, detections, frame)
+            answer = self.instances(model, detections, frame)
             kept = slice(1 if model.single_instance else None)
-            categories = None if found.category_ids is None else found.category_ids[kept]
-            answers.append(Prediction(found.keypoints[kept], found.scores[kept], categories))
+            categories = None if answer.category_ids is None else answer.category_ids[kept]
+            answers.append(Prediction(answer.keypoints[kept], answer.scores[kept], categories))
         return answers
 
     def instance_rows(self, batch: Batch) -> Iterator[dict[str, Any]]:

@@ -43,7 +43,7 @@ class Extrema(TorchDetector):
     amp = False  # bfloat16 can't tell grey 127 from 128
     history_images = 1000  # train errors decide where val has none, so few of them may be left out
     card = Card(
-        reference="alpha compositing (Porter and Duff 1984) as a first-hit law; DSNT (Nibali et al. 2018)",
+        reference="alpha compositing (Porter and Duff 1984) as a first-hit distribution; DSNT (Nibali et al. 2018)",
         rule_structured=True,
         untrained=True,
         ablation={"frozen": "ink"},

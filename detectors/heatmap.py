@@ -40,7 +40,9 @@ class MapDetector(TorchDetector):
     )
     history_images: ClassVar[int] = 128
 
-    def __init__(self, backbone: MapBackbone, width: int, intensity: Intensity, augment: str = "") -> None:
+    def __init__(
+        self, backbone: MapBackbone = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
+    ) -> None:
         if width < 1:
             raise ValueError(f"width={width}: a backbone needs at least one channel")
         self.backbone, self.width, self.intensity, self.augment = backbone, width, intensity, augment

@@ -10,7 +10,7 @@ Target boxes are padded by ``pad`` px: a point on its box's edge, as ``topleft``
 the proposals that training jitters around the box, and be dropped from the loss.
 
 An instance's score is its box's, which says whether an object is there and soon is 1 for all, times the share of the
-heatmap about its peak, which says how sure the point is.
+heatmap about its peak, which says how certain the point is.
 """
 
 from __future__ import annotations

@@ -73,11 +73,6 @@ class Integral(SoftArgmaxDetector):
         ablation={"intensity": "raw"},
     )
 
-    def __init__(
-        self, backbone: MapBackbone = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
-    ) -> None:
-        super().__init__(backbone, width, intensity, augment)
-
     def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
         """Mean absolute error of the mean position, in [-1, 1]; see `MapDetector.map_loss`."""
         size = map_size(maps)

@@ -40,7 +40,7 @@ def interpolation_matrix(scale: Tensor, shift: Tensor, side: int) -> Tensor:
         side: px.
 
     Returns:
-        (B, side, side): row i holds the bilinear weights of pixel i of the crop.
+        (B, side, side): row i holds the bilinear coefficients of pixel i of the crop.
     """
     sampled = ((scale[:, None] * cell_centres(side, scale) + shift[:, None] + 1) * side - 1) / 2
     return (1 - (sampled[..., None] - torch.arange(side, device=scale.device)).abs()).clamp(min=0)

@@ -194,14 +194,15 @@ def require_backbone(name: str) -> None:
     """Refuse a name that no feature backbone has.
 
     Raises:
-        UserError: With the names of timm that contain it, or else the nearest ones.
+        UserError: With the nearest names, where there are any: timm has too many to list.
     """
     import timm
 
     if name not in ("raw", "conv") and not timm.is_model(name):
-        known = timm.list_models(f"*{name}*")[:3]
-        like = f" like {', '.join(known)}" if known else suggestion(name, timm.list_models(), "as in")
-        raise UserError(f"backbone={name}: use raw, conv or a timm model{like}")
+        nearest = suggestion(name, ("raw", "conv", *timm.list_models()))
+        raise UserError(
+            f"backbone={name}: use raw, conv or a timm model" + (nearest if nearest.startswith(":") else "")
+        )
 
 
 def _create(name: str, channels: int, size: tuple[int, int], **more: Any) -> nn.Module:

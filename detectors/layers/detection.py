@@ -56,14 +56,12 @@ class SmallBackbone(nn.Sequential):
 
     def __init__(self, inputs: int, width: int, dilations: Sequence[int]) -> None:
         self.out_channels = 2 * width
-        strided = [
-            conv_bn_relu(inputs, width // 2, 5, stride=2),
-            conv_bn_relu(width // 2, width, 3, stride=2),
-        ]
+        # The order in which layers draw their random weights is part of what a seed means: dilated ones first.
         dilated = [
             conv_bn_relu(width if i == 0 else 2 * width, 2 * width, dilation=dilation)
             for i, dilation in enumerate(dilations)
         ]
+        strided = [conv_bn_relu(inputs, width // 2, 5, stride=2), conv_bn_relu(width // 2, width, 3, stride=2)]
         super().__init__(*strided, *dilated)
 
 

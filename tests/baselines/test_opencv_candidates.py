@@ -96,7 +96,7 @@ def test_learning_beats_the_strongest_candidate_and_the_mean(digits: Digits) -> 
 
     mean = float(np.hypot(*(train.points.mean(axis=0) - test.points)[:, 0].T).mean())
     ranked = error(Corners(max_candidates=60))
-    assert ranked < 0.5 * mean
+    assert ranked < 0.7 * mean
     assert ranked < 0.5 * error(Corners(max_candidates=60, ranked=False))
 
 
