@@ -30,6 +30,16 @@ RENAMED = {
 }
 
 
+# In 0.1 two names with one class and equal parameters shared a run; now each name has its own.
+TWO_NAMES = {
+    "dummy-constant:features=pix": "basenet:widths=28",
+    "dummy-random:features=pix": "basenet:widths=28",
+    "featsnet1:features=pix": "basenet:widths=28",
+    "heatmap-dark:decode=argmax": "heatmap-quarter:decode=argmax",
+    "heatmap-gaussian:loss=ce": "heatmap-onehot:target=gaussian",
+}
+
+
 def renamed(specification: str) -> str:
     name, colon, tail = specification.partition(":")
     pairs = [part.partition("=") for part in tail.split(",")] if colon else []
@@ -115,6 +125,14 @@ def main(source: Path, target: Path, instruction_set: str = "") -> None:
             assert (stored.folder / "predictions.json").read_bytes() == answers[record.key], path
             superseded += record.key in old_scores
             old_scores[record.key] = old["scores"]
+        for alias, original in TWO_NAMES.items() if source.name == "ablations" else ():
+            (run,) = [run for run in store.runs() if run.record.config.detector == original]
+            config = run.record.config.model_copy(update={"detector": alias, "name": alias.partition(":")[0]})
+            record = run.record.model_copy(
+                update={"config": config, "key": config.key(run.record.seed), "specification": alias}
+            )
+            store.write(record, predictions=run.predictions, history=run.history_text, log=run.log)
+            old_scores[record.key] = old_scores[run.record.key]
         written = write_bundles(store, target)
         largest, count = 0.0, 0
         for bundle in map(Bundle, written):

@@ -84,7 +84,8 @@ RULES = (
     f"Use: the cheapest row (seconds to fit, then to predict) shown ({SURE}) to be worse than no other row by more than "
     "the margin: 0.1 px, or a tenth of the leader's error where that is more.",
     f"±: {SURE} interval of the mean. With one seed it covers other images alone, for this fitted model; with several, "
-    "other images and other seeds.",
+    "other images and other seeds. The spread over seeds holds what a processor does: another one rounds otherwise, and "
+    "what a network then learns differs as another seed's does.",
     "Over seeds: the mean of each metric; the largest of max.",
     "Rows without a rank and a mark are references: neither ranked nor tested.",
 )

@@ -1,4 +1,4 @@
-"""The wheel nests our rooms, so that installing it beside Hugging Face's ``datasets`` breaks neither."""
+"""The wheel nests our packages, so that installing it beside Hugging Face's ``datasets`` breaks neither."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tops = {name.partition("/")[0] for name in names if not name.partition("/")[0].endswith(".dist-info")}
     assert tops == {"benchmark"}
     assert "benchmark/_bundled/leaderboard/published/LEADERBOARD.json" in names
-    assert not [name for name in names if name.endswith(("predictions.json", "run.json"))]
+    assert {"benchmark/py.typed", "benchmark/_bundled/leaderboard/render/words.py"} <= set(names)
+    assert not [name for name in names if name.endswith(".zip")]
     return target
 
 
@@ -50,9 +51,9 @@ def test_ours_is_found_inside_the_wheel(site: Path, tmp_path: Path) -> None:
     )
     done = python(site, code, tmp_path)
     assert done.returncode == 0, done.stderr
-    ours, rooms, name = done.stdout.split()
+    ours, theirs, name = done.stdout.split()
     assert Path(ours).parent == site / "benchmark" / "_bundled" / "datasets"
-    assert Path(rooms).parent.parent == site / "benchmark" / "_bundled"
+    assert Path(theirs).parent.parent == site / "benchmark" / "_bundled"
     assert name == "mean"
 
 
