@@ -4,8 +4,8 @@
     python scripts/bench_training.py --detector resnet18 --epochs 4 --threads 2
 
 Of the time from the first step to the last one's end, evaluations left out, it is the share spent neither in ``loss``
-(the forward pass), nor in backward, nor in the optimiser: batches, schedules, checks, progress. Beside it stands the share
-of the whole fit that evaluations take, nearly all of it forward passes.
+(the forward pass), nor in backward, nor in the optimiser: batches, schedules, checks, progress. Beside it stands the
+share of the whole fit that evaluations take, nearly all of it forward passes.
 """
 
 from __future__ import annotations
