@@ -20,18 +20,19 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "scoring")]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "metrics")]
 
-import scoring_cases  # noqa: E402  (found through the line above)
+import scoring_cases
 
-from benchmark.metrics import score, write_predictions  # noqa: E402
-from benchmark.runs.store import Record, RunConfig, Store  # noqa: E402
-from benchmark.statistics.tiers import Row, tiers  # noqa: E402
-from benchmark.structures import Predictions  # noqa: E402
+from benchmark.metrics import score
+from benchmark.runs.config import RunConfig
+from benchmark.runs.store import Record, Store
+from benchmark.statistics.ranks import Row, rank_intervals
+from benchmark.structures import Predictions
 from datasets.formats.coco import annotations_to_json
-from datasets.formats.coco_results import read_predictions
-from leaderboard.board import boards  # noqa: E402
-from leaderboard.external import score_files  # noqa: E402
+from datasets.formats.coco_results import read_predictions, write_predictions
+from leaderboard.board import boards
+from leaderboard.external import score_files
 
 
 def seconds(task: Callable[[], object], times: int = 3) -> float:
@@ -45,8 +46,9 @@ def seconds(task: Callable[[], object], times: int = 3) -> float:
 
 
 def one_file(n: int, folder: Path) -> tuple[float, float, float]:
-    """Seconds to read and score n one-point predictions with the whole table, the same with the annotations's file read too, and
-    the most memory the first takes, in MB.
+    """Seconds to read and score n one-point predictions with the whole table.
+
+    Then the same with the file of annotations read too, and the most memory the first takes, in MB.
     """
     annotations, found = scoring_cases.single_instance(n)
     path, annotation_file = folder / f"{n}.json", folder / f"annotations{n}.json"
@@ -72,14 +74,12 @@ def stored(rows: int, images: int, seeds: int, folder: Path) -> Store:
     rng = np.random.default_rng(0)
     for i in range(rows):
         name = f"row{i:02}"
-        made = RunConfig(
-            task="made", version=1, data="dots", data_digest="0", n_train=1, detector=name, target=name, source=""
-        )
+        made = RunConfig(task="made", version=1, data="dots", data_digest="0", n_train=1, detector=name, name=name)
         for seed in range(seeds):
             points = annotations.keypoints + rng.normal(0, 1.05**i, annotations.keypoints.shape)
             answers = Predictions.of_category(annotations.image_ids, points, rng.permutation(images) / images)
             record = Record(
-                status="finished", key=made.key(seed), recipe=made, seed=seed, annotations=digest, scored=True,
+                status="finished", key=made.key(seed), config=made, seed=seed, annotations=digest, has_confidence=True,
                 fit_seconds=1.0, predict_ms=1.0, scores=score(annotations, answers).as_dict(),
             )  # fmt: skip
             store.write(record, predictions=answers)
@@ -105,8 +105,9 @@ def main() -> int:
         spent = seconds(lambda: boards(Store(store.root)), 1)  # once: a second time nothing would be scored
         print("{} rows x {:,} images x {} seeds: {:.2f} s from stored runs to the board".format(*shape, spent))
         (board,) = boards(store)
-        made = [Row(row.label, row.errors, row.seeds, row.annotations) for row in board.rows]
-        print(f"of which the tests and tiers of the rows: {seconds(lambda: tiers(made)):.2f} s")
+        made = [Row(row.label, row.errors, row.seeds, row.annotation_digests) for row in board.rows]
+        ranking = seconds(lambda: rank_intervals(made, board.failure))
+        print(f"of which the rank intervals of the rows: {ranking:.2f} s")
     return 0
 
 

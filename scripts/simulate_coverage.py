@@ -43,8 +43,10 @@ Draw = Callable[[np.random.Generator, int, int, int], tuple[FloatArray, FloatArr
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world of errors. draw(rng, rows, seeds, images): errors (R, S, N), and the mean (R, S) that each fitted model has
-    over all images. mean: over all seeds too, the same for every row.
+    """A world of errors.
+
+    draw(rng, rows, seeds, images): errors (R, S, N), and the mean (R, S) that each fitted model has over all images.
+    mean: over all seeds too, the same for every row.
     """
 
     name: str

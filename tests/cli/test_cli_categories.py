@@ -53,6 +53,7 @@ def pycocotools_ap(annotations: Path, predictions: Path) -> float:
     return float(np.mean(precision[precision > -1]))
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize("case", CASES)
 def test_run_score_predict_and_export_keep_categories(
     cli: Cli, data: Path, tmp_path: Path, run_of: Callable[..., Path], case: str

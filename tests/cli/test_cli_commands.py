@@ -172,6 +172,7 @@ def test_a_check_names_what_does_not_conform(cli: Cli, plugin: Path, capfd: Any)
     assert (good.code, {line.split()[0] for line in good.out.splitlines()}) == (0, {"ok"})
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize("detector", ["mean", "linear", "net3"])
 def test_saved_weights_answer_as_the_run_did(
     cli: Cli, data: Path, results: Path, tmp_path: Path, points: Any, run_of: Any, detector: str

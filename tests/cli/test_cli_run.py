@@ -57,6 +57,7 @@ def test_run_prints_its_board_and_writes_it_three_times(cli: Cli, data: Path, tm
         assert re.search(rf"\| *\*?{re.escape(row['row'])}\*? *\|", texts["LEADERBOARD.md"])
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize("detector", ["net3", "linear"])
 def test_what_is_stored_is_reused_and_overwriting_repeats_it_to_the_byte(
     cli: Cli, data: Path, tmp_path: Path, run_of: Any, detector: str

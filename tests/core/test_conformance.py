@@ -64,6 +64,7 @@ def elsewhere() -> Iterator[Executor]:
         yield pool
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize("name", sorted(entries()))
 def test_conforms(name: str, elsewhere: Executor) -> None:
     assert not [f"{s.name}: {s.problem}" for s in check(name, elsewhere) if s.problem]

@@ -17,6 +17,7 @@ def test_there_are_detectors_on_the_page() -> None:
     assert set(FILES) == {"brightest.py", "conv.py"}
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize("name", FILES)
 def test_a_detector_of_the_page_conforms(name: str, tmp_path: Path) -> None:
     path = tmp_path / name

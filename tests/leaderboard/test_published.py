@@ -23,7 +23,13 @@ from leaderboard.render.tables import as_rows
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "leaderboard" / "published"
 TOO_SLOW = {"fcos", "keypointrcnn-fpn"}  # for the machine the boards were made on: ten minutes a fit
-FOLDERS = (".", "confirmed", "probe", "ablations", *sorted(f"processors/{p.name}" for p in PUBLISHED.glob("processors/*/")))
+FOLDERS = (
+    ".",
+    "confirmed",
+    "probe",
+    "ablations",
+    *sorted(f"processors/{p.name}" for p in PUBLISHED.glob("processors/*/")),
+)
 
 
 def opened(name: str) -> Results:
