@@ -77,7 +77,7 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
     detector, known, changed = restored(weights, device)
     warning = f"; {', '.join(changed)} changed since it was fitted, so answers may differ" if changed else ""
     category = commonest_category(known)
-    if (images / "annotations").is_dir():
+    if formats.is_data_set(images):
         test = formats.read(images).test
         given, learned = len(test.annotations.keypoint_names), len(known.keypoint_names)
         if given != learned:
@@ -154,12 +154,12 @@ def _category_names(like: Annotations) -> dict[int, str]:
 
 
 def _root_of(folder: Path) -> Path:
-    """The results folder a run's folder lies in: six levels up."""
+    """The results folder a run's folder lies in."""
     if not (folder / "run.json").is_file():
         raise UserError(f"weights {folder}: is not the folder of a run (it holds no run.json)")
-    above = folder.resolve().parents
-    if len(above) < 7 or not (above[5] / "_annotations").is_dir():
-        raise UserError(
-            f"weights {folder}: lies outside its results folder (no _annotations six levels up); give it in its place"
-        )
-    return above[5]
+    for above in folder.resolve().parents:
+        if (above / "_annotations").is_dir():
+            return above
+    raise UserError(
+        f"weights {folder}: lies outside its results folder (no folder above it holds _annotations); give it in its place"
+    )

@@ -1,1 +1,1 @@
-"""From stored runs to tables, statistics, plots and pages."""
+"""From stored runs to boards, comparisons and the audit."""

@@ -4,7 +4,7 @@
 
 Seconds are of the processor, all threads, the best of three, so that other work on the machine does not count; imports
 are left out. The board is made from stored runs as the command line makes it: every predictions file read and scored,
-rows, intervals, tests, tiers, the row to use, and the power line.
+rows, intervals, rank intervals, the row to use, and what would separate the best.
 """
 
 from __future__ import annotations

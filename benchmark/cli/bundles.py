@@ -12,7 +12,7 @@ from benchmark.cli.options import Results, say, waiting
 app = typer.Typer()
 
 
-@app.command(epilog="Example: python -m benchmark bundle --results results --out published")
+@app.command(epilog="Example: python -m benchmark bundle --results results --out bundles")
 def bundle(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to write the bundles into.")],
     results: Results = Path("results"),
@@ -26,7 +26,9 @@ def bundle(
         say(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
 
 
-@app.command(epilog="Example: python -m benchmark unbundle published/topleft@1-tiny.bundle.zip --results results")
+@app.command(
+    epilog="Example: python -m benchmark unbundle leaderboard/published/topleft@1-tiny.bundle.zip --results results"
+)
 def unbundle(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles.")],
     results: Results = Path("results"),

@@ -14,7 +14,7 @@ app = typer.Typer()
 
 
 @app.command(
-    epilog="Example: python -m benchmark score --predictions theirs.json --annotations results/_data/topleft@1-tiny"
+    epilog="Example: python -m benchmark score --predictions theirs.json --annotations results/_data/topleft@1-tiny-split0"
 )
 def score(
     predictions: Annotated[

@@ -1,4 +1,6 @@
-"""Every metric of the table, in its order. A metric is added here, by one decorated function, and nowhere else.
+"""Every metric of the table, in its order.
+
+A metric is added here, by one decorated function (a PCK threshold by an entry of `PCK`), and nowhere else.
 
 Metrics of pixel error take `Errors` and are also reported of every keypoint on its own; all others take an `Evaluation`.
 Three R2 are told apart, all against the same baseline (the mean of the training split): per axis (``r2``), pooled over
@@ -18,7 +20,12 @@ from benchmark.metrics.pixels import Errors
 from benchmark.metrics.registry import PERCENT, Column, Undefined, metric
 from benchmark.structures import FloatArray
 
-PCK_PX = (0.5, 1.0, 2.0, 3.0)
+PCK: dict[float, Column | None] = {  # threshold, px -> its column on boards, if it has one
+    0.5: None,
+    1.0: Column("PCK@1 %", priority=5, order=40),
+    2.0: None,
+    3.0: None,
+}
 AUC_PX = 3.0
 NO_SPREAD_PX = 1e-9  # a root mean square below this is rounding, not spread
 
@@ -80,14 +87,14 @@ def _pck(errors: Errors, threshold: float) -> float:
     return _mean(errors.labelled_distances <= threshold)
 
 
-for _threshold in PCK_PX:
+for _threshold, _column in PCK.items():
     metric(
         f"pck@{_threshold:g}",
         summary=f"Share of keypoints with a pixel error of at most {_threshold:g} px.",
         unit="share",
         better="higher",
         format=PERCENT,
-        column=Column("PCK@1 %", priority=5, order=40) if _threshold == 1 else None,
+        column=_column,
     )(partial(_pck, threshold=_threshold))
 
 

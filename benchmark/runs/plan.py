@@ -129,7 +129,7 @@ def _planned(job: Job, code: dict[str, str], store: Store, grid: GridConfig, ask
     if earlier is None or not _reusable(earlier, job.save_weights):
         return Planned(job, asked=asked)
     stale = tuple(changed_since(earlier.record, code, store.root))
-    if stale and grid.reuse == "current":
+    if stale and grid.reuse != "stale":
         return Planned(job, None, stale, asked)
     return Planned(job, earlier, stale, asked)
 

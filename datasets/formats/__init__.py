@@ -1,6 +1,7 @@
 """Data sets on disk. A format is one module here: ``sniff(path)`` says whether it is one, ``read(path, split)`` reads it.
 
-The first module of `FORMATS` whose ``sniff`` says yes reads; the last takes whatever is left and says what is missing.
+The first module of `FORMATS` whose ``sniff`` says yes reads. `coco_layouts` stands last: it takes whatever folder is left,
+and says what is missing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ class Format(Protocol):
 
 
 FORMATS: tuple[Format, ...] = (coco_folder, coco_layouts)
+
+
+def is_data_set(path: Path) -> bool:
+    """Whether a folder holds annotations, and not images alone."""
+    return coco_folder.sniff(path) or (path / "annotations").is_dir()
 
 
 def read(path: Path | str, split: int = 0) -> Dataset:

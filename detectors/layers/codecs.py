@@ -238,7 +238,9 @@ def decode_heatmap(maps: Tensor, decoding: Decoding, *, sigma: float = 1.0) -> T
         near = _window(maps, x, y, radius=1)
         slope = torch.stack([near[..., 1, 2] - near[..., 1, 0], near[..., 2, 1] - near[..., 0, 1]], dim=-1)
         return points + 0.25 * slope.sign() * _inside(maps, x, y, 1)[..., None]
-    return points + _newton_step(maps, x, y, sigma)
+    if decoding == "dark":
+        return points + _newton_step(maps, x, y, sigma)
+    raise ValueError(f"decoding {decoding!r}: there is no such way to read a point from a map")
 
 
 def _window(maps: Tensor, x: Tensor, y: Tensor, radius: int) -> Tensor:

@@ -1,6 +1,6 @@
 """The one table of codes: what every mark, note, reason and advice says, in words.
 
-`MARKS` has the letter and the legend of a row's marks; `note`, `reason`, `advice`, `separation` and `power` make sentences
+`MARKS` has the letter and the legend of a row's marks; `notes_of`, `undefined`, `advice`, `separation` and `power` make sentences
 of what boards, rows and `benchmark.statistics` hold as codes with values. A code without an entry here fails a test.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from benchmark.metrics.registry import REASONS as METRIC_REASONS
-from benchmark.statistics.advice import Advice
+from benchmark.statistics.advice import MARGIN_SHARE, SMALLEST_MARGIN, Advice
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.power import Power
 from leaderboard.audit import NEAR, Check, Report
@@ -82,7 +82,7 @@ RULES = (
     f"images and seeds, Holm's correction over the row's comparisons, {SURE} a row. The tests allow for "
     "a failure that was not seen, as bad as the training mean's worst answer.",
     f"Use: the cheapest row (seconds to fit, then to predict) shown ({SURE}) to be worse than no other row by more than "
-    "the margin: 0.1 px, or a tenth of the leader's error where that is more.",
+    f"the margin: {SMALLEST_MARGIN:g} px, or {100 * MARGIN_SHARE:g} % of the leader's error where that is more.",
     f"±: {SURE} interval of the mean. With one seed it covers other images alone, for this fitted model; with several, "
     "other images and other seeds. The spread over seeds holds what a processor does: another one rounds otherwise, and "
     "what a network then learns differs as another seed's does.",

@@ -27,7 +27,7 @@ def rows_of(said: Any) -> dict[str, dict[str, Any]]:
 def test_the_board_is_what_the_stored_points_say(cli: Cli, data: Path, results: Path, points: Any, run_of: Any) -> None:
     said = cli("leaderboard", "--results", results, "--json")
     rows = rows_of(said)
-    assert set(rows) == {"mean", "linear", "net3 1epochs"}  # the other two heed no budget
+    assert set(rows) == {"mean", "linear", "net3 1epochs"}  # the other two follow no budget
     annotations = points(data / "annotations" / "test.json")
     for name, row in rows.items():
         detector = name.partition(" ")[0]
@@ -187,7 +187,7 @@ def test_the_call_from_python_returns_the_board(
     )
     assert isinstance(found, pd.DataFrame)
     assert set(zip(found["detector"], found["n_train"])) == {(d, n) for d in ("mean", "linear") for n in (10, 20)}
-    assert set(found["budget"]) == {"recipe"}  # neither heeds one
+    assert set(found["budget"]) == {"recipe"}  # neither follows one
     stored = json.loads(cli("leaderboard", "--results", tmp_path / "r", "--json").out)
     assert found["row"].tolist() == [row["row"] for row in stored]
     assert found["mean"].tolist() == [row["mean"] for row in stored]

@@ -67,7 +67,7 @@ def test_what_is_printed(maker: Any, tmp_path: Path) -> None:
         assert f"\n{name} " in text
 
 
-def test_what_a_foreign_annotations_lacks_is_said(maker: Any, tmp_path: Path) -> None:
+def test_what_another_tool_s_file_lacks_is_said(maker: Any, tmp_path: Path) -> None:
     annotations = maker.annotations(20, 1, 2)
     theirs, points = on_disk(tmp_path, annotations, maker.answers(annotations, 0.25))
     document = json.loads(points.read_text())

@@ -279,9 +279,10 @@ def test_convention_scores_are_json_without_nan():
 
 
 def test_convention_every_metric_is_named_once_and_in_order():
-    assert list(METRICS)[:19] == [
+    first = [
         *("mean", "median", "p95", "max", "rmse", "exact", "pck@0.5", "pck@1", "pck@2", "pck@3", "auc"),
         *("mae_x", "mae_y", "mse", "mae", "dist_avg", "sqdist_avg", "r2", "sqdist_r2"),
     ]
+    assert [name for name in METRICS if name in first] == first
     assert set(score(*crowded(2, 2, 1, 0))) == set(METRICS)
     assert set(score(*single_instance(3))) == set(METRICS) - {"precision", "recall"}

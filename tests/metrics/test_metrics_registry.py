@@ -137,7 +137,7 @@ def test_better_says_which_way_is_better() -> None:
 
 
 def test_the_columns_of_a_board_in_order() -> None:
-    assert [(entry.name, entry.column.heading, entry.column.priority) for entry in board_metrics() if entry.column] == [
+    ours = [
         ("mean", "mean px", 0),
         ("exact", "exact %", 1),
         ("exact_all", "all exact %", 7),
@@ -151,6 +151,8 @@ def test_the_columns_of_a_board_in_order() -> None:
         ("recall", "recall", 4),
         ("misses", "misses", 13),
     ]
+    columns = [(entry.name, entry.column.heading, entry.column.priority) for entry in board_metrics() if entry.column]
+    assert [column for column in columns if column in ours] == ours  # another metric may stand between them
 
 
 @pytest.mark.parametrize(

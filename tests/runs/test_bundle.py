@@ -126,7 +126,7 @@ HOSTILE = {
     "arrays exchanged": _swap_arrays,
     "a pickle": _pickle,
     "another key": _edit("records.jsonl", b'"seed":0', b'"seed":7'),
-    "another truth": _edit("annotations.jsonl", b'"width":28', b'"width":29'),
+    "other annotations": _edit("annotations.jsonl", b'"width":28', b'"width":29'),
     "no records": lambda m: m.pop("records.jsonl"),
     "text for a record": lambda m: m.update({"records.jsonl": b"{}\n"}),
 }
