@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from benchmark import detector_files
 from benchmark.executors.local import Callback
 from benchmark.executors.local import run as run_locally
 from benchmark.registry import suite
@@ -86,8 +87,11 @@ def run_grid(grid: GridConfig, callback: Callback | None = None) -> list[FolderR
     Raises:
         UserError: For what cannot be run.
     """
-    planned = plan(grid)
-    done = run_locally(planned, callback)
+    try:
+        planned = plan(grid)
+        done = run_locally(planned, callback)
+    finally:
+        detector_files.leave()  # what the caller imports next is the caller's own
     return [stored for one, stored in zip(planned, done, strict=True) if one.asked]
 
 

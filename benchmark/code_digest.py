@@ -5,8 +5,8 @@ the user's: neither of the standard library, nor installed, nor the harness (a p
 found in the text (import statements, wherever they stand), among the values of loaded modules, and among the modules
 that came in while the detector was loaded, fitted and asked.
 
-A digest is over what the code does: comments, docstrings, the way lines are broken, import statements (what they bring in
-is followed) and the words of raised errors do not count, nor does the version of Python. So moving a file or rewording a
+A digest is over what the code does: comments, docstrings, the way lines are broken, where a project module is imported
+from (it is followed) and the words of raised errors do not count, nor does the version of Python. So moving a file or rewording a
 message makes no stored run stale.
 """
 
@@ -28,6 +28,7 @@ PROJECT = ("baselines", "detectors", "datasets")
 HARNESS = ("benchmark", "leaderboard")
 PLUGIN = "_plugin_"  # how the module of a detector file is named; see `benchmark.registry`
 DIGITS = 16
+UNRECORDED = "its code was not recorded"  # instead of a file, where a run says nothing of its code
 
 
 def reached_code(module: str, also: Iterable[str] = ()) -> dict[str, str]:
@@ -43,17 +44,19 @@ def reached_code(module: str, also: Iterable[str] = ()) -> dict[str, str]:
     """
     top = module.partition(".")[0]
     folder = _folder_of(module)
-    waiting, seen, digests = [module, *also], set(), {}
+    waiting: list[tuple[str, Path | None]] = [(name, None) for name in (module, *also)]
+    seen: set[tuple[str, Path | None]] = set()
+    digests: dict[str, str] = {}
     while waiting:
-        name = waiting.pop()
-        if name in seen:
+        name, file = waiting.pop()
+        if (name, file) in seen:
             continue
-        seen.add(name)
-        origin = _origin(name, top)
+        seen.add((name, file))
+        origin = file or _origin(name, top, folder)
         if origin is None:
             continue
         digests[_label(name, origin, folder)] = file_digest(origin)
-        waiting += _imported(name, origin)
+        waiting += [(imported, None) for imported in _imported(name, origin)]
         if name.partition(".")[0] not in PROJECT and (loaded := sys.modules.get(name)) is not None:
             waiting += _mentioned(loaded)
     return dict(sorted(digests.items()))
@@ -68,17 +71,19 @@ def changed_files(then: Mapping[str, str], now: Mapping[str, str], folder: Path 
         folder: The folder of the detector's file, if it has one: files that came in while the run was made (and so are
             not found by looking at the code alone) are looked up there.
     """
+    if not then:
+        return [UNRECORDED] if now else []
     current = dict(now)
     for label in then.keys() - now.keys():
         if folder is not None and (path := folder / label).is_file():
             current[label] = file_digest(path)
-    moved = set(then.values()) & set(current.values())
-    labels = then.keys() | current.keys()
-    changed = [label for label in labels if then.get(label) != current.get(label)]
-    # A file under another name, with the same content on both sides, was moved: nothing has changed.
-    return sorted(
-        label for label in changed if not {one for one in (then.get(label), current.get(label)) if one} <= moved
-    )
+    changed = {label for label in then.keys() & current.keys() if then[label] != current[label]}
+    # A file that is gone under its name and has come under another, with the same content, was moved: nothing has changed.
+    gone = {label: then[label] for label in then.keys() - current.keys()}
+    new = {label: current[label] for label in current.keys() - then.keys()}
+    changed |= {label for label, digest in gone.items() if digest not in new.values()}
+    changed |= {label for label, digest in new.items() if digest not in gone.values()}
+    return sorted(changed)
 
 
 def file_digest(path: Path) -> str:
@@ -100,7 +105,7 @@ def _digest_of(path: Path, mtime: int, size: int) -> str:
 
 
 def _bare(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings, import statements and the words of raised errors."""
+    """The tree without docstrings and the words of raised errors, and without where project modules are imported from."""
 
     class Strip(ast.NodeTransformer):
         def generic_visit(self, node: ast.AST) -> ast.AST:
@@ -113,24 +118,45 @@ def _bare(tree: ast.Module) -> ast.Module:
                     and type(first.value.value) is str
                 ):
                     del node.body[0]
+                # Imports count as what they bring in, in any order; what is not used brings in nothing.
+                brought = [one for one in node.body if isinstance(one, (ast.Import, ast.ImportFrom))]
+                used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+                kept = [text for one in brought for text in _brought(one, used)]
+                rest = [one for one in node.body if one not in brought]
+                node.body = [ast.Expr(ast.Constant(text)) for text in sorted(kept)] + rest
             return node
-
-        def visit_Import(self, node: ast.Import) -> None:
-            return None
-
-        def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-            return None
 
         def visit_Raise(self, node: ast.Raise) -> ast.AST:
             if isinstance(node.exc, ast.Call):
-                node.exc.args = [
-                    a for a in node.exc.args if not isinstance(a, (ast.Constant, ast.JoinedStr, ast.BinOp))
-                ]
+                node.exc.args = [argument for argument in node.exc.args if not _is_text(argument)]
             return self.generic_visit(node)
 
     stripped = Strip().visit(tree)
     assert isinstance(stripped, ast.Module)
     return stripped
+
+
+def _brought(statement: ast.Import | ast.ImportFrom, used: set[str]) -> Iterator[str]:
+    """What an import statement brings in under names that are used: of a project module without where it lies."""
+    base = statement.module or "" if isinstance(statement, ast.ImportFrom) else ""
+    relative = isinstance(statement, ast.ImportFrom) and statement.level > 0
+    for alias in statement.names:
+        bound = alias.asname or (alias.name if isinstance(statement, ast.ImportFrom) else alias.name.partition(".")[0])
+        if bound not in used and alias.name != "*":
+            continue
+        source = base or alias.name
+        moves = relative or source.partition(".")[0] in (*PROJECT, *HARNESS)
+        if isinstance(statement, ast.Import):
+            yield f"{'' if moves else alias.name} as {bound}"
+        else:
+            yield f"{'' if moves else base} {alias.name} as {bound}"
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether an expression is a text put together in place."""
+    if isinstance(node, ast.BinOp):
+        return _is_text(node.left) or _is_text(node.right)
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and type(node.value) is str)
 
 
 def _tokens(node: object) -> Iterator[bytes]:
@@ -152,7 +178,7 @@ def _tokens(node: object) -> Iterator[bytes]:
         yield f"{type(node).__name__}:{node!r};".encode(errors="backslashreplace")
 
 
-def _origin(name: str, top: str) -> Path | None:
+def _origin(name: str, top: str, folder: Path | None) -> Path | None:
     """The file of a module that is followed; None for any other. Imports nothing."""
     head = name.partition(".")[0]
     if head in HARNESS or name in PROJECT or head in sys.builtin_module_names:
@@ -161,16 +187,23 @@ def _origin(name: str, top: str) -> Path | None:
     if loaded is not None:
         origin = getattr(getattr(loaded, "__spec__", None), "origin", None) or getattr(loaded, "__file__", None)
     else:
-        origin = _located_once(name) if head in PROJECT else _located(name)
+        origin = _located_once(name) if head in PROJECT else _located(name, folder)
     if not isinstance(origin, str) or not os.path.isfile(origin):  # noqa: PTH113  # may be "built-in"
         return None
     path = Path(origin).resolve()
-    return path if head in (top, *PROJECT) or _is_users(path) else None
+    return path if head in (top, *PROJECT) or is_users(path) else None
 
 
-def _located(name: str) -> str | None:
-    """The file of a module that is not loaded, found folder by folder: `importlib.util.find_spec` imports parents."""
+def _located(name: str, folder: Path | None = None) -> str | None:
+    """The file of a module that is not loaded, found folder by folder: `importlib.util.find_spec` imports parents.
+
+    Args:
+        name: The module's.
+        folder: That of a detector file, whose neighbours come first.
+    """
     path: Sequence[str] | None = None
+    if folder is not None and PathFinder.find_spec(name.partition(".")[0], [str(folder)]) is not None:
+        path = [str(folder)]
     spec = None
     for part in reversed(list(_with_parents(name))):
         try:
@@ -186,13 +219,13 @@ def _located(name: str) -> str | None:
 _located_once = lru_cache(maxsize=4096)(_located)  # the project's own files do not come and go while it runs
 
 
-def _is_users(path: Path | None) -> bool:
+def is_users(path: Path | None) -> bool:
     """Whether a file is the user's own: not of the standard library, and not installed."""
     if path is None:
         return False
     if {"site-packages", "dist-packages"} & set(path.parts):
         return False
-    return not path.is_relative_to(Path(os.__file__).resolve().parent)
+    return not path.resolve().is_relative_to(Path(os.__file__).resolve().parent)
 
 
 def _imported(name: str, origin: Path) -> list[str]:
@@ -238,22 +271,33 @@ def _with_parents(name: str) -> Iterator[str]:
         name = name.rpartition(".")[0]
 
 
-def _mentioned(module: ModuleType) -> Iterator[str]:
-    """The modules that the values of a loaded module come from, however they were brought in."""
+def _mentioned(module: ModuleType) -> Iterator[tuple[str, Path | None]]:
+    """The modules that the values of a loaded module come from, however they were brought in.
+
+    One that is known by no name (loaded from a path) comes with its file.
+    """
     for value in list(vars(module).values()):
         if isinstance(value, ModuleType):
-            yield value.__name__
+            file = getattr(value, "__file__", None)
+            nameless = sys.modules.get(value.__name__) is not value
+            if nameless and isinstance(file, str) and is_users(Path(file)) and Path(file).is_file():
+                yield value.__name__, Path(file).resolve()
+            else:
+                yield value.__name__, None
         elif isinstance(origin := getattr(value, "__module__", None), str):
-            yield origin
+            file = getattr(getattr(value, "__code__", None), "co_filename", None)
+            if origin not in sys.modules and isinstance(file, str) and is_users(Path(file)) and Path(file).is_file():
+                yield origin, Path(file).resolve()
+            else:
+                yield origin, None
 
 
 def _folder_of(module: str) -> Path | None:
-    loaded = sys.modules.get(module)
-    file = getattr(loaded, "__file__", None)
-    return Path(file).resolve().parent if module.startswith(PLUGIN) and file else None
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).absolute().parent if module.startswith(PLUGIN) and file else None
 
 
 def _label(name: str, origin: Path, folder: Path | None) -> str:
     if folder is None or name.partition(".")[0] in PROJECT:
         return name
-    return Path(os.path.relpath(origin, folder)).as_posix()
+    return Path(os.path.relpath(origin, folder.resolve())).as_posix()

@@ -63,7 +63,7 @@ class Budget:
 
     def __str__(self) -> str:
         if self.seconds is not None:
-            return f"{self.seconds:g}s"
+            return f"{self.seconds:.15g}s"
         if self.steps is not None:
             return f"{self.steps}steps"
         return RECIPE if self.epochs is None else f"{self.epochs}epochs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -70,9 +71,18 @@ def write_folder(path: Path, fill: Callable[[Path], None], *, is_whole: Callable
                 aside.rename(path)
             except OSError:
                 if not is_whole(path):
-                    if old.exists():
-                        old.rename(path)
                     raise
         finally:
+            recover(path)
             shutil.rmtree(old, ignore_errors=True)
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover(path: Path) -> None:
+    """Put back a folder that `write_folder` had moved away when it was interrupted between its two renames."""
+    if path.exists() or not path.parent.is_dir():
+        return
+    for old in sorted(path.parent.glob(f".{glob.escape(path.name)}.*.old")):
+        with suppress(OSError):
+            old.rename(path)
+            return

@@ -39,7 +39,8 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations,
     if not stored.weights.is_file():
         raise UserError(f"{stored.weights}: there are no weights; make the run with --save-weights")
     config, file = stored.record.config, stored.record.facts.file
-    spec = spec_of(config.name, config.parameters, root / file if file else None)
+    place = root / file if file else None
+    spec = spec_of(stored.record.specification, config.parameters, place)
     detector = spec.build()
     detector.device = facts.device(device)
     from safetensors import SafetensorError
@@ -56,7 +57,9 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations,
         raise UserError(
             f"{stored.weights}: are not the weights of {config.detector!r} ({why}); make the run again with --overwrite"
         ) from error
-    return detector, stored.annotations, changed_since(stored.record, spec.code(), root)
+    code = spec.code(() if place else stored.record.facts.code)
+    changed = changed_since(stored.record, code, place.absolute().parent if place else None)
+    return detector, stored.annotations, changed
 
 
 def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto") -> str:
@@ -74,6 +77,8 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
     Raises:
         UserError: For anything that cannot be read, answered or written.
     """
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file")
     detector, known, changed = restored(weights, device)
     warning = f"; {', '.join(changed)} changed since it was fitted, so answers may differ" if changed else ""
     category = commonest_category(known)
@@ -94,16 +99,14 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
 
 def _write(out: Path, detector: Detector, annotations: Annotations, images: Sequence[Image], category: int) -> None:
     """Answer the images, and write the answers. UserError where the detector cannot, or the file cannot be written."""
-    if out.is_dir():
-        raise UserError(f"{out}: is a folder; name a file")
     with files.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     try:
         predictions, _ = answer(detector, annotations, images, category)
-    except (ValueError, RuntimeError) as error:
+    except Exception as error:
         shapes = ", ".join(str(shape) for shape in sorted({image.shape for image in images})[:3])
         raise UserError(
-            f"the detector cannot answer these images, of shape {shapes} ({' '.join(str(error).split())}): give images "
+            f"the detector cannot answer these images, of shape {shapes} ({' '.join(f'{type(error).__name__}: {error}'.split())}): give images "
             "of the size and colours it was fitted on"
         ) from error
     with files.writing(out):

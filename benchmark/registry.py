@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
+import inspect
 import json
 import re
 import sys
@@ -21,7 +21,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypedDict
 
-from benchmark.code_digest import HARNESS, PLUGIN, PROJECT, reached_code
+from benchmark import detector_files
+from benchmark.code_digest import DIGITS, PROJECT, reached_code
 from benchmark.detector import Card, Detector, parameters
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion, unknown
@@ -113,8 +114,14 @@ class Spec:
 
     @cached_property
     def _defaults(self) -> dict[str, Any]:
-        own = {n: p.default for n, p in parameters(self.cls).items() if p.default is not p.empty}
-        return {**own, **self.entry.params}
+        known = parameters(self.cls)
+        own = {name: one.default for name, one in known.items() if one.default is not one.empty}
+        given = {**own, **self.entry.params}
+        # 1 for a float is 1.0, as it is when it is given in text: one value has one key.
+        return {
+            name: float(value) if type(value) is int and str(known[name].annotation) in ("float", str(float)) else value
+            for name, value in given.items()
+        }
 
     @property
     def ablated(self) -> str:
@@ -142,13 +149,21 @@ class Spec:
     def code(self, also: Iterable[str] = ()) -> dict[str, str]:
         """Digest of every module its answers come from; see `benchmark.code_digest.reached_code`.
 
+        Of a class that was typed into a session, which has no file, it is over the class's own text.
+
         Args:
-            also: Modules that came in while it ran, just now.
+            also: Names of further modules to follow: of a stored run, the labels of what it reached.
         """
-        imported = list(also)
-        return (
-            dict(self.entry.code) if self.entry.code and not imported else reached_code(self.cls.__module__, imported)
-        )
+        module = self.cls.__module__
+        if self.entry.code and not detector_files.in_use(module):
+            return dict(self.entry.code)  # another detector file may have taken its neighbours' names since
+        if detector_files.in_use(module):
+            loaded = detector_files.arrived()
+        else:  # of a package, what of it has been imported so far, by whatever import
+            top = module.partition(".")[0]
+            loaded = [] if top in PROJECT else [one for one in list(sys.modules) if one.partition(".")[0] == top]
+        reached = reached_code(module, [*also, *loaded])
+        return reached or {module: _digest_of_class(self.cls)}
 
     @property
     def version(self) -> int:
@@ -158,11 +173,9 @@ class Spec:
 
 _registered: dict[str, list[Entry]] = {}
 _registered_classes: dict[str, type[Detector]] = {}
-_siblings: dict[str, list[str]] = {}  # a detector file's module -> the modules of files beside it
 _files: dict[
     str, tuple[tuple[tuple[str, int, int], ...], Entry, type[Detector]]
 ] = {}  # likewise -> what it was loaded as
-_folders: list[str] = []  # the folder of the detector file last loaded, where it was put on the path for it
 
 
 def register(name: str) -> Any:
@@ -181,6 +194,16 @@ def register(name: str) -> Any:
         return cls
 
     return remember
+
+
+def _digest_of_class(cls: type[Detector]) -> str:
+    """16 hex digits over the text of a class, or where that is not to be had over the code of its methods."""
+    try:
+        text = inspect.getsource(cls).encode()
+    except (OSError, TypeError):
+        methods = [value.__code__ for value in vars(cls).values() if inspect.isfunction(value)]
+        text = repr([(code.co_code, code.co_consts, code.co_names) for code in methods]).encode()
+    return hashlib.sha256(text).hexdigest()[:DIGITS]
 
 
 def summary_of(cls: type[Detector]) -> str:
@@ -262,18 +285,18 @@ def resolve(text: str) -> Spec:
     return spec
 
 
-def spec_of(name: str, parameters_of_run: Mapping[str, Any], file: Path | None) -> Spec:
+def spec_of(specification: str, parameters_of_run: Mapping[str, Any], file: Path | None) -> Spec:
     """The detector of a stored run, with the parameters it had.
 
     Args:
-        name: What it is called (without parameters).
+        specification: The detector as it was asked for.
         parameters_of_run: The value of every parameter.
         file: The detector file it came from; None for one that is offered by name.
 
     Raises:
         UserError: Where it is not offered any more, or the file is gone.
     """
-    entry, cls = _find(name) if file is None else _from_file(file)
+    entry, cls = _find(_split(specification)[0]) if file is None else _from_file(file)
     return Spec(entry, cls, dict(parameters_of_run))
 
 
@@ -307,6 +330,10 @@ def _find(head: str) -> tuple[Entry, type[Detector]]:
         raise UserError(f"detector {head!r}: write parameters as {name}:key=value (at {rest!r})")
     if re.fullmatch(r"[\w.]+:[\w.]+", head):
         entry = Entry(head.rpartition(":")[2].lower(), head, head)
+        if (others := entries().get(entry.name)) and others[0].target != head:
+            raise UserError(
+                f"detector {head!r} is called as {entry.name!r} is ({others[0].origin}): give the class another name"
+            )
         return entry, entry.load()
     raise unknown("detector", head, entries())
 
@@ -316,89 +343,25 @@ def _from_file(path: Path) -> tuple[Entry, type[Detector]]:
     if not path.is_file():
         problem = "is a folder; name a .py file in it" if path.is_dir() else "does not exist"
         raise UserError(f"detector file {path} {problem}")
-    name = f"{PLUGIN}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise UserError(f"detector file {path} is not a Python file")
-    if (loaded := _unchanged(name, path)) is not None:
-        return loaded
-    _forget(name)  # what an earlier text of this file registered: in a notebook it may have been edited since
-    _make_room(path.resolve().parent)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    before = set(sys.modules)
+    name = detector_files.module_name(path)
+    if name in _files and detector_files.in_use(name):
+        state, entry, cls = _files[name]
+        if state == detector_files.state(path) and entry.target in _registered_classes:
+            return replace(entry, file=path), cls
+    for module in [name, *(gone for gone in _files if not Path(str(_file_of(gone))).is_file())]:
+        _forget(module)  # what an earlier text of this file registered: in a notebook it may have been edited since
     try:
-        spec.loader.exec_module(module)
+        detector_files.load(path)
     except UserError as error:
         raise UserError(f"detector file {path} cannot be loaded: {error}") from error
     except (Exception, SystemExit) as error:
         raise UserError(f"detector file {path} cannot be loaded: {_why(error)}") from error
-    finally:
-        brought_in(name, set(sys.modules) - before)
     entry, cls = _offered(name, path)
-    entry = replace(entry, code=reached_code(name))
-    _files[name] = (_state(name, path), entry, cls)
+    entry = replace(entry, code=reached_code(name, detector_files.arrived()))
+    _files[name] = (detector_files.state(path), entry, cls)
     return entry, cls
-
-
-def _unchanged(name: str, path: Path) -> tuple[Entry, type[Detector]] | None:
-    """What a detector file was loaded as, if neither it nor a file beside it that it imports has been written since."""
-    if name not in _files or str(path.resolve().parent) not in sys.path:
-        return None
-    state, entry, cls = _files[name]
-    return (
-        (replace(entry, file=path), cls)
-        if state == _state(name, path) and entry.target in _registered_classes
-        else None
-    )
-
-
-def _state(name: str, path: Path) -> tuple[tuple[str, int, int], ...]:
-    files = [str(path), *(_file_of(sibling) or "" for sibling in _siblings.get(name, ()))]
-    states = []
-    for file in files:
-        try:
-            state = Path(file).stat()
-        except OSError:
-            return ()
-        states.append((file, state.st_mtime_ns, state.st_size))
-    return tuple(states)
-
-
-def _make_room(folder: Path) -> None:
-    """Let a detector file import the files beside it, and only these: two folders may each have an ``off.py``.
-
-    The folder stands last on the path, so that a file in it hides no installed package.
-    """
-    for siblings in _siblings.values():
-        for module in siblings:
-            sys.modules.pop(module, None)
-    _siblings.clear()
-    _files.clear()
-    sys.path[:] = [place for place in sys.path if place not in _folders]
-    _folders[:] = [] if str(folder) in sys.path else [str(folder)]
-    sys.path += _folders
-    importlib.invalidate_caches()
-
-
-def brought_in(module: str, imported: Iterable[str]) -> None:
-    """Remember which of the modules just imported lie beside a detector file, whose module this is.
-
-    They are imported anew when it is loaded again, or when another file is that has one of the same name.
-    """
-    file = _file_of(module)
-    if not module.startswith(PLUGIN) or file is None:
-        return
-    folder = Path(file).resolve().parent
-    _siblings.setdefault(module, []).extend(
-        name
-        for name in imported
-        if not name.startswith(PLUGIN)
-        and name.partition(".")[0] not in (*PROJECT, *HARNESS)
-        and (place := _file_of(name)) is not None
-        and Path(place).resolve().is_relative_to(folder)
-        and "site-packages" not in Path(place).parts
-    )
 
 
 def _file_of(module: str) -> str | None:
@@ -426,6 +389,11 @@ def _offered(name: str, path: Path) -> tuple[Entry, type[Detector]]:
         raise UserError(f"detector file {path} defines {len(own)} detectors: mark the one to use with @register(name)")
     target = f"{name}:{own[0].__qualname__}"
     _registered_classes[target] = _checked(own[0], path.stem, str(path))
+    if path.stem in entries():
+        raise UserError(
+            f"detector file {path} is called as {path.stem!r} is ({entries()[path.stem][0].origin}): rename it, or give "
+            "the class another name with @register(name)"
+        )
     return Entry(path.stem, target, str(path), summary_of(own[0]), file=path), own[0]
 
 
@@ -475,7 +443,11 @@ def _typed(name: str, cls: type[Detector], key: str, value: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return short if float(short := f"{value:g}") == value else repr(value)
+    return str(value)
 
 
 def _why(error: BaseException) -> str:

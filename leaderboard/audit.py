@@ -367,7 +367,7 @@ def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -
         return None
     try:
         spec = resolve(config.detector)
-        if changed_since(run.record, spec.code(), root):
+        if changed_since(run.record, spec.code(run.record.facts.code), None):
             return None
         return holds_the_answer(spec.build(), dataset.train)
     except UserError:

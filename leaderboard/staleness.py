@@ -18,6 +18,13 @@ from benchmark.runs.plan import changed_since
 from benchmark.runs.store import Record
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file system takes
+        return False
+
+
 @dataclass(frozen=True)
 class CodeState:
     """Whether a row's code has changed since it was run.
@@ -56,7 +63,7 @@ class CodeNow:
             built_in = module.partition(".")[0] in PROJECT
             return CodeState("changed" if built_in else "unknown", recorded=False)
         if record.facts.file:
-            if not (root / record.facts.file).is_file():
+            if not _is_file(root / record.facts.file):
                 return CodeState("unknown")
             now = self._project_modules(record.facts.code)
         elif module:
@@ -65,7 +72,8 @@ class CodeNow:
             now = {}
         if not now and not record.facts.file:
             return CodeState("unknown")
-        files = changed_since(record, now, root)
+        folder = (root / record.facts.file).parent if record.facts.file else None
+        files = changed_since(record, now, folder)
         return CodeState("changed" if files else "current", tuple(files))
 
     def _module_of(self, record: Record) -> str:

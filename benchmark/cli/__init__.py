@@ -37,6 +37,10 @@ def main() -> NoReturn:
         path = error.ctx.command_path if error.ctx else PROGRAM
         _say(f"error: {error.format_message()} (see: {path} --help)")
         sys.exit(2)
+    except OSError as error:  # a disk or a name that no file system takes, wherever it shows
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"error: {where}{error.strerror or error}")
+        sys.exit(2)
     if code == INTERRUPTED:
         _say("interrupted: every finished run is kept, and the same command goes on from there")
     sys.exit(code or 0)

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark import files
 from benchmark.metrics.validation import first_problem
-from benchmark.runs.store import Record, Results, Store, StoredRun, read_record, slug, verified_annotations
+from benchmark.runs.store import FolderRun, Record, Results, Store, StoredRun, read_record, slug, verified_annotations
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_to_json
 
@@ -38,6 +38,8 @@ FORMAT = 1
 MOST_BYTES = 1 << 31  # of all members together, unpacked
 MOST_MEMBERS = 200_000
 _ARRAY = re.compile(r"arrays/([0-9a-f]{32})\.npy")
+_FILE = re.compile(r'File "(?:[^"\n]*[/\\])?([^"/\\\n]+)"')  # in a traceback
+_PATH = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\]+[/\\])+([^\s'\"/\\]+)")  # an absolute path
 _FIXED = ("manifest.json", "records.jsonl", "annotations.jsonl")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same runs make the same bytes
 _FIELDS = {"image_ids": "<i8", "keypoints": "<f8", "scores": "<f8", "category_ids": "<i8"}
@@ -111,7 +113,7 @@ class Bundle(Results):
                 self._check_members(archive)
                 self._hashes = self._manifest(archive)
                 self._text = {name: self._member(archive, name) for name in _FIXED[1:]}
-        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except Exception as error:  # whatever the archive makes the reader raise
             why = getattr(error, "strerror", None) or error
             raise UserError(f"{self.root}: is not a bundle that can be read ({why}); get it again") from error
         self._annotations: dict[str, Annotations] = {}
@@ -147,17 +149,17 @@ class Bundle(Results):
         try:
             with zipfile.ZipFile(self.root) as archive:
                 content = self._member(archive, member)
-            array: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
-        except (KeyError, OSError, zipfile.BadZipFile, EOFError, ValueError) as error:
+            array = _array(content, kind)
+        except Exception as error:  # whatever the archive or the array's header makes the reader raise
             raise UserError(f"{self.root}: {member}: cannot be read ({error}); get the bundle again") from error
-        if _array_name(content) != name or array.dtype != np.dtype(kind) or array.ndim != 1:
+        if _array_name(content) != name:
             raise UserError(f"{self.root}: {member}: is not what its name promises; get the bundle again")
         return array
 
     @cached_property
     def _runs(self) -> list[BundleRun]:
         runs = []
-        for i, text in enumerate(self._text["records.jsonl"].decode().splitlines()):
+        for i, text in enumerate(_lines(self._text["records.jsonl"])):
             origin = f"{self.root}: record {i}"
             try:
                 line = _Line.model_validate_json(text)
@@ -165,7 +167,7 @@ class Bundle(Results):
                 raise UserError(
                     f"{origin}: is not a line of a bundle ({error.errors()[0]['msg']}); get it again"
                 ) from error
-            record = read_record(json.dumps(line.record), origin)
+            record = read_record(json.dumps(line.record), origin, "get it again")
             if record.key != record.config.key(record.seed):
                 raise UserError(f"{origin}: its key {record.key} is not that of what was asked for; get it again")
             runs.append(BundleRun(self, record, line))
@@ -174,7 +176,7 @@ class Bundle(Results):
     @cached_property
     def _documents(self) -> dict[str, Any]:
         documents = {}
-        for text in self._text["annotations.jsonl"].decode().splitlines():
+        for text in _lines(self._text["annotations.jsonl"]):
             try:
                 entry = json.loads(text)
                 documents[str(entry["digest"])] = entry["document"]
@@ -269,7 +271,7 @@ def write_bundles(results: Results, folder: Path) -> list[Path]:
         raise UserError(f"{results.root}: holds no runs")
     written: dict[Path, str] = {}
     for (task, version, digest, _), runs in boards.items():
-        name = f"{slug(task)}@{version}-{slug(runs[0].record.config.data)}"
+        name = slug(f"{slug(task)}@{version}-{slug(runs[0].record.config.data)}")
         path = folder / f"{name}{SUFFIX}"
         if path in written:  # two folders of one name
             path = folder / f"{name}-{digest[:8]}{SUFFIX}"
@@ -282,7 +284,8 @@ def unpack(bundle: Bundle, store: Store) -> int:
     """Write the runs of a bundle into a folder of results, every one verified first.
 
     Returns:
-        The number of runs written; one that is there already, made later, stays.
+        The number of runs written; one that is there already stays if it was made later, is finished where the bundle's
+        has failed, or has its weights.
 
     Raises:
         UserError: Where one is not what it should be; nothing of the bundle is then written.
@@ -294,7 +297,7 @@ def unpack(bundle: Bundle, store: Store) -> int:
     written = 0
     for run in runs:
         earlier = store.find(run.record.config, run.record.seed)
-        if earlier is not None and earlier.record.created >= run.record.created:
+        if earlier is not None and not _replaces(run, earlier):
             continue
         if run.record.status == "finished":
             store.put_annotations(run.annotations)
@@ -304,6 +307,16 @@ def unpack(bundle: Bundle, store: Store) -> int:
     return written
 
 
+def _replaces(run: BundleRun, earlier: FolderRun) -> bool:
+    """Whether a run of a bundle takes the place of one that is there.
+
+    Never does a failed one that of a finished one, nor any that of one whose fitted weights are kept: no bundle has them.
+    """
+    if earlier.record.status == "finished" and (run.record.status == "failed" or earlier.weights.is_file()):
+        return False
+    return run.record.created > earlier.record.created or earlier.record.status == "failed" != run.record.status
+
+
 def _packed(runs: Sequence[StoredRun]) -> bytes:
     """The bytes of a bundle."""
     arrays: dict[str, bytes] = {}
@@ -311,7 +324,8 @@ def _packed(runs: Sequence[StoredRun]) -> bytes:
     lines = []
     for run in sorted(runs, key=_order):
         record = _without_paths(run.record)
-        line: dict[str, Any] = {"record": record.model_dump(mode="json"), "history": run.history_text, "log": run.log}
+        log = _FILE.sub(r'File "\1"', run.log)
+        line: dict[str, Any] = {"record": record.model_dump(mode="json"), "history": run.history_text, "log": log}
         if record.status == "finished":
             predictions = run.predictions
             line["arrays"] = {}
@@ -342,19 +356,36 @@ def _packed(runs: Sequence[StoredRun]) -> bytes:
     return packed.getvalue()
 
 
+def _lines(content: bytes) -> list[str]:
+    """The lines of a member; bytes that are not UTF-8 make a line that no reader takes."""
+    return content.decode(errors="replace").split("\n")[:-1]
+
+
 def _order(run: StoredRun) -> tuple[Any, ...]:
     config = run.record.config
     return config.detector, config.n_train, config.budget, run.record.seed, run.record.key
 
 
 def _without_paths(record: Record) -> Record:
-    """The record without the paths of the machine it was made on; of a detector's file its name stays."""
+    """The record without the paths of the machine it was made on; of a file its name stays."""
+    error = _PATH.sub(r"\1", record.error)
     if not record.facts.file:
-        return record
+        return record.model_copy(update={"error": error})
     name = Path(record.facts.file).name
     facts = record.facts.model_copy(update={"file": name})
     specification = re.sub(r"^.*?([^/\\]+\.py)", r"\1", record.specification)
-    return record.model_copy(update={"facts": facts, "specification": specification})
+    return record.model_copy(update={"facts": facts, "specification": specification, "error": error})
+
+
+def _array(content: bytes, kind: str) -> np.ndarray[Any, Any]:
+    """A one-dimensional array of a known type from the bytes of a ``.npy`` file, no larger than they are."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("it is of another version of the format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype != np.dtype(kind) or len(shape) != 1 or shape[0] * dtype.itemsize != len(content) - file.tell():
+        raise ValueError(f"it holds {shape} numbers of type {dtype} in {len(content)} bytes")
+    return np.frombuffer(content, dtype=dtype, offset=file.tell()).copy()
 
 
 def _array_name(content: bytes) -> str:

@@ -64,12 +64,12 @@ class RunConfig(_Frozen):
     """
 
     task: str
-    version: int
+    version: int = Field(ge=1, le=1_000_000)
     data: str
     data_digest: str
-    split: int = 0
-    folds: int = 0
-    n_train: int
+    split: int = Field(default=0, ge=0, le=1_000_000)
+    folds: int = Field(default=0, ge=0, le=1_000_000)
+    n_train: int = Field(ge=0, le=1_000_000_000)
     detector: str
     name: str
     detector_version: int = 1

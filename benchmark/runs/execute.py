@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmark.detector import Budget, Detector, HistoryRow, Progress, no_progress
 from benchmark.metrics import score
-from benchmark.registry import Spec, brought_in, resolve, summary_of
+from benchmark.registry import Spec, resolve, summary_of
 from benchmark.runs import facts
 from benchmark.runs.config import Job
 from benchmark.runs.data import verified_data
@@ -59,9 +59,9 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
     store = store or Store(job.results)
     folds = verified_data(job.data, job.config.data_digest)
     spec = resolve(job.specification)
-    before = set(sys.modules)
     annotations = tests_of(folds).annotations
     card = spec.build().card  # the object's: a parameter may make a network one whose structure is the rule
+    code = spec.code()  # now, before the detector or anybody else can change a file
     record = Record(
         status="failed",
         key=job.key,
@@ -87,7 +87,7 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
     except (Exception, SystemExit) as error:  # SystemExit too: a detector that exits costs its own row, not the others
         words = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
         record.error = words if isinstance(error, UserError) else f"{type(error).__name__}: {words}".rstrip(": ")
-        record.facts = _with_code(record.facts, spec, before, store)
+        record.facts = _with_code(record.facts, spec, code, store)
         return store.write(record, log=traceback.format_exc())
     record.status = "finished"
     record.fit_seconds, record.predict_ms = outcome.fit_seconds, 1000 * outcome.predict_seconds / len(annotations)
@@ -95,24 +95,22 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
     record.tells_categories = outcome.tells_categories
     record.scores = scores
     record.untrained = {name: untrained[name] for name in ("mean", "exact") if untrained.get(name) is not None}
-    record.facts = _with_code(record.facts, spec, before, store)
+    record.facts = _with_code(record.facts, spec, code, store)
     log = f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
     return store.write(
         record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
     )
 
 
-def _with_code(known: facts.Facts, spec: Spec, before: set[str], store: Store) -> facts.Facts:
-    """The facts with the code that was run: what the class reaches, and what was imported while it ran."""
+def _with_code(known: facts.Facts, spec: Spec, code: dict[str, str], store: Store) -> facts.Facts:
+    """The facts with the code that was run: what the class reached before, and what was imported while it ran."""
     file = ""
     if spec.entry.file is not None:
         try:
             file = Path(os.path.relpath(spec.entry.file.resolve(), store.root.resolve())).as_posix()
         except ValueError:  # another drive
             file = str(spec.entry.file.resolve())
-    imported = set(sys.modules) - before
-    brought_in(spec.entry.module, imported)
-    return known.model_copy(update={"code": spec.code(imported), "file": file})
+    return known.model_copy(update={"code": {**spec.code(), **code}, "file": file})
 
 
 @dataclass
@@ -141,7 +139,7 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
         part = whole.with_train(job.config.n_train, job.seed)
         train, val = _frozen(part.train), _frozen(part.val)
         images = _frozen(part.test).images
-        category = commonest_category(part.train.annotations)
+        category = commonest_category(part.train.annotations, part.test.annotations)
         detector = _fresh(job, spec)
         detector.progress = _share_of(progress, i, len(folds))
         if detector.card.untrained:
@@ -195,10 +193,19 @@ def _refuse_test_images(pretraining_images: Sequence[Image], test: Sequence[Imag
         raise UserError(f"it learned from other images, and {count} of them are in the test split: choose other data")
 
 
-def commonest_category(annotations: Annotations) -> int:
-    """The category id that most instances have (the lowest on ties): what is answered by a detector that tells none apart."""
-    ids, counts = np.unique(annotations.category_ids, return_counts=True)
-    return int(ids[np.argmax(counts)]) if len(ids) else int(annotations.known_category_ids[0])
+def commonest_category(learned: Annotations, asked: Annotations | None = None) -> int:
+    """What is answered by a detector that tells no categories apart.
+
+    Args:
+        learned: Annotations it has learned from.
+        asked: Annotations of the images that it is asked about, whose categories alone are answers; None: any.
+
+    Returns:
+        The category id that most instances have, the lowest on ties; the lowest known one where none has any.
+    """
+    known = (asked or learned).known_category_ids
+    ids, counts = np.unique(learned.category_ids[np.isin(learned.category_ids, known)], return_counts=True)
+    return int(ids[np.argmax(counts)]) if len(ids) else int(known[0])
 
 
 def answer(
@@ -231,16 +238,25 @@ def answer(
     scores: list[FloatArray] = [np.zeros(0)]
     categories: list[IntArray] = [np.zeros(0, dtype=np.int64)]
     for image_id, prediction in zip(annotations.image_ids.tolist(), answers):
-        instances = np.asarray(prediction.keypoints, dtype=np.float64).reshape(-1, k, 2)
-        confidence = np.asarray(prediction.scores, dtype=np.float64).reshape(-1)
+        instances = np.asarray(prediction.keypoints, dtype=np.float64)
+        confidence = np.asarray(prediction.scores, dtype=np.float64)
         count = len(instances)
+        if instances.size == 0 and count == 0:
+            instances = instances.reshape(0, k, 2)
+        if instances.shape != (count, k, 2) or confidence.shape != (len(confidence),):
+            raise ValueError(
+                f"image {image_id}: keypoints of shape {instances.shape} and scores of shape {confidence.shape} where "
+                f"(M, {k}, 2) and (M,) were expected"
+            )
         if count != len(confidence):
             raise ValueError(f"image {image_id}: {count} instances but {len(confidence)} scores")
         if not (np.isfinite(instances).all() and np.isfinite(confidence).all()):
             raise ValueError(f"image {image_id}: the answer holds a value that is not finite")
         told = np.full(count, category) if prediction.category_ids is None else np.asarray(prediction.category_ids)
-        if told.shape != (count,):
-            raise ValueError(f"image {image_id}: {count} instances but category ids of shape {told.shape}")
+        if told.shape != (count,) or (told != told.astype(np.int64)).any():
+            raise ValueError(
+                f"image {image_id}: category ids {told.tolist()} where {count} whole numbers were expected"
+            )
         ids += [image_id] * count
         points.append(instances)
         scores.append(confidence)

@@ -6,7 +6,7 @@ A job whose run is stored already is not made again, unless the code it was made
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,13 @@ def plan(grid: GridConfig) -> list[Planned]:
         if not 1 <= whole("n", n, 1) <= most:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
     exception = parts[0].exception()
-    specs = {text: _checked(resolve(text), device, name, exception) for text in grid.detectors}
+    specs = {text.strip(): _checked(resolve(text), device, name, exception) for text in grid.detectors}
+    _refuse_namesakes(specs.values())
     store.put_annotations(tests_of(parts).annotations)  # a damaged copy would make every stored run unreadable
     planned: dict[str, Planned] = {}
 
     def add(text: str, spec: Spec, asked: bool) -> None:
         budget = spent if asked and spent.kind in spec.cls.budgets else Budget()
-        code = spec.code()
         for n in grid.n or (most,):
             config = RunConfig(
                 task=parts[0].card.task,
@@ -111,41 +111,53 @@ def plan(grid: GridConfig) -> list[Planned]:
                     results=str(store.root),
                     save_weights=grid.save_weights and asked,
                 )
-                planned.setdefault(job.key, _planned(job, code, store, grid, asked))
+                planned.setdefault(job.key, _planned(job, spec, store, grid, asked))
 
-    if not exception:
-        for text in suite(BASELINE):
-            if text not in specs:
-                add(text, resolve(text), False)
     for text, spec in specs.items():
         add(text, spec, True)
-    return list(planned.values())
+    if not exception:
+        for text in suite(BASELINE):
+            add(text, resolve(text), False)
+    return sorted(planned.values(), key=lambda one: one.asked)  # the baseline first, the others in their order
 
 
-def _planned(job: Job, code: dict[str, str], store: Store, grid: GridConfig, asked: bool) -> Planned:
+def _refuse_namesakes(specs: Iterable[Spec]) -> None:
+    """UserError where two detectors have one name: their runs would take each other's place."""
+    by_name: dict[str, Spec] = {}
+    for spec in specs:
+        other = by_name.setdefault(spec.entry.name, spec)
+        if other.entry.target != spec.entry.target:
+            raise UserError(
+                f"detectors of {other.entry.origin} and of {spec.entry.origin} are both called {spec.entry.name!r}: give "
+                "one another name with @register(name)"
+            )
+
+
+def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool) -> Planned:
     if grid.overwrite and asked:
         return Planned(job)
     earlier = store.find(job.config, job.seed)
     if earlier is None or not _reusable(earlier, job.save_weights):
         return Planned(job, asked=asked)
-    stale = tuple(changed_since(earlier.record, code, store.root))
+    file = spec.entry.file
+    code = spec.code(() if file else earlier.record.facts.code)
+    stale = tuple(changed_since(earlier.record, code, file.absolute().parent if file else None))
     if stale and grid.reuse != "stale":
         return Planned(job, None, stale, asked)
     return Planned(job, earlier, stale, asked)
 
 
-def changed_since(record: Record, code: Mapping[str, str], root: Path) -> list[str]:
+def changed_since(record: Record, code: Mapping[str, str], folder: Path | None) -> list[str]:
     """The files whose code has changed since a run was made.
 
     Args:
         record: The run's.
         code: What the detector reaches now; see `benchmark.code_digest.reached_code`.
-        root: The folder of results, to which the place of a detector's file is relative.
+        folder: Where the detector's own file lies now; None for one that is offered by name.
 
     Returns:
         Labels of files; empty where none has changed.
     """
-    folder = (root / record.facts.file).parent if record.facts.file else None
     return changed_files(record.facts.code, code, folder)
 
 

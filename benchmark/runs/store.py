@@ -36,13 +36,13 @@ SCHEMA = 2
 class Record(BaseModel):
     """``run.json``: one detector, fitted once with one seed, and scored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[2] = 2
     status: Literal["finished", "failed"]
     key: str
     config: RunConfig
-    seed: int
+    seed: int = Field(ge=0, le=2**32 - 1)
     specification: str = Field(default="", description="the detector as it was asked for")
     annotations: str = Field(description="digest of what it was scored against, a file in _annotations/")
     summary: str = Field(default="", description="the detector in one line")
@@ -200,6 +200,7 @@ class Store(Results):
     def find(self, config: RunConfig, seed: int) -> FolderRun | None:
         """The stored run of this config and seed, finished or failed; None where there is none."""
         folder = self.folder(config, seed)
+        files.recover(folder)
         return self.read(folder) if (folder / "run.json").is_file() else None
 
     def read(self, folder: Path) -> FolderRun:
@@ -218,6 +219,8 @@ class Store(Results):
         """Every stored run, in the order of its path; a folder being written, or beginning with '_', is not one."""
         if not self.root.is_dir():
             return
+        for old in self.root.glob("[!_.]*/*/*/n*/seed*/.*.old"):
+            files.recover(old.parent / old.name.removeprefix(".").partition(".")[0])
         for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
             yield self.read(path.parent)
 
@@ -288,7 +291,7 @@ class Store(Results):
         return self.root / "_annotations" / f"{digest}.json"
 
 
-def read_record(text: bytes | str, origin: str) -> Record:
+def read_record(text: bytes | str, origin: str, mend: str = "delete the folder and run it again") -> Record:
     """A record from JSON text.
 
     Raises:
@@ -309,7 +312,7 @@ def read_record(text: bytes | str, origin: str) -> Record:
                 )
             ) from error
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"{origin}: {where}: {first['msg']}; delete the folder and run it again") from error
+        raise UserError(f"{origin}: {where}: {first['msg']}; {mend}") from error
 
 
 def verified_annotations(document: Any, digest: str, origin: str) -> Annotations:
@@ -342,6 +345,7 @@ def slug(name: str) -> str:
     A name too long for a file system is cut, and ends in 16 hex digits of its hash.
     """
     plain = re.sub(r"[^\w.+=,-]+", "@", name).strip(".") or "_"
+    plain = f"@{plain}" if plain.startswith("_") else plain  # folders that begin with '_' hold no runs
     if len(plain.encode()) <= LONGEST:
         return plain
     return plain.encode()[: LONGEST - 17].decode(errors="ignore") + "@" + hashlib.sha256(name.encode()).hexdigest()[:16]

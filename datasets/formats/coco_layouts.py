@@ -18,6 +18,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.structures import Annotations, LabeledImages, UserError
 from datasets import splits
 from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
@@ -60,6 +62,7 @@ def read(root: Path, split: int = 0) -> Dataset:
     if len(names) > 1:
         listed = "; ".join(f"{files[name]}: {', '.join(one.keypoint_names)}" for name, (_, one) in parts.items())
         raise UserError(f"{root}: its files have different keypoints ({listed})")
+    _refuse_contradictions(root, {files[name]: annotations for name, (_, annotations) in parts.items()})
     loaded = open_splits(parts)
     if split and len(loaded) == 3:
         raise UserError(f"{root}: brings its own train, val and test, so there is no split {split}; leave --split out")
@@ -68,6 +71,21 @@ def read(root: Path, split: int = 0) -> Dataset:
     digest = content_digest({"train": train, "val": val, "test": test})
     title = root.resolve().name or "folder"
     return Dataset(train, val, test, DatasetCard(task=title, data=title, split=split, digest=digest), digest)
+
+
+def _refuse_contradictions(root: Path, annotations: dict[Path, Annotations]) -> None:
+    """UserError where the files of one folder give one keypoint two sigmas, or one category id two names."""
+    first, known = next(iter(annotations.items()))
+    names = {category.id: category.name for category in known.categories}
+    for path, other in annotations.items():
+        if not np.array_equal(other.sigmas, known.sigmas):
+            raise UserError(f"{root}: {first.name} and {path.name} give other sigmas; give both the same")
+        for category in other.categories:
+            if names.setdefault(category.id, category.name) != category.name:
+                raise UserError(
+                    f"{root}: category {category.id} is {names[category.id]!r} in one file and {category.name!r} in "
+                    f"{path.name}; give it one name"
+                )
 
 
 def annotation_files(root: Path) -> dict[str, Path]:

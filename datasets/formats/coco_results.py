@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark import files
 from benchmark.metrics.validation import first_duplicate, first_problem
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import MAX_ID
@@ -66,7 +67,7 @@ def write_predictions(path: Path | str, predictions: Predictions, annotations: A
         row, words = problem
         raise UserError(f"{path}: not written: prediction {row}: {words}")
     lines = ",\n".join(json.dumps(entry) for entry in predictions_to_json(predictions))
-    Path(path).write_text(f"[\n{lines}\n]\n" if lines else "[]\n", encoding="utf-8")
+    files.write_text(Path(path), f"[\n{lines}\n]" if lines else "[]")
 
 
 def read_predictions(path: Path | str, annotations: Annotations, *, own: bool = False) -> Predictions:

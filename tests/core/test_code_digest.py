@@ -118,4 +118,5 @@ def test_a_moved_file_is_no_change_and_a_new_one_is() -> None:
     assert changed_files(then, {"a": "1", "b": "3"}) == ["b"]
     assert changed_files(then, {"a": "1", "b": "2", "d": "4"}) == ["d"]
     assert changed_files(then, {"a": "1"}) == ["b"]
-    assert changed_files(then, {"b": "1", "a": "2"}) == []  # two files exchanged their names
+    assert changed_files(then, {"b": "1", "a": "2"}) == ["a", "b"]  # two files exchanged their content
+    assert changed_files({}, {"a": "1"}) == ["its code was not recorded"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from run_cases import made_dataset
 
-from benchmark import registry
+from benchmark import detector_files, registry
 from benchmark.runs.config import GridConfig
 from datasets.formats import coco_folder
 
@@ -51,6 +51,8 @@ class Counting(Detector):
 def _forget_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registered", {})
     monkeypatch.setattr(registry, "_registered_classes", {})
+    monkeypatch.setattr(registry, "_files", {})
+    detector_files.leave()
 
 
 @pytest.fixture
