@@ -10,6 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from benchmark.code_digest import UNRECORDED
 from benchmark.executors.local import Callback
 from benchmark.runs.config import Job
 from benchmark.runs.plan import Planned
@@ -53,7 +54,8 @@ class Bars(Callback):
         for one in grid:
             if one.stale:
                 outcome = "kept as it is" if one.stored else "run again"
-                self._say(f"{one.job.title}: code changed since ({', '.join(one.stale)}): {outcome}", style="yellow")
+                why = one.stale[0] if one.stale == (UNRECORDED,) else f"code changed since ({', '.join(one.stale)})"
+                self._say(f"{one.job.title}: {why}: {outcome}", style="yellow")
 
     def started(self, job: Job) -> None:
         """A job starts to run."""

@@ -84,8 +84,8 @@ RULES = (
     f"Use: the cheapest row (seconds to fit, then to predict) shown ({SURE}) to be worse than no other row by more than "
     f"the margin: {SMALLEST_MARGIN:g} px, or {100 * MARGIN_SHARE:g} % of the leader's error where that is more.",
     f"±: {SURE} interval of the mean. With one seed it covers other images alone, for this fitted model; with several, "
-    "other images and other seeds. The spread over seeds holds what a processor does: another one rounds otherwise, and "
-    "what a network then learns differs as another seed's does.",
+    "other images and other seeds. A processor that rounds otherwise moves what a network learns as another seed does, so "
+    "the spread over seeds includes it, and one seed says nothing of it.",
     "Over seeds: the mean of each metric; the largest of max.",
     "Rows without a rank and a mark are references: neither ranked nor tested.",
 )
@@ -157,7 +157,7 @@ def _several_versions(packages: Mapping[str, Sequence[str]], mixed_rows: int) ->
 
 def _spread(mixed_rows: int) -> str:
     if not mixed_rows:
-        return "The seeds of each row ran on one, so the spread over seeds does not include this."
+        return "The seeds of each row ran on one."
     return f"The seeds of {_number(mixed_rows, 'row')} ran on several: the spread over seeds includes this there."
 
 

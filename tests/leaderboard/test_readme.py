@@ -15,7 +15,7 @@ from leaderboard.render.tables import as_rows
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| ([\w:=,+.-]+) \| (\d+\.\d{3}) \| (\d+\.\d) \|", TEXT, flags=re.MULTILINE)
+ROWS = re.findall(r"^\| [\d–]+ \| ([\w:=,+.-]+) \| (\d+\.\d{3}) \| (\d+\.\d) \|", TEXT, flags=re.MULTILINE)
 TASKS = re.findall(
     r"^\| ([a-z-]+) \| ([\d.]*) \| ([\d.]+(?: px)?) \| ([\d.]*) \| ([\d.]*) \|$",
     TEXT.partition("\n| task |")[2],
