@@ -14,14 +14,15 @@ from benchmark.registry import spec_of
 from benchmark.runs import facts
 from benchmark.runs.execute import answer, commonest_category
 from benchmark.runs.plan import changed_since
-from benchmark.runs.store import Store
+from benchmark.runs.store import FolderRun, Store
+from benchmark.runs.threads import limited_threads
 from benchmark.structures import Annotations, Category, Image, UserError
 from datasets import formats
 from datasets.formats.coco_results import write_predictions
 from datasets.images import BROKEN, SUFFIXES, decode
 
 
-def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations, list[str]]:
+def restored(folder: Path, device: str = "auto") -> tuple[Detector, FolderRun, list[str]]:
     """The fitted detector of a run's folder.
 
     Args:
@@ -29,7 +30,7 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations,
         device: auto, cpu or cuda.
 
     Returns:
-        The detector; the annotations it was scored on; and the files whose code has changed since it was fitted.
+        The detector; its run; and the files whose code has changed since it was fitted.
 
     Raises:
         UserError: Where weights are missing or not its own, or the detector is not to be had any more.
@@ -47,7 +48,8 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations,
     from safetensors.numpy import load_file
 
     try:
-        detector.restore(load_file(stored.weights))
+        with limited_threads(config.threads):  # restoring may be fitting again
+            detector.restore(load_file(stored.weights))
     except SafetensorError as error:
         raise UserError(
             f"{stored.weights}: is not a safetensors file ({error}); make the run again with --overwrite"
@@ -59,7 +61,7 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, Annotations,
         ) from error
     code = spec.code(() if place else stored.record.facts.code)
     changed = changed_since(stored.record, code, place.absolute().parent if place else None)
-    return detector, stored.annotations, changed
+    return detector, stored, changed
 
 
 def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto") -> str:
@@ -79,7 +81,8 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
     """
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file")
-    detector, known, changed = restored(weights, device)
+    detector, run, changed = restored(weights, device)
+    known, threads = run.annotations, run.record.config.threads
     warning = f"; {', '.join(changed)} changed since it was fitted, so answers may differ" if changed else ""
     category = commonest_category(known)
     if formats.is_data_set(images):
@@ -87,22 +90,25 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
         given, learned = len(test.annotations.keypoint_names), len(known.keypoint_names)
         if given != learned:
             raise UserError(f"{images}: has {given} keypoints, and the detector was fitted for {learned}")
-        _write(out, detector, test.annotations, test.images, category)
+        _write(out, detector, test.annotations, test.images, category, threads)
         return f"{out}: points of {len(test)} images{warning}"
     pictures, names = _images_of(images)
     index = out.with_suffix(".images.json")
-    _write(out, detector, _blank(pictures, names, known), pictures, category)
+    _write(out, detector, _blank(pictures, names, known), pictures, category, threads)
     listed = [{"id": i, "file_name": name} for i, name in enumerate(names, 1)]
     files.write_text(index, json.dumps(listed, indent=1, ensure_ascii=False))
     return f"{out}: points of {len(names)} images; {index} says which id is which file{warning}"
 
 
-def _write(out: Path, detector: Detector, annotations: Annotations, images: Sequence[Image], category: int) -> None:
+def _write(
+    out: Path, detector: Detector, annotations: Annotations, images: Sequence[Image], category: int, threads: int
+) -> None:
     """Answer the images, and write the answers. UserError where the detector cannot, or the file cannot be written."""
     with files.writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        predictions, _ = answer(detector, annotations, images, category)
+        with limited_threads(threads):  # as the run, or the same images would be answered otherwise in the last bits
+            predictions, _ = answer(detector, annotations, images, category)
     except Exception as error:
         shapes = ", ".join(str(shape) for shape in sorted({image.shape for image in images})[:3])
         raise UserError(

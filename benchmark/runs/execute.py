@@ -7,11 +7,9 @@ an answer that is not finite, or of the wrong shape, is a failed run with its re
 from __future__ import annotations
 
 import os
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +24,7 @@ from benchmark.runs import facts
 from benchmark.runs.config import Job
 from benchmark.runs.data import verified_data
 from benchmark.runs.store import FolderRun, Record, Store
+from benchmark.runs.threads import limited_threads
 from benchmark.structures import (
     Annotations,
     FloatArray,
@@ -78,7 +77,7 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
         facts=facts.machine(),
     )
     try:
-        with _threads(job.config.threads):
+        with limited_threads(job.config.threads):
             outcome = _fit_and_answer(job, spec, folds, progress)
         scores = score(annotations, outcome.predictions, has_scores=card.has_confidence).as_dict()
         untrained: Mapping[str, Any] = {}
@@ -329,22 +328,3 @@ def _locked(image: Image) -> Image:
     view = image.view()
     view.flags.writeable = False
     return view
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Run with this many threads in every numeric library: the count changes results, so it is set and keyed."""
-    from threadpoolctl import threadpool_limits
-
-    torch: Any = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
-    if torch:
-        torch.set_num_threads(count)
-    if cv2 := sys.modules.get("cv2"):
-        cv2.setNumThreads(count)
-    try:
-        with threadpool_limits(limits=count):
-            yield
-    finally:
-        if torch:
-            torch.set_num_threads(before)
