@@ -24,10 +24,17 @@ BUDGET = Budget(epochs=1)
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was checked; ``problem`` is empty where it held."""
+    """One thing that was checked.
+
+    Attributes:
+        name: What.
+        problem: What is wrong; empty where it held.
+        skipped: Why it was not checked; empty where it was.
+    """
 
     name: str
     problem: str = ""
+    skipped: str = ""
 
 
 def rectangles(count: int, *, height: int = 28, width: int = 28, k: int = 1, seed: int = 0) -> LabeledImages:
@@ -127,6 +134,9 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
         watch(name)
         if not fitted and run is not fits:
             steps.append(Step(name, "not reached: it does not fit"))
+            continue
+        if run is restores and spec.cls.state is Detector.state:
+            steps.append(Step(name, skipped="it defines no state(), so its runs cannot be made with --save-weights"))
             continue
         try:
             steps.append(Step(name, run()))

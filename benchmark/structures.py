@@ -216,7 +216,7 @@ class Predictions:
 
     @classmethod
     def of_category(
-        cls, image_ids: IntArray, keypoints: FloatArray, scores: FloatArray, category_id: int = 1
+        cls, image_ids: IntArray, keypoints: FloatArray, scores: FloatArray, category_id: int
     ) -> Predictions:
         """Predictions that are all of one category; see the class for the arrays."""
         return cls(image_ids, keypoints, scores, np.full(len(image_ids), category_id, dtype=np.int64))

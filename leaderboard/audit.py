@@ -126,7 +126,9 @@ def audit(results: Results, folders: Sequence[Path] = ()) -> Report:
     runs, records = _records(results)
     finished = [run for run in runs if run.record.status == "finished"]
     readable, rescoring = _rescoring(finished)
-    data, unreadable = _data({run.record.config.data_digest for run in runs}, results.root, folders)
+    own = {results.root / run.record.facts.data for run in runs if run.record.facts.data}
+    at_hand = [*folders, *sorted(folder for folder in own if folder.is_dir())]
+    data, unreadable = _data({run.record.config.data_digest for run in runs}, results.root, at_hand)
     checks = (
         records,
         _keys(runs),

@@ -143,8 +143,15 @@ def compare(results: Results, a: str, b: str, task: str | None = None, data: str
     Raises:
         UserError: Where no board, or more than one, holds both rows, or they share no seed or no annotations.
     """
-    candidates = [(board, _row(board, a), _row(board, b)) for board in boards(results, task, data)]
+    candidates, ambiguous = [], None
+    for board in boards(results, task, data):
+        try:
+            candidates.append((board, _row(board, a), _row(board, b)))
+        except UserError as error:  # several rows on this board, but perhaps one on another
+            ambiguous = error
     both = [(board, first, second) for board, first, second in candidates if first and second]
+    if ambiguous is not None and not both:
+        raise ambiguous
     asked = f"task {task or 'any'}, data {data or 'any'}"
     if not candidates:
         raise UserError(f"{results.root}: holds no run of {asked}")
@@ -155,6 +162,8 @@ def compare(results: Results, a: str, b: str, task: str | None = None, data: str
                 if missing in (row.label, row.config.detector):
                     raise UserError(f"{missing!r} has failed on {board.title}: {row.error}")
         labels = sorted({row.label for board, _, _ in candidates for row in board.finished})
+        if missing in labels:
+            raise UserError(f"{a!r} and {b!r} are on no board together ({asked}): run both on one task and data")
         raise UserError(
             f"no board ({asked}) has a finished row {missing!r} beside the other{suggestion(missing, labels)}"
         )

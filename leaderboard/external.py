@@ -18,6 +18,7 @@ from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, Store, StoredRun, results_folder
 from benchmark.statistics.intervals import Interval, exact_share, interval
 from benchmark.structures import Annotations, Predictions, UserError
+from datasets import formats
 from datasets.formats.coco import annotation_notes, annotations_from_json
 from datasets.formats.coco_results import read_predictions
 from datasets.formats.json_columns import read_json
@@ -29,7 +30,7 @@ class Scored:
 
     Attributes:
         predictions: The results file.
-        annotation_file: The file of the annotations.
+        annotation_file: The file of the annotations, or the folder whose test split they are.
         annotations: What that holds.
         answers: What the results file holds.
         scores: The table.
@@ -69,23 +70,29 @@ def score_files(predictions: Path, annotations: Path) -> Scored:
     Raises:
         UserError: Naming the file and the entry that cannot be scored.
     """
-    path = annotations / "annotations" / "test.json" if annotations.is_dir() else annotations
-    if not path.is_file():
-        raise UserError(f"annotations {path}: there is no such file; name an annotation file or a COCO keypoint folder")
-    document = read_json(path)
-    known = annotations_from_json(document, str(path))
+    notes: tuple[str, ...] = ()
+    if annotations.is_dir():
+        known = formats.read(annotations).test.annotations
+    else:
+        if not annotations.is_file():
+            raise UserError(
+                f"annotations {annotations}: there is no such file; name an annotation file or a COCO keypoint folder"
+            )
+        document = read_json(annotations)
+        known = annotations_from_json(document, str(annotations))
+        notes = tuple(annotation_notes(document))
     answers = read_predictions(predictions, known)
     scores = score(known, answers)
     errors, exact = (values[np.isfinite(values)][None] for values in (scores.distances, scores.exact))
     return Scored(
         predictions,
-        path,
+        annotations,
         known,
         answers,
         scores,
         interval(errors) if errors.size else None,
         exact_share(exact) if exact.size else None,
-        tuple(annotation_notes(document)),
+        notes,
     )
 
 
@@ -135,11 +142,12 @@ def _board(others: list[Record], scored: Scored) -> dict[str, Any]:
     ours = [record for record in others if not record.external] or others
     if ours:
         last = max(ours, key=lambda record: record.created).config
-        return last.model_dump(include={"task", "version", "data", "data_digest", "folds"})
+        return last.model_dump(include={"task", "version", "data", "data_digest", "split", "folds"})
     from datasets.formats.coco_folder import read_card
 
-    folder = scored.annotation_file.parent.parent
-    if (folder / "card.json").is_file() and scored.annotation_file.name == "test.json":
+    given = scored.annotation_file
+    folder = given if given.is_dir() else given.parent.parent
+    if (folder / "card.json").is_file() and (given.is_dir() or given.name == "test.json"):
         card = read_card(folder / "card.json")
         data = (card.data or card.task) + (f"-split{card.split}" if card.split else "")
         return {"task": card.task, "version": card.version, "data": data, "data_digest": card.digest}

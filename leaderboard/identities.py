@@ -42,7 +42,7 @@ def baseline_metrics(annotations: Annotations) -> Metrics | None:
         return None
     return score(
         annotations,
-        Predictions.of_category(annotations.image_ids, annotations.baseline, np.ones(len(annotations))),
+        Predictions(annotations.image_ids, annotations.baseline, np.ones(len(annotations)), annotations.category_ids),
         has_scores=False,
     )
 

@@ -78,7 +78,7 @@ def stored(rows: int, images: int, seeds: int, folder: Path) -> Store:
         made = RunConfig(task="made", version=1, data="dots", data_digest="0", n_train=1, detector=name, name=name)
         for seed in range(seeds):
             points = annotations.keypoints + rng.normal(0, 1.05**i, annotations.keypoints.shape)
-            answers = Predictions.of_category(annotations.image_ids, points, rng.permutation(images) / images)
+            answers = Predictions.of_category(annotations.image_ids, points, rng.permutation(images) / images, 1)
             record = Record(
                 status="finished", key=made.key(seed), config=made, seed=seed, annotations=digest, has_confidence=True,
                 fit_seconds=1.0, predict_ms=1.0, scores=score(annotations, answers).as_dict(),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import Results, say, waiting
+from benchmark.structures import UserError
 
 app = typer.Typer()
 
@@ -20,6 +21,8 @@ def bundle(
     """Pack results into one file a board: records, predictions and what they were scored against; no weights."""
     from benchmark.runs.bundle import open_results, write_bundles
 
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; name a folder")
     with waiting("packing"):
         written = write_bundles(open_results(results), out)
     for path in written:
@@ -42,4 +45,6 @@ def unbundle(
         with waiting("unpacking"):
             bundle = Bundle(file)
             written = unpack(bundle, store)
-        say(f"{file}: {written} of {len(list(bundle.runs()))} runs written into {store.root}")
+        count = len(list(bundle.runs()))
+        there = "" if written == count else f"; {count - written} are there already"
+        say(f"{file}: {written} of {count} runs written into {store.root}{there}")

@@ -26,12 +26,14 @@ def check(
     with stdout_kept(), waiting("checking") as status:
         steps = steps_of(detector, watch=lambda name: status.update(f"checking: {name}"))
     if as_json:
-        print(json.dumps([{"name": step.name, "problem": step.problem} for step in steps]))
+        print(json.dumps([vars(step) for step in steps]))
     else:
         for step in steps:
-            verdict, style = ("failed", "red") if step.problem else ("ok", "green")
+            verdict, style = (
+                ("failed", "red") if step.problem else ("skip", "yellow") if step.skipped else ("ok", "green")
+            )
             console_for().print(f"{verdict:<6} ", style=style, end="", highlight=False)
-            say(f"{step.name}: {step.problem}" if step.problem else step.name)
+            say(": ".join(filter(None, (step.name, step.problem or step.skipped))))
     if any(step.problem for step in steps):
         raise typer.Exit(1)
 

@@ -367,13 +367,11 @@ def _order(run: StoredRun) -> tuple[Any, ...]:
 
 
 def _without_paths(record: Record) -> Record:
-    """The record without the paths of the machine it was made on; of a file its name stays."""
+    """The record without the paths of the machine it was made on; of a detector's file its name stays."""
+    file = Path(record.facts.file).name
+    specification = re.sub(r"^.*?([^/\\]+\.py)", r"\1", record.specification) if file else record.specification
+    facts = record.facts.model_copy(update={"file": file, "data": ""})
     error = _PATH.sub(r"\1", record.error)
-    if not record.facts.file:
-        return record.model_copy(update={"error": error})
-    name = Path(record.facts.file).name
-    facts = record.facts.model_copy(update={"file": name})
-    specification = re.sub(r"^.*?([^/\\]+\.py)", r"\1", record.specification)
     return record.model_copy(update={"facts": facts, "specification": specification, "error": error})
 
 

@@ -37,6 +37,7 @@ from benchmark.structures import (
     UserError,
 )
 from datasets.dataset import Dataset, tests_of
+from datasets.tasks.build import PRESETS
 
 ORACLE_EXACT = 0.999
 
@@ -86,7 +87,7 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
     except (Exception, SystemExit) as error:  # SystemExit too: a detector that exits costs its own row, not the others
         words = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
         record.error = words if isinstance(error, UserError) else f"{type(error).__name__}: {words}".rstrip(": ")
-        record.facts = _with_code(record.facts, spec, code, store)
+        record.facts = _with_code(record.facts, spec, code, job, store)
         return store.write(record, log=traceback.format_exc())
     record.status = "finished"
     record.fit_seconds, record.predict_ms = outcome.fit_seconds, 1000 * outcome.predict_seconds / len(annotations)
@@ -94,22 +95,27 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
     record.tells_categories = outcome.tells_categories
     record.scores = scores
     record.untrained = {name: untrained[name] for name in ("mean", "exact") if untrained.get(name) is not None}
-    record.facts = _with_code(record.facts, spec, code, store)
+    record.facts = _with_code(record.facts, spec, code, job, store)
     log = f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
     return store.write(
         record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
     )
 
 
-def _with_code(known: facts.Facts, spec: Spec, code: dict[str, str], store: Store) -> facts.Facts:
-    """The facts with the code that was run: what the class reached before, and what was imported while it ran."""
-    file = ""
-    if spec.entry.file is not None:
-        try:
-            file = Path(os.path.relpath(spec.entry.file.resolve(), store.root.resolve())).as_posix()
-        except ValueError:  # another drive
-            file = str(spec.entry.file.resolve())
-    return known.model_copy(update={"code": {**spec.code(), **code}, "file": file})
+def _with_code(known: facts.Facts, spec: Spec, code: dict[str, str], job: Job, store: Store) -> facts.Facts:
+    """The facts with what was run: the code, reached before and imported while it ran, and where its file and data lie."""
+    file = _place(spec.entry.file, store) if spec.entry.file is not None else ""
+    folder = Path(job.data.data)
+    data = _place(folder, store) if folder.exists() and job.data.data not in PRESETS else ""
+    return known.model_copy(update={"code": {**spec.code(), **code}, "file": file, "data": data})
+
+
+def _place(path: Path, store: Store) -> str:
+    """Where something lies, relative to the folder of results, so that both may be moved together."""
+    try:
+        return Path(os.path.relpath(path.resolve(), store.root.resolve())).as_posix()
+    except ValueError:  # another drive
+        return str(path.resolve())
 
 
 @dataclass
@@ -132,7 +138,7 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
     answers: list[Predictions] = []
     untrained: list[Predictions] = []
     nothing = np.zeros(0)
-    outcome = _Outcome(Predictions.of_category(nothing.astype(int), nothing, nothing), None)
+    outcome = _Outcome(Predictions.of_category(nothing.astype(int), nothing, nothing, 1), None)
     budget = Budget.parse(job.config.budget)
     for i, whole in enumerate(folds):
         part = whole.with_train(job.config.n_train, job.seed)

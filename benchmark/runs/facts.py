@@ -45,6 +45,7 @@ class Facts(BaseModel):
         default_factory=dict, description="file or module -> digest; see `benchmark.code_digest`"
     )
     file: str = Field(default="", description="the detector's own file, relative to the folder of results")
+    data: str = Field(default="", description="the folder of the data, relative to the folder of results")
     python: str = ""
     platform: str = ""
     processor: str = ""

@@ -63,7 +63,7 @@ MARKS: dict[str, Mark] = {
         "tells no categories apart",
         "tells no categories apart: every answer is given the commonest category",
     ),
-    STALE: Mark("c", "code changed since", "code changed since it was run"),
+    STALE: Mark("c", "code changed since", "code changed since it was run, or was not recorded then"),
     FAILED: Mark("f", "failed seeds", "failed seeds: some seeds failed; the figures are those of the others"),
     UNTESTED: Mark(
         "s",
@@ -395,7 +395,7 @@ def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
         return f"Use {used}, {leader_is}: no cheaper {row} is shown ({SURE}) to be within {margin} of it."
     if given.code == "shown":
         return f"Use {used}: the cheapest {row} shown ({SURE}) to be within {margin} of {leader_is}, {leader}."
-    text = f"No {row} is shown ({SURE}) to be within {margin} of all others; {leader_is} is {used}."
+    text = f"None is advised: no {row} is shown ({SURE}) to be at most {margin} worse than every other; {leader_is} is {used}."
     if board.failure == 0:
         return f"{text} How bad a failure would be is not known."
     if given.images_needed is None:

@@ -82,3 +82,33 @@ def test_run_score_predict_and_export_keep_categories(
     given = json.loads((data / "annotations" / "train.json").read_text())
     assert [(c["id"], c["name"]) for c in exported["categories"]] == [(c["id"], c["name"]) for c in given["categories"]]
     assert [a["category_id"] for a in exported["annotations"]] == [a["category_id"] for a in given["annotations"]]
+
+
+def test_one_s_own_folder_is_audited_scored_and_compared(cli: Cli, data: Path, tmp_path: Path) -> None:
+    """As a newcomer does: a folder of one's own, category 5, another tool's file put beside the rows."""
+    relabelled(data, [5], ["mouse"])
+    results = tmp_path / "r"
+    assert cli("run", "--data", data, "--results", results, "-d", "linear").code == 0
+    annotations = json.loads((data / "annotations" / "test.json").read_text())
+    theirs = [
+        {"image_id": a["image_id"], "category_id": 5, "keypoints": a["keypoints"], "score": 0.5 + 0.01 * i}
+        for i, a in enumerate(annotations["annotations"])
+    ]
+    (tmp_path / "theirs.json").write_text(json.dumps(theirs))
+    words = ["--predictions", tmp_path / "theirs.json", "--annotations", data, "--results", results]
+    assert cli("score", *words, "--name", "theirs").code == 0
+    rows = {row["row"]: row for row in cli("leaderboard", "--results", results, "--json").document}
+    assert set(rows) == {"theirs", "linear", "mean"}
+    assert rows["theirs"]["mean"] == 0
+    assert cli("compare", "theirs", "linear", "--results", results).code == 0
+    audited = cli("audit", "--results", results, "--json")
+    assert audited.code == 0, audited.out
+    (overlap,) = [check for check in audited.document["checks"] if check["name"] == "overlap"]
+    assert overlap["status"] == "passed"
+    # the same image in two splits of one's own folder is found
+    first = data / "images" / "train" / "0001.png"
+    (data / "images" / "test" / "0001.png").write_bytes(first.read_bytes())
+    assert cli("run", "--data", data, "--results", results, "-d", "linear").code == 0
+    leaking = cli("audit", "--results", results, "--json")
+    assert leaking.code == 1
+    assert "are also in test" in leaking.out

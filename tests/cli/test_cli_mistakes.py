@@ -105,7 +105,7 @@ COMMANDS = {
     f"{SCORE} {{tmp}}/cut.json": "cut.json: line 1 column 7: is not JSON",
     f"{SCORE} {{tmp}}/nothing.json": "nothing.json: is an empty list; give at least one prediction",
     f"{SCORE} {{data}}/annotations/test.json": "is an annotation file; give the results file",
-    "score --annotations {tmp}/empty --predictions {tmp}/nothing.json": "test.json: there is no such file",
+    "score --annotations {tmp}/empty --predictions {tmp}/nothing.json": "empty: holds no COCO keypoint annotations",
     f"{SCORE} {{answers}} --name ''": "name: give the row a name",
     f"{SCORE} {{answers}} --results {{results}} --name mean": "name 'mean' is a detector of this board",
     f"{SCORE} {{answers}} --results {{tmp}}/file.txt/r --name x": "cannot be written (Not a directory)",

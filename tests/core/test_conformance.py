@@ -78,3 +78,13 @@ def test_the_check_finds_each_flaw(flaw: str, elsewhere: Executor, tmp_path: Pat
     steps = check(str(path), elsewhere)
     assert steps[at].problem
     assert not any(step.problem for step in steps[:at])
+
+
+def test_what_saves_nothing_is_not_asked_to_restore(elsewhere: Executor, tmp_path: Path) -> None:
+    """The README's own skeleton has fit and predict alone."""
+    path = tmp_path / "bare.py"
+    text = BROKEN.format(name="bare", body="    pass")
+    path.write_text(text[: text.index("    def state")] + text[text.index("@register") :])
+    last = check(str(path), elsewhere)[-1]
+    assert (last.name, last.problem) == ("restores from saved weights", "")
+    assert last.skipped

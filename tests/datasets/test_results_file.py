@@ -128,7 +128,7 @@ def test_a_file_of_another_tool_is_read(tmp_path: Path) -> None:
 
 def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
     annotations, predictions = crowded(2, 2, 3, 0)
-    none = Predictions.of_category(predictions.image_ids[:0], predictions.keypoints[:0], predictions.scores[:0])
+    none = Predictions.of_category(predictions.image_ids[:0], predictions.keypoints[:0], predictions.scores[:0], 1)
     write_predictions(tmp_path / "p.json", none, annotations)
     again = read_predictions(tmp_path / "p.json", annotations, own=True)
     assert again.keypoints.shape == (0, 3, 2)
@@ -137,7 +137,7 @@ def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
 
 
 def test_a_repeat_is_read_where_a_detector_of_ours_wrote_it(tmp_path: Path) -> None:
-    twice = Predictions.of_category(np.array([2, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
+    twice = Predictions.of_category(np.array([2, 2]), np.full((2, 1, 2), 10.0), np.ones(2), 1)
     write_predictions(tmp_path / "p.json", twice, ANNOTATIONS)
     assert len(read_predictions(tmp_path / "p.json", ANNOTATIONS, own=True)) == 2
     with pytest.raises(UserError, match="entry 1: is the same"):

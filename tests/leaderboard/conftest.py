@@ -46,7 +46,7 @@ def answers(
     """The annotated points moved by ``offsets`` (broadcast to (M, K, 2))."""
     moved = annotations.keypoints + np.asarray(offsets)
     confidence = np.ones(len(moved)) if scores is None else scores
-    return Predictions.of_category(annotations.image_ids[annotations.index], moved, confidence)
+    return Predictions.of_category(annotations.image_ids[annotations.index], moved, confidence, 1)
 
 
 def code_of(name: str) -> dict[str, str]:

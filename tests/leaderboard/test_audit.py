@@ -116,7 +116,7 @@ def test_images_of_other_shapes_and_tied_answers_are_sound(maker: Any, annotatio
     wide = replace(annotations, sizes=rng.integers(20, 40, (len(annotations), 2)))
     twice = maker.answers(wide, rng.normal(0, 2, (len(wide), 1, 2)))
     twice = Predictions.of_category(
-        np.tile(twice.image_ids, 2), np.vstack([twice.keypoints, wide.keypoints]), np.ones(100)
+        np.tile(twice.image_ids, 2), np.vstack([twice.keypoints, wide.keypoints]), np.ones(100), 1
     )
     maker.put("net", wide, twice)
     assert failed(audit(maker.store)) == set()
@@ -363,7 +363,7 @@ def test_pycocotools_has_no_figure_where_no_instance_counts_or_nothing_was_answe
     annotations = maker.annotations(5, 1, 2)
     crowds = replace(annotations, crowd=np.ones(10, dtype=bool))
     assert set(pycocotools_scores(crowds, maker.answers(crowds)).values()) == {None}
-    nothing = Predictions.of_category(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0))
+    nothing = Predictions.of_category(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0), 1)
     assert set(pycocotools_scores(annotations, nothing).values()) == {0.0}
     maker.put("silent", annotations, nothing)
     assert outcome(audit(maker.store))["pycocotools"] == "passed"

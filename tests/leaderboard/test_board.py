@@ -106,7 +106,7 @@ def test_where_nothing_is_shown_the_advice_says_how_many_images_would_do(maker: 
     (board,) = boards(maker.store)
     assert board.advice.code == "not_shown"
     (sentence,) = words.advice(board)
-    assert sentence.startswith("No row is shown (95 %) to be within 0.2")
+    assert sentence.startswith("None is advised: no row is shown (95 %) to be at most 0.2")
     assert board.rows[0].label in sentence
     assert re.search(r"About [\d,]+ test images would do \(there are 50\)\.$", sentence)
 
@@ -299,11 +299,11 @@ def test_several_instances_are_tested_where_all_rows_matched(maker: Any) -> None
     maker.put(
         "some",
         annotations,
-        Predictions.of_category(every.image_ids[some], every.keypoints[some] + 0.5, every.scores[some]),
+        Predictions.of_category(every.image_ids[some], every.keypoints[some] + 0.5, every.scores[some], 1),
     )
     few = np.flatnonzero(every.image_ids < 4)
     maker.put(
-        "few", annotations, Predictions.of_category(every.image_ids[few], every.keypoints[few], every.scores[few])
+        "few", annotations, Predictions.of_category(every.image_ids[few], every.keypoints[few], every.scores[few], 1)
     )
     (board,) = boards(maker.store)
     tested = {row.label: row.rank_low is not None for row in board.rows}
@@ -325,7 +325,7 @@ def test_an_image_that_one_seed_matched_nothing_in_is_not_tested(maker: Any) -> 
             maker.put(
                 name,
                 annotations,
-                Predictions.of_category(found.image_ids[kept], found.keypoints[kept], found.scores[kept]),
+                Predictions.of_category(found.image_ids[kept], found.keypoints[kept], found.scores[kept], 1),
                 seed,
             )
     (board,) = boards(maker.store)
@@ -348,7 +348,7 @@ def test_a_file_changed_in_place_is_scored_again(maker: Any, annotations: Annota
 def test_no_answers_at_all_still_make_a_row(maker: Any) -> None:
     many, nothing = (
         maker.annotations(10, 1, 2),
-        Predictions.of_category(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0)),
+        Predictions.of_category(np.zeros(0, int), np.zeros((0, 1, 2)), np.zeros(0), 1),
     )
     maker.put("silent", many, nothing)
     (row,) = boards(maker.store)[0].rows

@@ -44,7 +44,7 @@ def test_an_image_in_which_nothing_was_found_is_the_worst(maker: Any) -> None:
         annotations = maker.annotations(6, 1, instances)
         found = maker.answers(annotations, 0.25)
         kept = np.flatnonzero(found.image_ids != 4)
-        partial = Predictions.of_category(found.image_ids[kept], found.keypoints[kept], found.scores[kept])
+        partial = Predictions.of_category(found.image_ids[kept], found.keypoints[kept], found.scores[kept], 1)
         assert choose(annotations, score(annotations, partial), 1, 2)[0].tolist() == [3]
 
 
@@ -94,5 +94,5 @@ def test_several_instances_and_far_or_missing_answers(maker: Any, tmp_path: Path
     sheet = drawn(tmp_path, images, annotations, far)
     assert near(sheet, ANNOTATION).any()
     assert (far.keypoints == before).all()
-    nothing = Predictions.of_category(np.zeros(0, int), np.zeros((0, 2, 2)), np.zeros(0))
+    nothing = Predictions.of_category(np.zeros(0, int), np.zeros((0, 2, 2)), np.zeros(0), 1)
     assert near(drawn(tmp_path, images, annotations, nothing), ANNOTATION).any()

@@ -48,7 +48,7 @@ def single_instance(n: int = 50, k: int = 1, seed: int = 0, noise: float = 1.0) 
     annotations = made_annotations(points, baseline=baseline)
     scores = rng.permutation(n) / n
     return annotations, Predictions.of_category(
-        annotations.image_ids.copy(), points + rng.normal(0, noise, points.shape), scores
+        annotations.image_ids.copy(), points + rng.normal(0, noise, points.shape), scores, 1
     )
 
 
@@ -63,6 +63,7 @@ def crowded(images: int, instances: int, k: int, seed: int, noise: float = 1.0) 
         annotations.image_ids[annotations.index[order]],
         points[order] + rng.normal(0, noise, points.shape),
         rng.random(m),
+        1,
     )
     return annotations, predictions
 

@@ -24,7 +24,7 @@ def fuzz(count: int, seed: int, folder: Path) -> dict[str, int]:
         annotations = case[0]
         points = annotations.keypoints + 0.0
         perfect = Predictions.of_category(
-            annotations.image_ids[annotations.index], points, 0.5 + 0.01 * (points[:, 0, 0] % 7)
+            annotations.image_ids[annotations.index], points, 0.5 + 0.01 * (points[:, 0, 0] % 7), 1
         )
         subjects.append((annotations, predictions_to_json(perfect), score(annotations, perfect)))
     path = folder / "mutant.json"

@@ -262,6 +262,6 @@ def test_one_instance_an_image(seed: int) -> None:
     agree(
         annotations,
         Predictions.of_category(
-            predictions.image_ids[rows], predictions.keypoints[rows] + rng.normal(0, 1, (len(rows), k, 2)), scores
+            predictions.image_ids[rows], predictions.keypoints[rows] + rng.normal(0, 1, (len(rows), k, 2)), scores, 1
         ),
     )

@@ -21,7 +21,7 @@ from datasets.formats.coco_results import read_predictions, write_predictions
 def answer(annotations, points, scores=None):
     n = len(points)
     return Predictions.of_category(
-        annotations.image_ids[:n].copy(), np.asarray(points, float), np.ones(n) if scores is None else scores
+        annotations.image_ids[:n].copy(), np.asarray(points, float), np.ones(n) if scores is None else scores, 1
     )
 
 
@@ -49,7 +49,7 @@ def test_convention_flip_is_width_minus_one_minus_x():
         baseline=flip[0] + flip[1] * annotations.baseline,
     )
     turned = Predictions.of_category(
-        predictions.image_ids, flip[0] + flip[1] * predictions.keypoints, predictions.scores
+        predictions.image_ids, flip[0] + flip[1] * predictions.keypoints, predictions.scores, 1
     )
     assert score(mirrored, turned).metrics == pytest.approx(score(annotations, predictions).metrics, abs=1e-12)
 
@@ -225,7 +225,9 @@ def test_convention_hidden_keypoints_count_like_visible_ones():
 
 def test_convention_the_best_scored_answer_of_an_image_counts_for_pixels():
     annotations = made_annotations(np.full((1, 1, 2), 10.0))
-    twice = Predictions.of_category(np.array([1, 1]), np.array([[[20.0, 10.0]], [[10.0, 10.0]]]), np.array([0.2, 0.9]))
+    twice = Predictions.of_category(
+        np.array([1, 1]), np.array([[[20.0, 10.0]], [[10.0, 10.0]]]), np.array([0.2, 0.9]), 1
+    )
     scores = score(annotations, twice)
     assert scores["mean"] == 0
     assert scores.counts["spare"] == 1

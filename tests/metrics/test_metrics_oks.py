@@ -41,7 +41,7 @@ def test_plain_data_agrees_with_both_libraries(make, noise: float) -> None:
 
 def test_no_detections_at_all_is_zero() -> None:
     annotations, predictions = single_instance(4)
-    none = Predictions.of_category(predictions.image_ids[:0], predictions.keypoints[:0], predictions.scores[:0])
+    none = Predictions.of_category(predictions.image_ids[:0], predictions.keypoints[:0], predictions.scores[:0], 1)
     assert four(annotations, none) == [0, 0, 0, 0]
 
 
@@ -54,7 +54,7 @@ def test_only_the_twenty_best_of_an_image_count() -> None:
     annotations = made_annotations(np.full((1, 1, 2), 10.0))
     points = np.full((21, 1, 2), 25.0)
     points[20] = 10.0
-    ranked = Predictions.of_category(np.ones(21, dtype=int), points, np.linspace(1, 0.1, 21))
+    ranked = Predictions.of_category(np.ones(21, dtype=int), points, np.linspace(1, 0.1, 21), 1)
     assert four(annotations, ranked) == [0, 0, 0, 0]
     assert four(annotations, replace(ranked, scores=np.linspace(0.1, 1, 21)))[3] == 1
 
@@ -70,7 +70,7 @@ def test_similarity_by_hand() -> None:
 def test_matching_prefers_instances_that_count_and_lets_crowds_be_taken_again() -> None:
     annotations = made_annotations(np.full((2, 1, 2), 10.0), index=np.array([0, 0]), images=1)
     annotations = replace(annotations, crowd=np.array([True, False]))
-    predictions = Predictions.of_category(np.ones(3, dtype=int), np.full((3, 1, 2), 10.0), np.array([0.1, 0.9, 0.5]))
+    predictions = Predictions.of_category(np.ones(3, dtype=int), np.full((3, 1, 2), 10.0), np.array([0.1, 0.9, 0.5]), 1)
     sorted_by_score = group(annotations, predictions, predictions.scores, 1, None)
     assert sorted_by_score.detections.tolist() == [1, 2, 0]
     assert match(annotations, predictions, sorted_by_score, np.array([0.5])).tolist() == [[1, 0, 0]]

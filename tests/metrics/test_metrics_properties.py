@@ -42,7 +42,9 @@ def cases(draw: st.DrawFn, least: int = 1, ties: bool = True) -> tuple[Annotatio
     mean = draw(arrays(np.float64, (1, k, 2), elements=dyadic(0, 27)))
     scores = draw(st.lists(st.integers(1, 50 if ties else 1000), min_size=n, max_size=n, unique=not ties))
     annotations = made_annotations(points, baseline=np.repeat(mean, n, axis=0))
-    return annotations, Predictions.of_category(annotations.image_ids.copy(), points + errors, np.array(scores) / 1000)
+    return annotations, Predictions.of_category(
+        annotations.image_ids.copy(), points + errors, np.array(scores) / 1000, 1
+    )
 
 
 def values(annotations: Annotations, predictions: Predictions, *leave: str) -> dict[str, float | None]:
@@ -142,7 +144,7 @@ def test_5_order_of_images_matters_only_to_tied_scores(case: tuple[Annotations, 
     shuffled = replace(
         annotations.take(order), image_ids=annotations.image_ids
     )  # ids by the new order, so ties fall another way
-    answers = Predictions.of_category(annotations.image_ids, predictions.keypoints[order], predictions.scores[order])
+    answers = Predictions.of_category(annotations.image_ids, predictions.keypoints[order], predictions.scores[order], 1)
     before, after = score(annotations, predictions), score(shuffled, answers)
     tied = before.flags["tied_scores"]
     assert tied == after.flags["tied_scores"] == (len(set(predictions.scores.tolist())) < len(predictions))
@@ -213,6 +215,7 @@ def test_9_spare_detections_never_raise_ap(case: tuple[Annotations, Predictions]
         np.append(predictions.image_ids, predictions.image_ids[i]),
         np.concatenate([predictions.keypoints, predictions.keypoints[i : i + 1]]),
         np.append(predictions.scores, predictions.scores[i] - rng.uniform(1e-6, 1)),
+        1,
     )
     before, after = score(annotations, predictions), score(annotations, extra)
     assert all(after[name] <= before[name] + 1e-12 for name in ("ap", "ap50", "ap75"))

@@ -70,7 +70,7 @@ def test_a_metric_of_the_whole_evaluation_may_be_undefined() -> None:
         assert score(*crowded(3, 2, 1, 0))["predictions_an_instance"] == 1
         assert "predictions_an_instance" not in score(*single_instance(3))
         annotations = made_annotations(np.zeros((0, 1, 2)), index=np.zeros(0), images=2)
-        scores = score(annotations, Predictions.of_category(np.array([1]), np.zeros((1, 1, 2)), np.ones(1)))
+        scores = score(annotations, Predictions.of_category(np.array([1]), np.zeros((1, 1, 2)), np.ones(1), 1))
         assert scores["predictions_an_instance"] is None
         assert scores.reason_codes["predictions_an_instance"] == "no_instances"
         assert scores.reasons["predictions_an_instance"] == REASONS["no_instances"]
@@ -127,7 +127,10 @@ def test_every_entry_describes_itself() -> None:
 def test_better_says_which_way_is_better() -> None:
     annotations, predictions = crowded(6, 3, 2, 0, noise=0.6)
     perfect = Predictions.of_category(
-        annotations.image_ids[annotations.index], annotations.keypoints.copy(), np.arange(len(annotations.index)) + 1.0
+        annotations.image_ids[annotations.index],
+        annotations.keypoints.copy(),
+        np.arange(len(annotations.index)) + 1.0,
+        1,
     )
     best, some = score(annotations, perfect), score(annotations, predictions)
     for entry in metrics().values():
@@ -175,7 +178,7 @@ def test_figures_are_written_as_the_entry_says(name: str, value: float, text: st
 
 def test_reasons_are_codes_with_a_sentence() -> None:
     annotations = made_annotations(np.array([[[3.0, 4.0]], [[5.0, 4.0]]]), spacing=None)
-    predictions = Predictions.of_category(annotations.image_ids, annotations.keypoints.copy(), np.ones(2))
+    predictions = Predictions.of_category(annotations.image_ids, annotations.keypoints.copy(), np.ones(2), 1)
     scores = score(annotations, predictions)
     assert scores.reason_codes == {
         "exact": "no_lattice",

@@ -75,7 +75,7 @@ def two_in_one_image() -> tuple:
         np.array([[[10.0, 10.0]], [[40.0, 10.0]]]), index=np.array([0, 0]), images=1, side=64
     )
     return annotations, lambda points, scores: Predictions.of_category(
-        np.ones(len(points), dtype=int), np.array(points, float), scores
+        np.ones(len(points), dtype=int), np.array(points, float), scores, 1
     )
 
 
@@ -127,9 +127,9 @@ def test_a_category_the_annotations_do_not_have_is_refused() -> None:
 
 def test_images_without_instances_are_scored() -> None:
     annotations = made_annotations(np.full((1, 1, 2), 10.0), images=3)
-    good = Predictions.of_category(np.array([1]), np.full((1, 1, 2), 10.0), np.ones(1))
+    good = Predictions.of_category(np.array([1]), np.full((1, 1, 2), 10.0), np.ones(1), 1)
     assert (score(annotations, good)["recall"], score(annotations, good)["precision"]) == (1, 1)
-    ghost = Predictions.of_category(np.array([1, 2]), np.full((2, 1, 2), 10.0), np.ones(2))
+    ghost = Predictions.of_category(np.array([1, 2]), np.full((2, 1, 2), 10.0), np.ones(2), 1)
     assert score(annotations, ghost)["precision"] == 0.5
 
 
@@ -182,18 +182,18 @@ def test_a_missing_prediction_is_not_exact_on_the_coarsest_lattice() -> None:
     annotations, predictions = single_instance(3)
     coarse = replace(annotations, spacing=np.full(1, 100.0))
     assert score(coarse, predictions)["exact"] == 1
-    none = Predictions.of_category(predictions.image_ids[:1], predictions.keypoints[:1], predictions.scores[:1])
+    none = Predictions.of_category(predictions.image_ids[:1], predictions.keypoints[:1], predictions.scores[:1], 1)
     assert score(coarse, none)["exact"] == pytest.approx(1 / 3)
 
 
 def test_without_a_lattice_exact_in_the_taxonomy_is_the_same_pixel() -> None:
     annotations = made_annotations(np.full((2, 1, 2), 10.3), spacing=None)
     predictions = Predictions.of_category(
-        np.array([1, 2]), annotations.keypoints + np.array([[[0.4, 0]], [[0.6, 0]]]), np.array([0.1, 0.2])
+        np.array([1, 2]), annotations.keypoints + np.array([[[0.4, 0]], [[0.6, 0]]]), np.array([0.1, 0.2]), 1
     )
     assert score(annotations, predictions).taxonomy == {"exact": 1, "jitter": 1, "inversion": 0, "swap": 0, "miss": 0}
     whole = made_annotations(np.full((1, 1, 2), 10.0), spacing=None)
-    edge = Predictions.of_category(np.array([1]), whole.keypoints + np.array([[[0.5, 0]]]), np.ones(1))
+    edge = Predictions.of_category(np.array([1]), whole.keypoints + np.array([[[0.5, 0]]]), np.ones(1), 1)
     assert score(whole, edge).taxonomy["jitter"] == 1
 
 
