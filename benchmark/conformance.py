@@ -142,7 +142,7 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
             steps.append(Step(name, run()))
         except UserError as error:
             steps.append(Step(name, str(error)))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a detector that exits has not conformed
             steps.append(Step(name, f"{type(error).__name__}: {' '.join(str(error).split())}"))
     return steps
 
@@ -161,7 +161,10 @@ def fit_elsewhere(text: str, train: LabeledImages, val: LabeledImages, images: I
     blank = rectangles(len(images), height=images.shape[1], width=images.shape[2], k=k)
     unknown: FloatArray = np.zeros_like(blank.annotations.keypoints)
     nothing = LabeledImages(cast(Sequence[Image], images), replace(blank.annotations, keypoints=unknown))
-    return fit_and_answer(resolve(text), train, val, nothing)[1]
+    try:
+        return fit_and_answer(resolve(text), train, val, nothing)[1]
+    except SystemExit as error:  # it would end the process that others are to be checked in
+        raise RuntimeError(f"SystemExit: {error}") from error
 
 
 def _same(a: Predictions, b: Predictions) -> bool:

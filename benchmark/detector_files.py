@@ -21,6 +21,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from benchmark.code_digest import HARNESS, PLUGIN, PROJECT, is_users
+from benchmark.structures import UserError
 
 _State = tuple[tuple[str, int, int], ...]
 
@@ -45,6 +46,7 @@ class _Session:
 
 
 _session: _Session | None = None
+_loading: list[str] = []  # the module that is being executed
 
 
 class _TextLoader(SourceFileLoader):
@@ -89,6 +91,8 @@ def module_name(path: Path) -> str:
 def load(path: Path) -> ModuleType:
     """The module of a detector file, freshly executed. Whatever it raises comes through."""
     global _session
+    if _loading:
+        raise UserError(f"{path} is loaded by another detector file while that is loaded: import what it needs instead")
     leave()
     name = module_name(path)
     folder = path.absolute().parent
@@ -109,7 +113,15 @@ def load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     assert spec.loader is not None
-    spec.loader.exec_module(module)
+    _loading.append(name)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        leave()
+        sys.modules.pop(name, None)
+        raise
+    finally:
+        _loading.clear()
     return module
 
 

@@ -151,7 +151,9 @@ def folds(
     """
     if k < 2:
         raise UserError(f"folds {k}: give at least 2")
-    if len(image_digests) < max(k, 3):
+    if (
+        len(image_digests) < k or len(image_digests) - -(-len(image_digests) // k) < 2
+    ):  # one to train on, one to select by
         raise UserError(f"folds {k}: there are {len(image_digests)} images, too few")
     base, extra = divmod(len(image_digests), k)
     tests = split(image_digests, labels, [base + (i < extra) for i in range(k)], seed)

@@ -41,6 +41,7 @@ NOTES = (
     "several_processors",
     "several_versions",
     "multi_instance",
+    "uneven_recall",
     "tested_images",
     "code_changed",
     "code_unknown",
@@ -219,6 +220,8 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
     tests, tested_images = _test_rows(ranked)
     ranked = _with_ranks(ranked, tests, failure)
     advice, unaided = _advice(ranked, tests, failure)
+    if uneven := multi_instance and len({row.metrics.get("recall") for row in ranked}) > 1:
+        advice, unaided = Advice("untested", None, None, None), None
     rows = (*ranked, *(replace(row, untested="unranked") for row in references))
     return Board(
         task=last.config.task,
@@ -236,7 +239,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
         advice=advice,
         unaided=unaided,
         separation=_separation(ranked, tests, failure),
-        notes=_notes(rows, multi_instance, tested_images, older),
+        notes=_notes(rows, multi_instance, uneven, tested_images, older),
     )
 
 
@@ -353,7 +356,9 @@ def _separation(rows: Sequence[BoardRow], tests: Sequence[Row], failure: float) 
     return None
 
 
-def _notes(rows: Sequence[BoardRow], multi_instance: bool, tested_images: int | None, older: int) -> tuple[Note, ...]:
+def _notes(
+    rows: Sequence[BoardRow], multi_instance: bool, uneven: bool, tested_images: int | None, older: int
+) -> tuple[Note, ...]:
     notes = []
 
     def add(code: str, applies: object, **values: Any) -> None:
@@ -376,6 +381,7 @@ def _notes(rows: Sequence[BoardRow], multi_instance: bool, tested_images: int | 
     mixed = sum(any(len(kinds) > 1 for kinds in row.packages.values()) for row in rows)
     add("several_versions", versions, packages=versions, mixed_rows=mixed)
     add("multi_instance", multi_instance)
+    add("uneven_recall", uneven)
     add("tested_images", tested_images is not None, images=tested_images)
     changed = [row.code for row in own if row.code and row.code.status == "changed"]
     unrecorded = sum(not code.recorded for code in changed)

@@ -150,7 +150,12 @@ def _board(others: list[Record], scored: Scored) -> dict[str, Any]:
     if (folder / "card.json").is_file() and (given.is_dir() or given.name == "test.json"):
         card = read_card(folder / "card.json")
         data = (card.data or card.task) + (f"-split{card.split}" if card.split else "")
-        return {"task": card.task, "version": card.version, "data": data, "data_digest": card.digest}
+        return {
+            "task": card.task,
+            "version": card.version,
+            "data": data,
+            "data_digest": card.digest or scored.annotations.digest,
+        }
     return {
         "task": scored.annotation_file.stem,
         "version": 1,

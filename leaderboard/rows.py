@@ -19,7 +19,7 @@ from benchmark.metrics import Scores, metrics, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, StoredRun
 from benchmark.statistics.intervals import Interval, exact_share, interval
-from benchmark.structures import FloatArray, UserError
+from benchmark.structures import Annotations, FloatArray, UserError
 from leaderboard.staleness import CodeState
 
 ORACLE = "oracle_features"
@@ -189,24 +189,47 @@ def over_seeds(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float 
     return pooled
 
 
-def newest(runs: Iterable[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], int]:
+def newest(runs: Sequence[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], int]:
     """The runs of each row, by rising seed, and how many older settings of a row were left out.
 
     Where a row was run with several settings (threads, parameters that its name does not show) or several states of its
-    code, those of the newest run stand: seeds of different code are never averaged.
+    code, those of the newest run stand: seeds of different code are never averaged. A run that failed may not have come to
+    import all that the others did, so of it only the files that both know are compared.
+
+    Args:
+        runs: The runs of one board.
+
+    Returns:
+        Row -> its runs; and the number of settings left out.
     """
-    by_row: dict[Identity, dict[str, list[StoredRun]]] = {}
+    by_row: dict[Identity, list[StoredRun]] = {}
     for run in runs:
         config = run.record.config
-        identity = (config.detector, config.n_train, config.budget)
-        setting = f"{config.digest} {sorted(run.record.facts.code.values())}"
-        by_row.setdefault(identity, {}).setdefault(setting, []).append(run)
+        by_row.setdefault((config.detector, config.n_train, config.budget), []).append(run)
     shown, older = {}, 0
-    for identity, settings in by_row.items():
-        last = max(settings, key=lambda setting: (max(r.record.created for r in settings[setting]), setting))
-        shown[identity] = sorted(settings[last], key=lambda r: r.record.seed)
+    for identity, of_row in by_row.items():
+        settings: list[list[StoredRun]] = []
+        latest_first = sorted(of_row, key=lambda r: (r.record.status == "finished", r.record.created), reverse=True)
+        for run in latest_first:
+            same = next((setting for setting in settings if _same_setting(setting[0].record, run.record)), None)
+            if same is None:
+                settings.append([run])
+            else:
+                same.append(run)
+        last = max(settings, key=lambda setting: max(r.record.created for r in setting))
+        shown[identity] = sorted(last, key=lambda r: r.record.seed)
         older += len(settings) - 1
     return shown, older
+
+
+def _same_setting(record: Record, other: Record) -> bool:
+    """Whether two runs are seeds of one setting: the same config, and the same code as far as both tell."""
+    if record.config.digest != other.config.digest:
+        return False
+    code, theirs = record.facts.code, other.facts.code
+    if "failed" in (record.status, other.status):
+        return all(code[label] == theirs[label] for label in code.keys() & theirs.keys())
+    return sorted(code.values()) == sorted(theirs.values())
 
 
 def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
@@ -220,8 +243,12 @@ def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
         (name, n, budget): name + (f" n{n}" if several and n else "") + ("" if budget == "recipe" else f" {budget}")
         for name, n, budget in known
     }
-    ours = {label for (_, n, _), label in labels.items() if n}
-    return {i: f"{label} (external)" if not i[1] and label in ours else label for i, label in labels.items()}
+    taken = {label for (_, n, _), label in labels.items() if n}
+    for identity in [identity for identity in labels if not identity[1]]:
+        while labels[identity] in taken:
+            labels[identity] += " (external)"
+        taken.add(labels[identity])
+    return labels
 
 
 def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> BoardRow:
@@ -256,6 +283,8 @@ def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> B
     empty = np.zeros((0, 0))
     same = len({run.record.annotations for run in done}) == 1
     errors = np.stack([table.distances for table in tables]) if same else empty
+    if same and not tables[0].flags["multi_instance"]:
+        errors = errors * _image_weights(done[0].annotations)
     exact = np.stack([table.exact for table in tables]) if same else empty
     known, lattice = complete(errors), complete(exact)
     return BoardRow(
@@ -273,6 +302,19 @@ def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> B
         interval=interval(known) if known.size else None,
         exact_interval=exact_share(lattice) if lattice.size else None,
     )
+
+
+def _image_weights(annotations: Annotations) -> FloatArray:
+    """What an image's mean error counts for in the mean over keypoints, 1 on average: (N,) float64.
+
+    All ones where images hold equally many labelled keypoints. With these weights the mean over images is the metric
+    ``mean``, so ranks and intervals are about the figure that rows are ordered by.
+    """
+    labelled = np.bincount(annotations.index, (annotations.visible > 0).sum(axis=1), minlength=len(annotations))
+    known = labelled[labelled > 0]
+    if not len(known) or known.min() == known.max():
+        return np.ones(len(annotations))
+    return np.asarray(labelled / known.mean(), dtype=np.float64)
 
 
 def complete(values: FloatArray) -> FloatArray:

@@ -90,7 +90,7 @@ class RunConfig(_Frozen):
 
 
 class Job(_Frozen):
-    """One run to make: all that a worker needs, in this process or elsewhere, provided it sees the same folders."""
+    """One run to make: all that a worker needs, here or elsewhere, where it sees the same folders from the same place."""
 
     specification: str = Field(description="the detector as `benchmark.registry.resolve` takes it")
     data: DataReference

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
         outcome.predict_seconds += time.perf_counter() - started
         answers.append(predictions)
         outcome.tells_categories &= tells_categories
-        if not all(isinstance(row, Mapping) for row in rows):
+        if not all(isinstance(row, Mapping) and all(isinstance(v, Real) for v in row.values()) for row in rows):
             raise TypeError("fit returned a history that is not a list of rows, each a dict of numbers")
         outcome.history += [{"fold": float(i), **row} for row in rows] if len(folds) > 1 else list(rows)
         outcome.oracle_features = outcome.oracle_features and holds_the_answer(detector, whole.train)
@@ -266,7 +267,9 @@ def answer(
         points.append(instances)
         scores.append(confidence)
         categories.append(told.astype(np.int64))
-    tells = len(annotations.known_category_ids) == 1 or all(one.category_ids is not None for one in answers)
+    tells = len(annotations.known_category_ids) == 1 or all(
+        one.category_ids is not None or not len(one.keypoints) for one in answers
+    )
     return (
         Predictions(
             np.array(ids, dtype=np.int64), np.concatenate(points), np.concatenate(scores), np.concatenate(categories)

@@ -73,7 +73,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], names: Sequenc
 
 def escaped(text: str) -> str:
     """Text as a cell, or part of a sentence, shows it."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    for mark in "\\|`":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.replace("<", "&lt;").splitlines())
 
 
 def _overview(boards: Sequence[Board], anchors: Sequence[str]) -> list[str]:

@@ -189,6 +189,7 @@ NOTES: dict[str, Callable[..., str]] = {
     "several_settings": lambda: "Rows ran on different devices or thread counts: their seconds do not compare.",
     "several_processors": _several_processors,
     "several_versions": _several_versions,
+    "uneven_recall": lambda: "Weigh recall and misses beside the pixel errors, which are of matched instances alone.",
     "multi_instance": lambda: (
         "Several instances an image: pixel metrics are over matched pairs, ± and tests over images, and what was "
         "missed is in neither: see precision, recall, misses."
@@ -386,6 +387,8 @@ def advice(board: Board) -> list[str]:
 
 def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
     if given.name is None or given.leader is None:
+        if any(note.code == "uneven_recall" for note in board.notes):
+            return "None is advised: rows miss different shares of the instances, which pixel errors do not hold."
         return "No row was tested, so none is advised."
     used, leader = described(board.row(given.name)), given.leader
     if given.code == "one_row":

@@ -88,3 +88,10 @@ def test_what_saves_nothing_is_not_asked_to_restore(elsewhere: Executor, tmp_pat
     last = check(str(path), elsewhere)[-1]
     assert (last.name, last.problem) == ("restores from saved weights", "")
     assert last.skipped
+
+
+def test_a_detector_that_exits_does_not_conform(elsewhere: Executor, tmp_path: Path) -> None:
+    path = tmp_path / "exits.py"
+    body = "    def fit(self, train, val, *, seed, budget):\n        raise SystemExit(0)"
+    path.write_text(BROKEN.format(name="exits", body=body))
+    assert "SystemExit" in check(str(path), elsewhere)[0].problem

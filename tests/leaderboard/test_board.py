@@ -381,3 +381,53 @@ def test_find_run(filled: Store) -> None:
     ):
         with pytest.raises(UserError, match=message):
             find_run(filled, *arguments)
+
+
+def test_a_row_is_ordered_ranked_and_bounded_by_one_mean(maker: Any) -> None:
+    """Images hold different numbers of labelled keypoints: the mean is over keypoints, and so are ranks and intervals."""
+    annotations = maker.annotations(600, 3)
+    visible = annotations.visible.copy()
+    visible[:400, 1:] = 0
+    annotations = replace(annotations, visible=visible)
+    shift = np.where(np.arange(600) < 400, 2.5, 1.0)[:, None, None]
+    maker.put("alpha", annotations, maker.answers(annotations, shift / np.sqrt(2)))
+    maker.put("beta", annotations, maker.answers(annotations, (3.5 - shift + 0.5) / np.sqrt(2)))
+    (board,) = boards(maker.store)
+    for row in board.rows:
+        assert row.interval is not None
+        assert row.interval.mean == pytest.approx(row.metrics["mean"], abs=1e-9)
+        assert row.interval.low <= row.metrics["mean"] <= row.interval.high
+    assert [row.rank_low for row in board.rows] == sorted(row.rank_low or 0 for row in board.rows)
+
+
+def test_a_failed_seed_takes_no_finished_one_away(maker: Any, annotations: Annotations) -> None:
+    """A run that fails before it has imported everything knows fewer files than the others."""
+    code = {"det.py": "1", "late.py": "2"}
+    for seed in (0, 2):
+        maker.put("lazy", annotations, maker.answers(annotations, 1.0), seed, facts={"code": code})
+    failed = {"facts": {"code": {"det.py": "1"}}, "created": "2030-01-01T00:00:00+00:00"}
+    maker.put("lazy", annotations, None, 1, error="no luck", **failed)
+    (row,) = boards(maker.store)[0].rows
+    assert row.seeds == (0, 2)
+    assert row.failures == {1: "no luck"}
+    assert not [note for note in boards(maker.store)[0].notes if note.code == "older"]
+
+
+def test_nothing_is_advised_where_rows_miss_different_shares(maker: Any) -> None:
+    annotations = maker.annotations(40, 1, 3)
+    every = maker.answers(annotations, 1.0)
+    some = np.arange(0, len(every), 3)
+    maker.put("all", annotations, every)
+    few = Predictions(every.image_ids[some], every.keypoints[some] - 0.9, every.scores[some], every.category_ids[some])
+    maker.put("a third", annotations, few)
+    (board,) = boards(maker.store)
+    assert board.advice.name is None
+    assert words.advice(board)[0].startswith("None is advised: rows miss different shares")
+
+
+def test_labels_are_unique_whatever_others_call_their_rows(maker: Any, annotations: Annotations) -> None:
+    maker.put("a", annotations, maker.answers(annotations, 1.0))
+    for name in ("a", "a (external)"):
+        maker.put(name, annotations, maker.answers(annotations, 2.0), external=True, config={"n_train": 0})
+    labels = [row.label for row in boards(maker.store)[0].rows]
+    assert len(set(labels)) == 3

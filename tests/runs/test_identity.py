@@ -311,3 +311,23 @@ def test_one_value_has_one_key(grid: Grid, tmp_path: Path) -> None:
     assert keys(grid(str(path))) == keys(grid(f"{path}:rate=1")) == keys(grid(f"{path}:rate=1.0"))
     names = [one.job.config.detector for one in plan(grid(f"{path}:rate=0.12345678", f"{path}:rate=0.12345679"))]
     assert len(set(names)) == 3  # and the baseline
+
+
+def test_a_load_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    import sys
+
+    from benchmark import detector_files
+    from benchmark.registry import resolve
+
+    (tmp_path / "off.py").write_text("OFFSET = 5.0\n")
+    path = tmp_path / "stopped.py"
+    path.write_text("import off, sys\nsys.path.insert(0, 'nowhere')\nraise KeyboardInterrupt\n")
+    before = list(sys.path), list(sys.meta_path), set(sys.modules)
+    with pytest.raises(KeyboardInterrupt):
+        resolve(str(path))
+    assert (list(sys.path), list(sys.meta_path), set(sys.modules)) == before
+    path.write_text(f"from benchmark.registry import resolve\nresolve({str(tmp_path / 'inner.py')!r})\n")
+    (tmp_path / "inner.py").write_text(ANSWERS.format(imports="", init="pass", fit="pass", offset=5.0))
+    with pytest.raises(UserError, match="is loaded by another detector file"):
+        resolve(str(path))
+    assert not detector_files.arrived()
