@@ -82,7 +82,7 @@ def test_offline_the_error_names_what_to_fetch_and_where_to_put_it(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not an idx file at all", gzip.compress(b"x"), struct.pack(">4i", 2051, 9, 28, 28)]
+    "content", [b"", b"not an idx file at all", gzip.compress(b"x", mtime=0), struct.pack(">4i", 2051, 9, 28, 28)]
 )
 def test_damaged_files_are_called_damaged(tmp_path: Path, content: bytes) -> None:
     images, labels = mnist_embedded()
