@@ -56,6 +56,12 @@ def test_a_task_of_the_readme_is_published_with_three_seeds(row: tuple[str, ...]
         assert untrained == f"{100 * shown['untrained_exact']:.1f}"
 
 
+def test_the_probe_of_the_readme_is_the_published_one() -> None:
+    """Whose own figures ``test_published`` makes again from the bundles."""
+    published = (ROOT / "leaderboard" / "published" / "probe" / "PROBE.md").read_text(encoding="utf-8")
+    assert published[published.index("| backbone |") :] in TEXT
+
+
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", TEXT))))
 def test_a_link_of_the_readme_leads_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
