@@ -33,6 +33,9 @@ from benchmark.structures import FloatArray, IntArray
 TIE = 1e-9
 """px: two errors closer than this are the same error, so that rounding never decides a comparison."""
 
+_LINEAR = 1e-4
+"""Below this t the density of Student's t is flat to a part in 10^8, and p is linear in t to 10^-12."""
+
 
 @dataclass(frozen=True, eq=False)
 class Components:
@@ -106,11 +109,20 @@ class Components:
         p = 2 * stdtr(self.images - 1, -t)
         if self.seeds > 1:
             of_seeds = 2 * stdtr(self.seeds - 1, -t)
-            mixed = (seed > 0) & (image > 0) & (t > 0) & (of_seeds > 0)
+            both = (seed > 0) & (image > 0) & (of_seeds > 0)
             p = np.where(seed > 0, of_seeds, p)
+            near = both & (t < _LINEAR)
+            p[near] = self._near_one(size[near], image[near], seed[near])
+            mixed = both & (t >= _LINEAR)
             if mixed.any():
                 p[mixed] = self._mixed(size[mixed], image[mixed], seed[mixed], t[mixed])
         return np.asarray(p.reshape(np.shape(self.mean)), dtype=np.float64)
+
+    def _near_one(self, size: FloatArray, image: FloatArray, seed: FloatArray) -> FloatArray:
+        """``_mixed`` where t is so small that log p is lost in rounding: quantiles are (1 - p) / 2 over the density at 0."""
+        at_zero = [_density(np.zeros(1), df)[0] for df in (self.images - 1, self.seeds - 1)]
+        spread = image / at_zero[0] ** 2 + seed / at_zero[1] ** 2
+        return np.asarray(1 - 2 * size / np.sqrt(spread), dtype=np.float64)
 
     def _mixed(self, size: FloatArray, image: FloatArray, seed: FloatArray, t: FloatArray) -> FloatArray:
         """The two-sided p values, (n,), where both parts are there: log h(p)^2 = log size^2, solved for log p."""
@@ -125,7 +137,7 @@ class Components:
                 quantile = -stdtrit(df, p / 2)
                 square = square + part * quantile**2
                 slope = slope - part * quantile * p / _density(quantile, df)
-            return np.log(square / size[at] ** 2), slope / square
+            return np.log(square) - 2 * np.log(size[at]), slope / square
 
         low, high = low - 1e-12 * (1 + np.abs(low)), high + 1e-12 * (1 + np.abs(high))
         return np.minimum(np.exp(decreasing_roots(equation, low, high, (low + high) / 2)), 1.0)

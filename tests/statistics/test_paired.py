@@ -30,6 +30,12 @@ def draw(seeds: int, images: int, seed: int = 0) -> FloatArray:
     return rng.gamma(2.0, 1.0, images) * rng.uniform(0.5, 1.5, (seeds, images)) + rng.uniform(0, 0.5, (seeds, 1))
 
 
+def parts(values: FloatArray) -> tuple[FloatArray, ...]:
+    """The five variances of ``values``, in the order of ``Components``."""
+    of = components(values)
+    return of.image_part, of.seed_part, of.image_variance, of.seed_variance, of.rest_variance
+
+
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
 def test_one_seed_is_the_paired_t_test(level: float) -> None:
     from scipy import stats
@@ -122,6 +128,21 @@ def test_p_is_the_root_that_a_slow_search_finds_whatever_the_ratio_of_the_parts(
 
         if p > 1e-200:
             assert math.log(p) == pytest.approx(optimize.brentq(miss, -500.0, 0.0), rel=1e-7, abs=1e-7)
+
+
+@pytest.mark.parametrize("images", [5, 4000])
+def test_p_is_1_where_the_means_are_equal_but_for_rounding_and_falls_from_there(images: int) -> None:
+    """Across every size of a mean that floating point holds, without a jump where the ways of solving meet."""
+    values = np.random.default_rng(0).standard_normal((3, images)) + np.array([[0.0], [0.3], [0.5]])
+    values -= values.mean()
+    sizes = np.geomspace(1e-160, 10, 700)
+    p = np.array([float(Components(size, 3, images, *parts(values)).p_value()) for size in sizes])
+    assert (p[sizes < 1e-17] == 1).all()
+    assert (np.diff(p) <= 1e-11).all()
+    assert (np.diff(p[sizes > 1e-6]) < 0).all()
+    assert 0 < p[-1] < 0.01
+    slope = (1 - p[sizes > 1e-9][:10]) / sizes[sizes > 1e-9][:10]
+    assert slope == pytest.approx(slope[0], rel=1e-5)
 
 
 def test_a_margin_is_a_shift() -> None:
