@@ -69,6 +69,7 @@ class Dataset:
         card: Task, version, names.
         digest: sha256 in hex over the pixels and annotations of all three splits, as they were read: a fold and a subset
             keep that of the whole.
+        notes: What was mended, set aside or inferred when it was read, a sentence with a count each.
     """
 
     train: LabeledImages
@@ -76,6 +77,7 @@ class Dataset:
     test: LabeledImages
     card: DatasetCard
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, LabeledImages]:

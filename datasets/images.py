@@ -154,11 +154,11 @@ def _as_rgb(pixels: Image) -> Image:
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
-def load(parts: Sequence[ImageFiles]) -> list[Sequence[Image]]:
+def load(parts: Sequence[ImageFiles | Sequence[Image]]) -> list[Sequence[Image]]:
     """The images of every part, RGB in all parts if any file of any part has colour.
 
     Args:
-        parts: The files of each.
+        parts: The files of each; images that are no files, such as frames of a video, stay as they are.
 
     Returns:
         For each part its images: in memory, as (N, H, W[, 3]) uint8 where their sizes agree, if all parts together fit in
@@ -167,9 +167,12 @@ def load(parts: Sequence[ImageFiles]) -> list[Sequence[Image]]:
     Raises:
         UserError: For a file that is missing, unreadable or of another size than annotated.
     """
-    if sum(part.most_bytes for part in parts) > MEMORY:
-        coloured = [part.check() for part in parts]
-        for part in parts:
+    files = [part for part in parts if isinstance(part, ImageFiles)]
+    if len(files) < len(parts):
+        return list(parts)
+    if sum(part.most_bytes for part in files) > MEMORY:
+        coloured = [part.check() for part in files]
+        for part in files:
             part.rgb = any(coloured)
         return list(parts)
     decoded = [list(part) for part in parts]
@@ -184,7 +187,7 @@ def _stacked(images: list[Image]) -> Sequence[Image]:
     return np.stack(images)  # type: ignore[return-value]  # an array is a sequence in all but name
 
 
-def open_splits(parts: Mapping[str, tuple[ImageFiles, Annotations]]) -> dict[str, LabeledImages]:
+def open_splits(parts: Mapping[str, tuple[ImageFiles | Sequence[Image], Annotations]]) -> dict[str, LabeledImages]:
     """Labelled images from files and annotations; see `load`.
 
     Args:

@@ -13,6 +13,7 @@ from benchmark.structures import UserError
 from datasets import formats
 from datasets.dataset import Dataset, DatasetCard
 from datasets.formats import coco_folder
+from datasets.formats.reading import ReadOptions
 from datasets.tasks.build import PRESETS, build, get_preset
 from datasets.tasks.catalog import get_task
 
@@ -26,14 +27,22 @@ def presets() -> dict[str, str]:
     return {name: preset.summary for name, preset in PRESETS.items()}
 
 
-def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: Path | None = None) -> Dataset:
-    """The data of a task on a preset, or of a folder, which brings its own points.
+def load(
+    task: str | None = None,
+    data: str = "tiny",
+    *,
+    split: int = 0,
+    root: Path | None = None,
+    options: ReadOptions | None = None,
+) -> Dataset:
+    """The data of a task on a preset, or of a folder or file, which brings its own points.
 
     Args:
         task: A task's name; None is topleft.
-        data: A preset's name, or the path of a folder.
+        data: A preset's name, or the path of a folder or file.
         split: Which division of the images; 0 for development.
         root: Where presets are exported to; None is ``results/_data``.
+        options: What the user says about a folder or file.
 
     Raises:
         UserError: For an unknown task or preset, a folder that cannot be read, or an empty split.
@@ -43,7 +52,7 @@ def load(task: str | None = None, data: str = "tiny", *, split: int = 0, root: P
     if folder is None:
         dataset = _cached(task or DEFAULT_TASK, data, split, ROOT if root is None else root)
     else:
-        dataset = _own_points(folder, task, split)
+        dataset = _own_points(folder, task, split, options)
     for part, images in dataset.splits.items():
         if not len(images):
             raise UserError(f"{data}: its {part} split holds no image, and needs at least one")
@@ -55,14 +64,14 @@ def _check_split(split: int) -> None:
         raise UserError(f"split {split}: give a whole number from 0 to {MOST_SPLITS}")
 
 
-def _own_points(folder: Path, task: str | None, split: int) -> Dataset:
-    dataset = formats.read(folder, split)
+def _own_points(folder: Path, task: str | None, split: int, options: ReadOptions | None) -> Dataset:
+    dataset = formats.read(folder, split, options)
     if task is not None and task != dataset.card.task:
         raise UserError(f"{folder}: brings its own points (it is {dataset.card.task!r}); leave --task {task} out")
     return dataset
 
 
-def export(task: str | None, data: str, out: Path, *, split: int = 0) -> str:
+def export(task: str | None, data: str, out: Path, *, split: int = 0, options: ReadOptions | None = None) -> str:
     """Write a data set as a COCO keypoint folder.
 
     Args:
@@ -70,6 +79,7 @@ def export(task: str | None, data: str, out: Path, *, split: int = 0) -> str:
         data: A preset's name, or the path of a folder.
         out: A new or empty folder, or an earlier export.
         split: Which division of the images; 0 for development.
+        options: What the user says about a folder or file.
 
     Returns:
         A line for people that describes what was written.
@@ -82,7 +92,7 @@ def export(task: str | None, data: str, out: Path, *, split: int = 0) -> str:
     if folder is None:
         written = _write(task or DEFAULT_TASK, data, split, out)
     else:
-        dataset = _own_points(folder, task, split)
+        dataset = _own_points(folder, task, split, options)
         written = coco_folder.write(out, dataset)
     card = written.card
     counts = ", ".join(f"{count} {name}" for name, count in card.images.items())

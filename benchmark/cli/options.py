@@ -57,6 +57,29 @@ Folds = Annotated[
         "--folds", metavar="COUNT", min=0, help="Above 1: every image answered by a fit without it; 0: no folds."
     ),
 ]
+Category = Annotated[
+    str, typer.Option("--category", metavar="NAME", help="Of a folder whose categories have different keypoints.")
+]
+Sigmas = Annotated[
+    str,
+    typer.Option("--sigmas", metavar="FILE", help="JSON: a sigma a keypoint, as a list or by name; for OKS and AP."),
+]
+ValShare = Annotated[
+    float | None,
+    typer.Option("--val", metavar="SHARE", min=0.001, max=0.9, help="Share of undivided images for val; default .2."),
+]
+TestShare = Annotated[
+    float | None,
+    typer.Option("--test", metavar="SHARE", min=0.001, max=0.9, help="Share of undivided images for test; default .2."),
+]
+GroupBy = Annotated[
+    str,
+    typer.Option(
+        "--group-by",
+        metavar="REGEX",
+        help="What names an image's video or subject: a pattern on file names, or a field of the image records.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
 BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
 BoardData = Annotated[

@@ -12,12 +12,17 @@ from benchmark.cli.options import (
     AsJson,
     BoardData,
     BoardTask,
+    Category,
     DataName,
     Device,
     Folds,
+    GroupBy,
     Results,
+    Sigmas,
     Split,
     TaskName,
+    TestShare,
+    ValShare,
     console_for,
     say,
     stdout_kept,
@@ -61,6 +66,11 @@ def run(
     ] = None,
     split: Split = 0,
     folds: Folds = 0,
+    category: Category = "",
+    sigmas: Sigmas = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -91,6 +101,7 @@ def run(
     from benchmark.api import grid_config, run_grid
     from benchmark.progress import Bars
     from benchmark.registry import suite as members
+    from datasets.formats.reading import ReadOptions
 
     chosen = list(detector or ())
     if suite is not None or not chosen:
@@ -99,6 +110,7 @@ def run(
         chosen,
         task=task,
         data=data,
+        options=ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by),
         seeds=seeds,
         n=n,
         split=split,
@@ -152,12 +164,19 @@ def export(
     task: TaskName = None,
     data: DataName = "tiny",
     split: Split = 0,
+    category: Category = "",
+    sigmas: Sigmas = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
 ) -> None:
     """Write a data set as a COCO keypoint folder: PNG images, three annotation files, and a card."""
+    from datasets.formats.reading import ReadOptions
     from datasets.load import export as write
 
+    options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
     with waiting("writing"):
-        card = write(task, data, out, split=split)
+        card = write(task, data, out, split=split, options=options)
     say(f"{out}: {card}")
 
 
@@ -181,6 +200,11 @@ def show(
     ] = None,
     split: Split = 0,
     folds: Folds = 0,
+    category: Category = "",
+    sigmas: Sigmas = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="PNG to write; default sheet.png in the run's folder.")
     ] = None,
@@ -192,12 +216,16 @@ def show(
     from benchmark.runs.data import open_data
     from benchmark.runs.store import FolderRun
     from datasets.dataset import tests_of
+    from datasets.formats.reading import ReadOptions
     from leaderboard.board import find_run
     from leaderboard.gallery import contact_sheet
 
     stored_in = open_results(results)
     beside = results if results.is_dir() else results.parent
-    parts = open_data(DataReference(task=task, data=data, split=split, folds=folds, root=str(beside / "_data")))
+    options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
+    parts = open_data(
+        DataReference(task=task, data=data, options=options, split=split, folds=folds, root=str(beside / "_data"))
+    )
     name = parts[0].name + (f"-folds{folds}" if folds else "")
     stored = find_run(stored_in, detector, parts[0].card.task, name, seed)
     if stored.record.config.data_digest != parts[0].digest:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from benchmark.detector import RECIPE
+from datasets.formats.reading import ReadOptions
 
 
 class _Frozen(BaseModel):
@@ -31,7 +32,8 @@ class GridConfig(_Frozen):
 
     detectors: tuple[str, ...]
     task: str | None = Field(default=None, description="a task's name; None is topleft, or what a folder brings")
-    data: str = Field(default="tiny", description="a preset's name, or the path of a folder")
+    data: str = Field(default="tiny", description="a preset's name, or the path of a folder or file")
+    options: ReadOptions = Field(default=ReadOptions(), description="what the user says about a folder or file")
     split: int = Field(default=0, description="which division of the images; 0 for development")
     folds: int = Field(default=0, description="above 1: out-of-fold answers over all images")
     seeds: tuple[StrictInt, ...] = (0,)
@@ -52,6 +54,7 @@ class DataReference(_Frozen):
 
     task: str | None = None
     data: str = "tiny"
+    options: ReadOptions = ReadOptions()
     split: int = 0
     folds: int = 0
     root: str = Field(default="results/_data", description="the folder that presets are exported to")

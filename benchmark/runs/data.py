@@ -24,7 +24,13 @@ def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset
     """
     if fresh or reference not in _opened:
         check_folds(reference.folds)
-        whole = load(reference.task, reference.data, split=reference.split, root=Path(reference.root))
+        whole = load(
+            reference.task,
+            reference.data,
+            split=reference.split,
+            root=Path(reference.root),
+            options=reference.options,
+        )
         _opened.clear()
         _opened[reference] = whole.folds(reference.folds) if reference.folds else (whole,)
     return _opened[reference]

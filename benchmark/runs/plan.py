@@ -69,7 +69,12 @@ def plan(grid: GridConfig) -> list[Planned]:
     for seed in grid.seeds:
         whole("seed", seed, 0, MAX_SEED)
     reference = DataReference(
-        task=grid.task, data=grid.data, split=grid.split, folds=grid.folds, root=str(store.root / "_data")
+        task=grid.task,
+        data=grid.data,
+        options=grid.options,
+        split=grid.split,
+        folds=grid.folds,
+        root=str(store.root / "_data"),
     )
     parts = open_data(reference, fresh=True)
     most = min(len(part.train) for part in parts)

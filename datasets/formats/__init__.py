@@ -1,4 +1,4 @@
-"""Data sets on disk. A format is one module here: ``sniff(path)`` says whether it is one, ``read(path, split)`` reads it.
+"""Data sets on disk, whatever wrote them. A format is one module here, with `sniff` and `read`, and maybe `write`.
 
 The first module of `FORMATS` whose ``sniff`` says yes reads. `coco_layouts` stands last: it takes whatever folder is left,
 and says what is missing.
@@ -11,33 +11,36 @@ from typing import Protocol
 
 from benchmark.structures import UserError
 from datasets.dataset import Dataset
+from datasets.divide import divide
 from datasets.formats import coco_folder, coco_layouts
+from datasets.formats.reading import Reading, ReadOptions
 
 
 class Format(Protocol):
-    """What a module of this package offers."""
+    """What a module of this package offers for the files of another tool."""
 
-    def sniff(self, root: Path, /) -> bool:
-        """Whether a folder is of this format."""
+    def sniff(self, path: Path, /) -> bool:
+        """Whether a folder or file is of this format: quickly, from names and first bytes, and never with an error."""
 
-    def read(self, root: Path, split: int = 0, /) -> Dataset:
-        """The data set in such a folder."""
+    def read(self, path: Path, options: ReadOptions, /) -> Reading:
+        """What is in it. UserError, one line with file and entry, for what is wrong."""
 
 
-FORMATS: tuple[Format, ...] = (coco_folder, coco_layouts)
+FORMATS: tuple[Format, ...] = (coco_layouts,)
 
 
 def is_data_set(path: Path) -> bool:
-    """Whether a folder holds annotations, and not images alone."""
+    """Whether a path holds annotations, and not images alone."""
     return coco_folder.sniff(path) or (path / "annotations").is_dir()
 
 
-def read(path: Path | str, split: int = 0) -> Dataset:
-    """The data set in a folder, whatever wrote it, checked in full.
+def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -> Dataset:
+    """The data set in a folder or file, whatever wrote it, checked in full.
 
     Args:
-        path: The folder.
-        split: How images are divided where the folder does not say; 0 for development.
+        path: The folder or file.
+        split: How images are divided where the files do not say; 0 for development.
+        options: What the user says about it.
 
     Returns:
         Its three splits, card and digest.
@@ -49,6 +52,10 @@ def read(path: Path | str, split: int = 0) -> Dataset:
     root = Path(path)
     if not root.exists():
         raise UserError(f"{root}: there is no such folder")
-    if not root.is_dir():
-        raise UserError(f"{root}: is a file; give the folder that holds annotations and images")
-    return next(form for form in FORMATS if form.sniff(root)).read(root, split)
+    if coco_folder.sniff(root):
+        return coco_folder.read(root, split)
+    form = next((form for form in FORMATS if form.sniff(root)), None)
+    if form is None:
+        raise UserError(f"{root}: is a file of no format known here; give the folder that holds annotations and images")
+    chosen = options or ReadOptions()
+    return divide(form.read(root, chosen), root, chosen, split)

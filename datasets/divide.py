@@ -1,0 +1,86 @@
+"""From what the files of a data set say to three splits: train, val and test.
+
+What is missing is made, deterministically by image content (`datasets.splits`):
+
+    train, val, test    used as they are
+    train, val          val becomes the test split (COCO's own custom); a fifth of train becomes val
+    train, test         a fifth of train becomes val
+    one part            60 / 20 / 20 %, or the shares asked for
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.structures import LabeledImages, UserError
+from datasets import splits
+from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
+from datasets.formats.reading import Reading, ReadOptions
+from datasets.images import open_splits
+
+
+def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) -> Dataset:
+    """A data set of three splits.
+
+    Args:
+        reading: What the files hold.
+        root: Where they are, named in errors; its name is the data set's.
+        options: The shares of val and test.
+        number: Which division of the images, where the files do not bring their own.
+
+    Returns:
+        Three splits; val and test know the training mean.
+
+    Raises:
+        UserError: Where the parts contradict each other, or there are too few images.
+    """
+    _refuse_contradictions(reading, root)
+    loaded = open_splits(reading.splits)
+    if number and len(loaded) == 3:
+        raise UserError(f"{root}: brings its own train, val and test, so there is no split {number}; leave --split out")
+    train, val, test = _three(loaded, root, options, number)
+    val, test = (data if data.annotations.baseline is not None else with_baseline(data, train) for data in (val, test))
+    digest = content_digest({"train": train, "val": val, "test": test})
+    title = root.resolve().name or "folder"
+    card = DatasetCard(task=title, data=title, split=number, digest=digest)
+    return Dataset(train, val, test, card, digest, notes=reading.notes)
+
+
+def _refuse_contradictions(reading: Reading, root: Path) -> None:
+    """UserError where the parts have different keypoints, give one keypoint two sigmas, or one category id two names."""
+    parts = {name: annotations for name, (_, annotations) in reading.splits.items()}
+    if len({annotations.keypoint_names for annotations in parts.values()}) > 1:
+        listed = "; ".join(f"{name}: {', '.join(one.keypoint_names)}" for name, one in parts.items())
+        raise UserError(f"{root}: its splits have different keypoints ({listed})")
+    (first, known), *others = parts.items()
+    names = {category.id: category.name for category in known.categories}
+    for name, other in others:
+        if not np.array_equal(other.sigmas, known.sigmas):
+            raise UserError(f"{root}: {first} and {name} give other sigmas; give both the same")
+        for category in other.categories:
+            if names.setdefault(category.id, category.name) != category.name:
+                raise UserError(
+                    f"{root}: category {category.id} is {names[category.id]!r} in one split and {category.name!r} in "
+                    f"{name}; give it one name"
+                )
+
+
+def _three(
+    loaded: dict[str, LabeledImages], root: Path, options: ReadOptions, number: int
+) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+    """Train, val and test of data that may lack some."""
+    if len(loaded) == 3:
+        return loaded["train"], loaded["val"], loaded["test"]
+    whole = loaded["all"] if "all" in loaded else loaded["train"]
+    n = len(whole)
+    val_size, test_size = (
+        max(1, n // 5 if share is None else round(n * share)) for share in (options.val, options.test)
+    )
+    sizes = [n - val_size, val_size] if "all" not in loaded else [n - val_size - test_size, val_size, test_size]
+    if min(sizes) < 1:
+        raise UserError(f"{root}: {n} images are too few to be divided into train, val and test")
+    cut = splits.split(splits.digests(whole.images), whole.annotations.labels, sizes, number)
+    train, val, *test = (whole.take(part) for part in cut)
+    return train, val, test[0] if test else loaded.get("test", loaded.get("val", val))
