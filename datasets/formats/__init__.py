@@ -56,6 +56,8 @@ def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -
         return coco_folder.read(root, split)
     form = next((form for form in FORMATS if form.sniff(root)), None)
     if form is None:
-        raise UserError(f"{root}: is a file of no format known here; give the folder that holds annotations and images")
+        raise UserError(
+            f"{root}: is a file; give the folder that holds annotations and images, or the annotation file of a tool known here"
+        )
     chosen = options or ReadOptions()
     return divide(form.read(root, chosen), root, chosen, split)
