@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from baselines.refit_on_load import one_size
 from benchmark.detector import Budget, Card, Detector, HistoryRow
 from benchmark.metrics.pixels import distance
-from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Prediction
+from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, Prediction, mean_points
 from datasets.images import grey
 
 Maps = NDArray[np.float32]
@@ -320,6 +320,7 @@ class Cosfire(Detector):
     inhibition: float = 2.0
 
     budgets = ()
+    partial_labels = True
     card = Card(
         reference="Azzopardi and Petkov 2013",
         has_confidence=True,
@@ -338,26 +339,32 @@ class Cosfire(Detector):
         started = time.perf_counter()
         stacked, points = train.stack(), train.points
         images = grey(stacked)
-        self._shape, self._mean = stacked.shape[1:], points.mean(axis=0)
+        complete = not np.isnan(points).any()
+        self._shape, self._mean = stacked.shape[1:], points.mean(axis=0) if complete else mean_points(points)
         shuffled = np.random.default_rng(seed).permutation(len(images))
-        prototypes, chosen = shuffled[: self.prototypes], np.sort(shuffled[:LEARN_FROM])
+        chosen = np.sort(shuffled[:LEARN_FROM])
         some_val = val.take(range(min(len(val), LEARN_FROM)))
         val_images = grey(one_size(some_val.images, self._shape, "Cosfire"))
-        maps = gabor_responses(images[prototypes], self._bank)
+        val_points = some_val.points
         self._filters: list[list[Filter]] = []
         curves = []
         for k in range(points.shape[1]):
+            known = ~np.isnan(points[:, k, 0])
+            prototypes = shuffled[known[shuffled]][: self.prototypes]
+            of_prototypes = gabor_responses(images[prototypes], self._bank)
             configured = [
-                make_filter(maps[i], float(points[one, k, 0]), float(points[one, k, 1]), self.inhibition)
-                for i, one in enumerate(prototypes)
+                make_filter(maps, float(points[one, k, 0]), float(points[one, k, 1]), self.inhibition)
+                for maps, one in zip(of_prototypes, prototypes)
             ]
             filters = [one for one in configured if one is not None]
-            values, places = peaks(images[chosen], self._bank, filters)
-            order = _greedy(values, places, points[chosen, k])
-            on_train = _curve(order, values, places, points[chosen, k])
+            asked = chosen[known[chosen]]
+            values, places = peaks(images[asked], self._bank, filters)
+            order = _greedy(values, places, points[asked, k])
+            on_train = _curve(order, values, places, points[asked, k])
             on_val = on_train
-            if len(some_val):
-                on_val = _curve(order, *peaks(val_images, self._bank, filters), some_val.points[:, k])
+            if (val_known := ~np.isnan(val_points[:, k, 0])).any():
+                of_val = peaks(val_images[val_known], self._bank, filters)
+                on_val = _curve(order, *of_val, val_points[val_known, k])
             self._filters.append([filters[i] for i in order[: int(np.argmin(on_val)) + 1]] if order else [])
             curves.append((on_train, on_val))
             self.progress((k + 1) / points.shape[1], "filters")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from baselines.refit_on_load import REPORTED, RefitOnLoad
 from benchmark.detector import Card, HistoryRow
-from benchmark.structures import FloatArray, Image, LabeledImages
+from benchmark.structures import FloatArray, Image, LabeledImages, mean_points
 from datasets.images import grey
 
 PAD = 4  # px of continued border, so that points at the edge have surroundings
@@ -101,7 +101,8 @@ class Candidates(RefitOnLoad):
         """Learn one ranking a keypoint: the distance to it, `REACH` px at most, from the patch at a candidate."""
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        self._mean = points.mean(axis=0)
+        known = ~np.isnan(points[:, :, 0])
+        self._mean = points.mean(axis=0) if known.all() else mean_points(points)
         self._rankings: list[Any] = []
         pixels = grey(images)
         candidates = [self.candidates(image) for image in pixels]
@@ -112,10 +113,14 @@ class Candidates(RefitOnLoad):
             distances = np.concatenate(
                 [np.hypot(*(at[:, :2] - point).T) for at, point in zip(candidates, points[:, k])]
             )
+            of_known = ~np.isnan(distances)
+            if not of_known.any():
+                self._rankings.append(None)  # no image with candidates has this keypoint: the mean is the answer
+                continue
             ranking = HistGradientBoostingRegressor(
                 max_iter=self.epochs or ROUNDS, early_stopping=False, random_state=seed
             )
-            self._rankings.append(ranking.fit(inputs, np.minimum(distances, REACH)))
+            self._rankings.append(ranking.fit(inputs[of_known], np.minimum(distances[of_known], REACH)))
 
     def answer(self, images: Image) -> tuple[FloatArray, FloatArray]:
         """The best-ranked candidate of each keypoint; see `RefitOnLoad.answer`.
@@ -136,11 +141,14 @@ class Candidates(RefitOnLoad):
                     points[i] = at[0, :2]
             return points, scores
         inputs = self._inputs(pixels, candidates)
-        distances = np.stack([ranking.predict(inputs) for ranking in self._rankings], axis=1)
+        learned = [k for k, ranking in enumerate(self._rankings) if ranking is not None]
+        if not learned:
+            return points, scores
+        distances = np.stack([self._rankings[k].predict(inputs) for k in learned], axis=1)
         for i, at in enumerate(candidates):
             if len(at):
                 own = distances[ends[i] : ends[i + 1]]
-                points[i] = at[own.argmin(axis=0), :2]
+                points[i, learned] = at[own.argmin(axis=0), :2]
                 scores[i] = np.exp(-own.min(axis=0).mean())
         return points, scores
 
@@ -174,15 +182,22 @@ def recall(candidates: Sequence[FloatArray], points: FloatArray) -> dict[str, fl
 
     Args:
         candidates: N arrays (M, 2 or more), x and y (px) first.
-        points: (N, K, 2) px.
+        points: (N, K, 2) px, NaN where a keypoint is not labelled.
 
     Returns:
         ``candidate_recall@.5`` and ``candidate_recall@1``, the share of the keypoints with a candidate within .5 and 1
         px, and ``candidates``, their mean number an image.
     """
     nearest = np.array(
-        [[np.hypot(*(at[:, :2] - point).T).min(initial=np.inf) for point in own] for at, own in zip(candidates, points)]
+        [
+            np.hypot(*(at[:, :2] - point).T).min(initial=np.inf)
+            for at, own in zip(candidates, points)
+            for point in own
+            if not np.isnan(point[0])
+        ]
     )
+    if not len(nearest):
+        nearest = np.full(1, np.inf)
     return {
         "candidate_recall@.5": float((nearest <= 0.5).mean()),
         "candidate_recall@1": float((nearest <= 1.0).mean()),

@@ -56,6 +56,7 @@ class RefitOnLoad(Detector):
     """
 
     budgets: ClassVar[tuple[str, ...]] = ()
+    partial_labels: ClassVar[bool] = True
     epochs: int | None = None
 
     _images: Image
@@ -67,7 +68,7 @@ class RefitOnLoad(Detector):
 
         Args:
             images: (N, H, W) or (N, H, W, 3) uint8.
-            points: (N, K, 2) float64, pixels (x, y).
+            points: (N, K, 2) float64, pixels (x, y); NaN where a keypoint is not labelled.
             seed: Fixes everything that is drawn at random.
         """
         raise NotImplementedError
@@ -83,6 +84,10 @@ class RefitOnLoad(Detector):
         """
         raise NotImplementedError
 
+    def memory(self, data: LabeledImages) -> int:
+        """The images twice: as they are, and on their way into an array."""
+        return 2 * super().memory(data)
+
     def history_columns(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
         """Further columns for the history, measured once it has learned."""
         return {}
@@ -95,7 +100,9 @@ class RefitOnLoad(Detector):
         for name, data in (("train_px", train), ("val_px", val)):
             if len(data):
                 some = data.take(range(min(len(data), REPORTED)))
-                row[name] = float(distance(self._answered(some.images)[0] - some.points).mean())
+                errors = distance(self._answered(some.images)[0] - some.points)
+                if not np.isnan(errors).all():
+                    row[name] = float(np.nanmean(errors) if np.isnan(errors).any() else errors.mean())
         return [row | self.history_columns(train, val)]
 
     def _fit(self, images: Image, points: FloatArray, seed: int, epochs: int | None) -> None:

@@ -46,6 +46,7 @@ class Rule(Detector):
     """
 
     budgets = ()
+    partial_labels = True
     card = Card(
         reference="the definition of the task",
         ranked=False,
@@ -69,7 +70,10 @@ class Rule(Detector):
         points, names = train.points, train.annotations.keypoint_names
         if self._target and len(self._target) != len(names):
             raise UserError(f"target={'+'.join(self._target)}: give {len(names)} rules, one for each of {names}")
-        chosen = self._target or [_recognise(train.stack(), points[:, k]) for k in range(len(names))]
+        chosen = self._target
+        if not chosen:
+            images, known = train.stack(), ~np.isnan(points[:, :, 0])
+            chosen = [_recognise(images[known[:, k]], points[known[:, k], k]) for k in range(len(names))]
         self._chosen = np.array([RULES.index(name) for name in chosen], dtype=np.int64)
         self.n_parameters = 0
 
@@ -91,6 +95,6 @@ class Rule(Detector):
 
 def _recognise(images: Image, points: FloatArray) -> str:
     for name in RULES:
-        if np.abs(rule_points(name, images) - points).max() <= EXACT:
+        if len(points) and np.abs(rule_points(name, images) - points).max() <= EXACT:
             return name
     raise UserError("no rule is known for this task: none on the ink is exact on every training image")

@@ -16,13 +16,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from baselines.refit_on_load import RefitOnLoad
 from benchmark.detector import Card, HistoryRow
-from benchmark.structures import FloatArray, Image, LabeledImages
+from benchmark.structures import FloatArray, Image, IntArray, LabeledImages, mean_points, stack_images
 from datasets.features import features, parse
 
 NOT_HANDMADE = ("pix", "hog", "const", "random")  # sets that no rule of a task was written into
@@ -38,6 +38,8 @@ class ScikitRegressor(RefitOnLoad):
     """
 
     features: str = "pix"
+
+    longest_side: ClassVar[int] = 48  # a column a pixel: linear algebra on thousands of them, trees on every one
 
     def __post_init__(self) -> None:
         parse(self.features)
@@ -58,24 +60,38 @@ class ScikitRegressor(RefitOnLoad):
         """Fit on the features, recording whether the estimator reports that it converged; see `RefitOnLoad.learn`."""
         from sklearn.exceptions import ConvergenceWarning
 
-        model = self.estimator(len(images), seed)
+        inputs = features(images, self.features)
+        self._mean = mean_points(points)
+        self._models: list[tuple[list[int], Any]] = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
-            model.fit(features(images, self.features), points.reshape(len(points), -1))
+            for keypoints, rows in _labelled_together(points):
+                own = points[rows][:, keypoints]
+                model = self.estimator(len(own), seed).fit(inputs[rows], own.reshape(len(own), -1))
+                self._models.append((keypoints, model))
         self._converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
         for other in caught:
             if not issubclass(other.category, ConvergenceWarning):
                 warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-        if "n_jobs" in model.get_params():
-            # Threads add up the trees' answers in the order in which they finish: the last bit would vary.
-            model.set_params(n_jobs=1)
-        self._model = model
-        self.n_parameters = _learned(model)
+        for _, model in self._models:
+            if "n_jobs" in model.get_params():
+                # Threads add up the trees' answers in the order in which they finish: the last bit would vary.
+                model.set_params(n_jobs=1)
+        self.n_parameters = sum(_learned(model) or 0 for _, model in self._models) or None
 
     def answer(self, images: Image) -> tuple[FloatArray, FloatArray]:
-        """(N, K, 2) px, and scores of 1: a regressor has no confidence."""
-        points = np.asarray(self._model.predict(features(images, self.features)), dtype=np.float64)
-        return points.reshape(len(images), -1, 2), np.ones(len(images))
+        """(N, K, 2) px, and scores of 1: a regressor has no confidence. What no image has is answered with the mean."""
+        inputs = features(images, self.features)
+        points = np.repeat(self._mean[None], len(images), axis=0)
+        for keypoints, model in self._models:
+            answers = np.asarray(model.predict(inputs), dtype=np.float64)
+            points[:, keypoints] = answers.reshape(len(images), -1, 2)
+        return points, np.ones(len(images))
+
+    def memory(self, data: LabeledImages) -> int:
+        """The images, and their features as 8-byte floats three times: computed, chosen from, and the estimator's own."""
+        columns = features(stack_images(data.images[:1]), self.features).shape[1] if len(data) else 0
+        return super().memory(data) + 3 * 8 * columns * len(data)
 
     def history_columns(self, train: LabeledImages, val: LabeledImages) -> HistoryRow:
         """``converged``: 1, or 0 where the estimator stopped before it had."""
@@ -85,6 +101,23 @@ class ScikitRegressor(RefitOnLoad):
         """(N, F) the columns designed for such tasks; None where there are only pixels, HOG or dummies."""
         handmade = [part for part in self.features.split("+") if parse(part)[0][0] not in NOT_HANDMADE]
         return features(images, "+".join(handmade)) if handmade else None
+
+
+def _labelled_together(points: FloatArray) -> list[tuple[list[int], IntArray]]:
+    """Keypoints that the same images have, and these images: one fit each; where all have all, one for all.
+
+    Args:
+        points: (N, K, 2) px, NaN where a keypoint is not labelled.
+
+    Returns:
+        Keypoints and ascending positions of images; a keypoint that no image has is in none.
+    """
+    labelled = ~np.isnan(points[:, :, 0])
+    together: dict[bytes, list[int]] = {}
+    for k in range(points.shape[1]):
+        if labelled[:, k].any():
+            together.setdefault(labelled[:, k].tobytes(), []).append(k)
+    return [(keypoints, np.flatnonzero(labelled[:, keypoints[0]])) for keypoints in together.values()]
 
 
 def _learned(model: Any) -> int | None:

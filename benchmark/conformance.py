@@ -118,7 +118,7 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
         from safetensors.numpy import load, save
 
         detector, first = fitted["main"]
-        copy = spec.build()
+        copy = spec.framed()
         copy.restore(load(save(dict(detector.state()))))
         again, _ = answer(copy, test.annotations, test.images, commonest_category(train.annotations))
         return "" if _same(first, again) else "restored, it answers otherwise"
@@ -151,7 +151,7 @@ def fit_and_answer(
     spec: Spec, train: LabeledImages, val: LabeledImages, test: LabeledImages
 ) -> tuple[Detector, Predictions]:
     """A detector fitted for one epoch with seed 0, and its checked answers."""
-    detector = spec.build()
+    detector = spec.framed()
     detector.fit(train, val, seed=0, budget=BUDGET)
     return detector, answer(detector, test.annotations, test.images, commonest_category(train.annotations))[0]
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmark.structures import FloatArray, Image, LabeledImages, Prediction, UserError
+from benchmark.windows import Size, scaled
 
 HistoryRow = dict[str, float]
 Progress = Callable[[float, str], None]
@@ -107,6 +108,9 @@ class Detector:
 
     Attributes:
         card: What it says of itself.
+        partial_labels: Whether it learns from instances some of whose keypoints are unlabelled: NaN in ``points``, 0 in
+            ``annotations.visible``. Otherwise the harness hands it the fully labelled ones alone.
+        longest_side: px, the longer side of the images it is shown where the user does not say; larger ones are resized.
         budgets: The kinds of budget it follows; any other leaves its recipe as it is.
         device: "cpu" or "cuda"; set by the harness before ``fit``, as ``threads`` and ``progress`` are.
         threads: Threads of every numeric library.
@@ -118,6 +122,8 @@ class Detector:
 
     card: ClassVar[Card] = Card()
     budgets: ClassVar[tuple[str, ...]] = ("epochs", "steps", "seconds")
+    partial_labels: ClassVar[bool] = False
+    longest_side: ClassVar[int] = 128
     device: str = "cpu"
     threads: int = 1
     n_parameters: int | None = None
@@ -152,6 +158,27 @@ class Detector:
             several. NaN is not an answer but an error: leave an instance out of a `Prediction` to say "nothing found".
         """
         raise NotImplementedError
+
+    def shown_size(self, commonest: Size, asked: int) -> Size:
+        """The size that images are resized to before the detector sees them.
+
+        Args:
+            commonest: (height, width) in px of most training images.
+            asked: px of the longer side that the user asked for; 0: as the detector likes.
+
+        Returns:
+            (height, width); as a rule the images' own where its longer side is at most ``longest_side``.
+        """
+        scale = (asked or self.longest_side) / max(commonest)
+        return scaled(commonest, scale) if asked or scale < 1 else commonest
+
+    def memory(self, data: LabeledImages) -> int:
+        """About how many bytes fitting takes: asked before it starts, on images as they will be shown.
+
+        Args:
+            data: The training images; few of them should be looked at, for a look may decode a file.
+        """
+        return sum(image.nbytes for image in data.images[:1]) * len(data)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """What a fitted detector must remember to predict, as named arrays (stored with safetensors, never pickled)."""

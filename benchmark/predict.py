@@ -42,7 +42,7 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, FolderRun, l
     config, file = stored.record.config, stored.record.facts.file
     place = root / file if file else None
     spec = spec_of(stored.record.specification, config.parameters, place)
-    detector = spec.build()
+    detector = spec.framed()
     detector.device = facts.device(device)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

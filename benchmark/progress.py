@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from benchmark.code_digest import UNRECORDED
 from benchmark.executors.local import Callback
 from benchmark.runs.config import Job
+from benchmark.runs.data import open_data
 from benchmark.runs.plan import Planned
 from benchmark.runs.store import FolderRun
 
@@ -51,6 +52,8 @@ class Bars(Callback):
     def planned(self, grid: Sequence[Planned]) -> None:
         """The whole grid, before it starts: say which stored runs are stale, and why."""
         self._grid = self._bars.add_task("runs", total=len(grid), note="")
+        for note in open_data(grid[0].job.data)[0].notes if grid else ():
+            self._say(f"{grid[0].job.data.data}: {note}", style="yellow")
         for one in grid:
             if one.stale:
                 outcome = "kept as it is" if one.stored else "run again"
@@ -91,6 +94,8 @@ class Bars(Callback):
             figure = "" if error is None else f"{error:.3f} px"
             seconds = record.fit_seconds or 0.0
             self._say(f"{planned.job.title}: {figure}, fitted in {seconds:.1f} s")
+            for note in record.notes:
+                self._say(f"       {note}", style="dim")
 
     def _say(self, text: str, style: str | None = None) -> None:
         self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

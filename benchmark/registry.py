@@ -19,11 +19,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
+
+from pydantic import Field
 
 from benchmark import detector_files
 from benchmark.code_digest import DIGITS, PROJECT, reached_code
 from benchmark.detector import Card, Detector, parameters
+from benchmark.framed import Framed, Source
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion, unknown
 
@@ -135,10 +138,16 @@ class Spec:
         """Every parameter with the value it will have."""
         return {**self._defaults, **self.given}
 
+    def framed(self) -> Framed:
+        """A fresh, unfitted detector behind what shows it images: what runs. UserError as `build`."""
+        size, boxes = self.given.get("size", 0), self.given.get("boxes", "")
+        return Framed(self.build(), size=size, boxes=boxes)
+
     def build(self) -> Detector:
         """A fresh, unfitted detector. UserError where it refuses its parameters."""
         try:
-            return self.cls(**self.values)
+            own = parameters(self.cls)
+            return self.cls(**{name: value for name, value in self.values.items() if name in own})
         except UserError:
             raise
         except (ValueError, TypeError) as error:
@@ -266,7 +275,7 @@ def resolve(text: str) -> Spec:
     """
     head, settings = _split(text)
     entry, cls = _find(head)
-    known = parameters(cls)
+    known = {**parameters(cls), **dict.fromkeys(framing_parameters(cls))}
     given: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in known:
@@ -283,6 +292,19 @@ def resolve(text: str) -> Spec:
                 "use finite numbers, text, booleans, or lists of these"
             ) from None
     return spec
+
+
+def framing_parameters(cls: type[Detector]) -> dict[str, Any]:
+    """The parameters that `benchmark.framed` adds to a detector's own, with their types.
+
+    Args:
+        cls: The detector.
+
+    Returns:
+        ``size`` and ``boxes``, as far as the detector has none of that name and has a use for them.
+    """
+    added = {"size": Annotated[int, Field(ge=8, le=4096)]} | ({} if cls.card.multi_instance else {"boxes": Source})
+    return {name: kind for name, kind in added.items() if name not in parameters(cls)}
 
 
 def spec_of(specification: str, parameters_of_run: Mapping[str, Any], file: Path | None) -> Spec:
@@ -427,7 +449,7 @@ def _typed(name: str, cls: type[Detector], key: str, value: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        hints = typing.get_type_hints(cls.__init__)
+        hints = {**typing.get_type_hints(cls.__init__), **framing_parameters(cls)}
     except Exception as error:  # annotations are a plugin's code, evaluated here for the first time
         raise UserError(f"detector {name!r}: the types of its parameters cannot be read: {_why(error)}") from error
     if key not in hints:

@@ -10,6 +10,7 @@ px is the box (0, 0, W, H).
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
@@ -91,23 +92,25 @@ class Annotations:
 
     @property
     def single_instance(self) -> bool:
-        """Whether every image holds exactly one instance, all of its keypoints labelled and none of it a crowd."""
-        return bool(
-            np.array_equal(self.index, np.arange(len(self))) and (self.visible > 0).all() and not self.crowd.any()
-        )
+        """Whether every image holds exactly one instance, none of them a crowd. Keypoints of it may be unlabelled."""
+        return bool(np.array_equal(self.index, np.arange(len(self))) and not self.crowd.any())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image holds exactly one instance, all of its keypoints labelled."""
+        return self.single_instance and bool((self.visible > 0).all())
 
     @property
     def points(self) -> FloatArray:
-        """(N, K, 2) float64, pixels: the keypoints of one-instance data.
+        """(N, K, 2) float64, pixels: the keypoints of one-instance data; NaN where one is not labelled.
 
         Raises:
-            UserError: Where an image holds another number of instances, or a keypoint is not labelled.
+            UserError: Where an image holds another number of instances.
         """
         if not self.single_instance:
-            raise UserError(
-                "this data has images without exactly one fully labelled instance: use a detector for several instances"
-            )
-        return self.keypoints
+            raise UserError("this data has images without exactly one instance: use a detector for several instances")
+        labelled = self.visible > 0
+        return self.keypoints if labelled.all() else np.where(labelled[:, :, None], self.keypoints, np.nan)
 
     @property
     def known_category_ids(self) -> IntArray:
@@ -116,17 +119,6 @@ class Annotations:
             return np.array(sorted(category.id for category in self.categories), dtype=np.int64)
         used = np.unique(self.category_ids)
         return used if len(used) else np.ones(1, dtype=np.int64)
-
-    def exception(self) -> str:
-        """The first image without exactly one fully labelled instance, in words; "" where every image has one."""
-        count = np.bincount(self.index, minlength=len(self))
-        labelled = (self.visible > 0).all(axis=1) & ~self.crowd
-        for i, name in enumerate(self.file_names):
-            if count[i] != 1:
-                return f"{name} has {count[i] or 'no'} instance{'s' if count[i] > 1 else ''}"
-            if not labelled[np.searchsorted(self.index, i)]:
-                return f"{name} has an instance with a keypoint that is not labelled, or a crowd"
-        return ""
 
     def take(self, positions: Sequence[int] | IntArray) -> Annotations:
         """The annotations of some images; ids are kept.
@@ -278,6 +270,23 @@ class LabeledImages:
     def stack(self) -> Image:
         """All the images as one array, (N, H, W) or (N, H, W, 3) uint8. See `stack_images`."""
         return stack_images(self.images)
+
+
+def mean_points(points: FloatArray) -> FloatArray:
+    """The mean position of each keypoint, summed exactly, so the same to the last bit everywhere.
+
+    Args:
+        points: (N, K, 2) px, NaN where a keypoint is not labelled.
+
+    Returns:
+        (K, 2) px; the mean of the other keypoints for one that no image has, 0 where there is none at all.
+    """
+    known = [points[~np.isnan(points[:, k, 0]), k] for k in range(points.shape[1])]
+    total = [[math.fsum(column) for column in own.T.tolist()] for own in known]
+    with np.errstate(invalid="ignore"):
+        mean: FloatArray = np.array(total).reshape(-1, 2) / np.array([[len(own)] for own in known])
+    others = mean[~np.isnan(mean[:, 0])]
+    return np.where(np.isnan(mean), others.mean(axis=0) if len(others) else 0.0, mean)
 
 
 class Picked(Sequence[Image]):

@@ -2,10 +2,12 @@
 
     shift    whole pixels, up to 4 x strength a side; an image whose ink would leave the frame stays as it is
     affine   rotation up to 10 degrees, scale .9 to 1.1, shift up to 5 %, all x strength, bilinear
-    flip     left and right exchanged in half of the images: x becomes W - 1 - x
+    flip     left and right exchanged in half of the images: x becomes W - 1 - x, and a left eye becomes a right one:
+             pairs of keypoints that a mirror exchanges (`Annotations.flip_pairs`) change places
 
 Only ``shift`` keeps a point that is defined by a rule on the ink: the first pixel of a turned or mirrored digit is
 another pixel than the turned first pixel. The others are for points that belong to the object, as people's annotations do.
+Ink may leave the frame where most of the image has some, as photographs do.
 """
 
 from __future__ import annotations
@@ -62,19 +64,26 @@ def _transform(kind: str, strength: float) -> Any:
 
 
 def augment(
-    images: Sequence[Image] | Image, points: FloatArray, *, seed: int, kind: str = "shift", strength: float = 1.0
+    images: Sequence[Image] | Image,
+    points: FloatArray,
+    *,
+    seed: int,
+    kind: str = "shift",
+    strength: float = 1.0,
+    flip_pairs: Sequence[tuple[int, int]] = (),
 ) -> tuple[list[Image], FloatArray]:
     """Another version of each image, and where its points lie then.
 
     Args:
         images: N of (H, W) or (H, W, 3) uint8. Not changed.
-        points: (N, K, 2) float64, pixels (x, y), integer = pixel centre. Not changed.
+        points: (N, K, 2) float64, pixels (x, y), integer = pixel centre; NaN where a keypoint is not labelled. Not changed.
         seed: The same seed gives the same result.
         kind: One of `KINDS`, or a sum such as ``shift+flip``.
         strength: Above 0, up to 1.
+        flip_pairs: Positions of keypoints that change places in a mirrored image, as left and right eye.
 
     Returns:
-        N images, and (N, K, 2) float64 points, which may lie outside the frame.
+        N images, and (N, K, 2) float64 points, which may lie outside the frame; NaN where they were.
 
     Raises:
         UserError: For an unknown kind or a strength out of range.
@@ -87,12 +96,22 @@ def augment(
 
     keypoint_params = albumentations.KeypointParams(format="xy", remove_invisible=False)
     pipeline = albumentations.Compose(steps, keypoint_params=keypoint_params, seed=seed)
+    mirrored = list(range(points.shape[1]))
+    for a, b in flip_pairs:
+        mirrored[a], mirrored[b] = b, a
     out, moved = [], np.array(points, dtype=np.float64)
     for i, image in enumerate(images):
-        result = pipeline(image=np.ascontiguousarray(image), keypoints=moved[i])
-        if "affine" not in names and np.count_nonzero(result["image"]) < np.count_nonzero(image):
+        unknown_points = np.isnan(moved[i, :, 0])
+        # Two more points tell whether the image was mirrored: a map that keeps the order of left and right did not.
+        asked = np.concatenate([np.nan_to_num(moved[i]), [[0.0, 0.0], [1.0, 0.0]]])
+        result = pipeline(image=np.ascontiguousarray(image), keypoints=asked)
+        inked = np.count_nonzero(image)
+        if "affine" not in names and 2 * inked < image.size and np.count_nonzero(result["image"]) < inked:
             out.append(np.array(image))
             continue
         out.append(result["image"])
-        moved[i] = result["keypoints"]
+        answers = np.asarray(result["keypoints"], dtype=np.float64)
+        moved[i] = np.where(unknown_points[:, None], np.nan, answers[:-2])
+        if flip_pairs and answers[-1, 0] < answers[-2, 0]:
+            moved[i] = moved[i, mirrored]
     return out, moved

@@ -6,7 +6,6 @@ Whatever a run learns from or answers is a `Dataset`: the whole of a folder, one
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark.structures import Annotations, Image, IntArray, LabeledImages, UserError
+from benchmark.structures import Annotations, Image, IntArray, LabeledImages, UserError, mean_points
 from datasets import splits
 
 SPLITS = ("train", "val", "test")
@@ -88,13 +87,6 @@ class Dataset:
     def name(self) -> str:
         """What boards call the data: the preset or folder, and the number of the split where it is not 0."""
         return (self.card.data or self.card.task) + (f"-split{self.card.split}" if self.card.split else "")
-
-    def exception(self) -> str:
-        """The first image without exactly one fully labelled instance, in words; "" where every image has one."""
-        for name, split in self.splits.items():
-            if not split.annotations.single_instance:
-                return f"{name} image {split.annotations.exception()}"
-        return ""
 
     def with_train(self, n: int, seed: int) -> Dataset:
         """The same data set with fewer training images.
@@ -170,9 +162,7 @@ def with_baseline(data: LabeledImages, train: LabeledImages) -> LabeledImages:
     """
     if not (train.annotations.single_instance and data.annotations.single_instance and len(train)):
         return data
-    points = train.points
-    total = [[math.fsum(column) for column in keypoint] for keypoint in points.transpose(1, 2, 0).tolist()]
-    mean = np.array(total) / len(points)  # summed exactly, so the same to the last bit everywhere
+    mean = mean_points(train.points)
     return replace(data, annotations=replace(data.annotations, baseline=np.tile(mean, (len(data), 1, 1))))
 
 

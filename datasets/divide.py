@@ -10,6 +10,7 @@ What is missing is made, deterministically by image content (`datasets.splits`):
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from benchmark.structures import LabeledImages, UserError
 from datasets import splits
 from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
+from datasets.flip_pairs import inferred
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import open_splits
 
@@ -37,6 +39,7 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
         UserError: Where the parts contradict each other, or there are too few images.
     """
     _refuse_contradictions(reading, root)
+    reading = _with_flip_pairs(reading)
     loaded = open_splits(reading.splits)
     if number and len(loaded) == 3:
         raise UserError(f"{root}: brings its own train, val and test, so there is no split {number}; leave --split out")
@@ -46,6 +49,20 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
     title = root.resolve().name or "folder"
     card = DatasetCard(task=title, data=title, split=number, digest=digest)
     return Dataset(train, val, test, card, digest, notes=reading.notes)
+
+
+def _with_flip_pairs(reading: Reading) -> Reading:
+    """What the names of keypoints say of left and right, where the files say nothing."""
+    known = [annotations for _, annotations in reading.splits.values()]
+    pairs = inferred(known[0].keypoint_names)
+    if not pairs or any(annotations.flip_pairs for annotations in known):
+        return reading
+    names = known[0].keypoint_names
+    listed = ", ".join(f"{names[a]}/{names[b]}" for a, b in pairs[:4]) + (", ..." if len(pairs) > 4 else "")
+    parts = {
+        name: (images, replace(annotations, flip_pairs=pairs)) for name, (images, annotations) in reading.splits.items()
+    }
+    return Reading(parts, (*reading.notes, f"{len(pairs)} left/right pairs inferred from the names: {listed}"))
 
 
 def _refuse_contradictions(reading: Reading, root: Path) -> None:

@@ -15,7 +15,8 @@ from typing import overload
 import numpy as np
 from PIL import Image as Pillow
 
-from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, UserError, stack_images
+from benchmark.colour import grey as grey  # for those who have images from here
+from benchmark.structures import Annotations, Image, IntArray, LabeledImages, UserError
 
 MEMORY = 512 * 2**20  # bytes of decoded pixels kept in memory; larger sets are decoded at every access
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})  # of image files in a folder
@@ -38,24 +39,6 @@ def decode(path: Path, *, rgb: bool = False) -> Image:
     """
     with Pillow.open(path) as image_file:
         return _pixels(image_file, rgb)
-
-
-def grey(images: Sequence[Image] | Image) -> Image:
-    """Images of one size as one grey array.
-
-    RGB becomes luma (ITU-R BT.601), rounded up so that what is not black stays ink.
-
-    Args:
-        images: N of (H, W) or (H, W, 3) uint8.
-
-    Returns:
-        (N, H, W) uint8.
-    """
-    stacked = stack_images(images)  # type: ignore[arg-type]  # an array is a sequence in all but name
-    if stacked.ndim == 3:
-        return stacked
-    luma: FloatArray = stacked[..., :3] @ np.array([0.299, 0.587, 0.114])
-    return np.ceil(luma - 1e-9).astype(np.uint8)
 
 
 class ImageFiles(Sequence[Image]):

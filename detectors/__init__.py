@@ -1,5 +1,7 @@
 """Detectors with gradients. This catalog is a literal and imports nothing, so that listing names costs nothing."""
 
+BOXES = "detectors.instance_boxes:InstanceBoxes"  # finds the boxes of boxes=detected
+
 CATALOG = {
     "extrema": {
         "target": "detectors.extrema:Extrema",

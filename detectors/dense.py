@@ -32,6 +32,7 @@ from benchmark.detector import Card
 from benchmark.structures import FloatArray, Image, LabeledImages, UserError
 from datasets.features import features, parse
 from detectors.layers.codecs import RegressionCodec, Scale
+from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
 from detectors.training import Batch, TorchDetector, TrainConfig
 
@@ -152,6 +153,7 @@ class DenseRegression(TorchDetector):
 
     card = Card(reference="the notes' Net3; see the module for its relatives", ablation={"widths": "1"})
     fixed_size = True
+    partial_labels = True
 
     def __init__(
         self,
@@ -186,15 +188,17 @@ class DenseRegression(TorchDetector):
 
     def prepare(self, model: Any, train: LabeledImages, seed: int) -> None:
         """Standardise inputs and output by the training split, where that is asked for."""
-        pixels = self._pixels(train.images).floats(np.arange(len(train))).cpu()
-        for part in (model.inputs, model.late):
-            if part is not None:
-                part.fit(pixels)
+        if self.inputs == "standard":
+            pixels = self._pixels(train.images).floats(np.arange(len(train))).cpu()
+            for part in (model.inputs, model.late):
+                if part is not None:
+                    part.fit(pixels)
         model.codec.fit(train, self.geometry)
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """Mean squared error in the output scale."""
-        return nn.functional.mse_loss(model(batch.images), model.codec.encode(batch.targets))
+        said, wanted = model(batch.images), model.codec.encode(batch.targets)
+        return nn.functional.mse_loss(select(said, batch.labelled), select(wanted, batch.labelled))
 
     def decode(self, model: Any, images: Tensor) -> Tensor:
         """(B, K, 2) px."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.structures import IntArray, LabeledImages, Prediction
+from benchmark.windows import Size, scaled
 from detectors.layers.coordinates import Frame
 from detectors.layers.detection import (
     BatchOnlyTransform,
@@ -36,7 +37,8 @@ class DetectionDetector(TorchDetector):
 
     Args:
         backbone: See `make_detection_backbone`.
-        size: px that the shorter side of the train split's commonest image is enlarged to; others by the same scale.
+        size: px that the shorter side of the train split's commonest image is enlarged to, where it is smaller; others by
+            the same scale. Larger images are resized before (`shown_size`): asked for to ``size``, else as they fit.
         intensity: What the network is shown; see `detectors.layers.intensity`.
         pretrained: ImageNet weights for a ResNet.
         margin: px of black put around each image first, so that boxes may reach over its edge.
@@ -51,6 +53,8 @@ class DetectionDetector(TorchDetector):
     train_config: TrainConfig = TrainConfig(
         epochs=12, batch=16, lr=3e-3, optimizer="adamw", weight_decay=1e-4, schedule="onecycle", clip=5.0
     )
+    partial_labels: ClassVar[bool] = True
+    longest_side: ClassVar[int] = 256
     history_images: ClassVar[int] = 96
     eval_batch: ClassVar[int] = 100
     amp: ClassVar[bool] = False
@@ -97,7 +101,12 @@ class DetectionDetector(TorchDetector):
 
     def frame(self) -> Frame:
         """One scale for every image: an object is as large to the network in any of them."""
-        return Frame(self.size / min(self.geometry.height, self.geometry.width), self.margin)
+        return Frame(max(1.0, self.size / min(self.geometry.height, self.geometry.width)), self.margin)
+
+    def shown_size(self, commonest: Size, asked: int) -> Size:
+        """As `Detector.shown_size`; ``asked`` is the shorter side, and smaller images are left for `frame` to enlarge."""
+        scale = asked / min(commonest) if asked else self.longest_side / max(commonest)
+        return commonest if scale >= 1 else scaled(commonest, scale)
 
     def build(self, geometry: Geometry) -> nn.Module:
         """The network with its backbone; whether to answer one instance an image is kept as a buffer."""

@@ -40,6 +40,7 @@ class Extrema(TorchDetector):
     """
 
     train_config = TrainConfig(epochs=24, batch=32, lr=0.05, schedule="onecycle")
+    partial_labels = True
     amp = False  # bfloat16 can't tell grey 127 from 128
     history_images = 1000  # train errors decide where val has none, so few of them may be left out
     card = Card(
@@ -85,7 +86,7 @@ class Extrema(TorchDetector):
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean negative log-likelihood of the true points, in nats."""
-        return cast(ExtremaHead, model).loss(intensity.show(batch.images, "both"), batch.targets)
+        return cast(ExtremaHead, model).loss(intensity.show(batch.images, "both"), batch.targets, batch.labelled)
 
     def decode(self, model: nn.Module, images: Tensor) -> Tensor:
         """(B, K, 2) px, a half pixel at the finest."""

@@ -21,6 +21,7 @@ from benchmark.structures import Prediction
 from detectors.layers.backbones import MapBackbone, make_map_backbone
 from detectors.layers.codecs import Decoding, HeatmapCodec, HeatmapTarget, cross_entropy, normalized, softmax2d
 from detectors.layers.intensity import Intensity, channels, show
+from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
 from detectors.training import Batch, TorchDetector, TrainConfig
 
@@ -39,6 +40,7 @@ class MapDetector(TorchDetector):
         epochs=20, batch=32, lr=5e-3, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
     )
     history_images: ClassVar[int] = 128
+    partial_labels: ClassVar[bool] = True
 
     def __init__(
         self, backbone: MapBackbone = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
@@ -59,7 +61,8 @@ class MapDetector(TorchDetector):
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The `map_loss` of a batch."""
-        return self.map_loss(self.maps(model, batch.images), batch.targets, model.training)
+        maps, points = self.maps(model, batch.images), batch.targets
+        return self.map_loss(select(maps, batch.labelled), select(points, batch.labelled), model.training)
 
     def decode(self, model: nn.Module, images: Tensor) -> list[Prediction]:
         """One instance an image; its score is the mean of its keypoints'."""
@@ -72,8 +75,8 @@ class MapDetector(TorchDetector):
         """The scalar to minimise.
 
         Args:
-            maps: (B, K, H, W), the network's.
-            points: (B, K, 2) px.
+            maps: (B, K, H, W), the network's, or those of labelled keypoints alone, (L, 1, H, W).
+            points: (B, K, 2) px, of these maps.
             training: Whether the network learns from it; else it is measured for the history.
         """
         raise NotImplementedError

@@ -132,6 +132,7 @@ class Regression(TorchDetector):
 
     card = Card(reference="composed from parts: see detectors/regression.py", ablation={"frozen": True})
     fixed_size = True
+    partial_labels = True
 
     def __init__(
         self,
@@ -232,7 +233,7 @@ class Regression(TorchDetector):
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """The head's loss."""
-        loss: Tensor = model.head.loss(model(batch.images), batch.targets)
+        loss: Tensor = model.head.loss(model(batch.images), batch.targets, batch.labelled)
         return loss
 
     def decode(self, model: Any, images: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from benchmark.detector import Card
 from detectors.layers.backbones import MapBackbone, make_map_backbone
 from detectors.layers.codecs import SimCCCodec
 from detectors.layers.intensity import Intensity, channels, show
+from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
 from detectors.training import Batch, TorchDetector, TrainConfig
 
@@ -64,6 +65,7 @@ class SimCC(TorchDetector):
     )
     history_images: ClassVar[int] = 128
     fixed_size: ClassVar[bool] = True
+    partial_labels: ClassVar[bool] = True
     card: ClassVar[Card] = Card(reference="Li 2022, SimCC, section 3", ablation={"split_ratio": 1})
 
     def __init__(
@@ -91,7 +93,8 @@ class SimCC(TorchDetector):
         """Cross-entropy over the bins, summed over the two axes, its mean over images and keypoints."""
         total = torch.zeros((), device=batch.images.device)
         for axis, scores in enumerate(model(show(batch.images, self.intensity))):
-            target = self.codec.encode(batch.targets[..., axis], scores)
+            scores = select(scores, batch.labelled)
+            target = self.codec.encode(select(batch.targets[..., axis], batch.labelled), scores)
             total = total - (target * F.log_softmax(scores.float(), dim=-1)).sum(-1).mean()
         return total
 

@@ -27,6 +27,7 @@ from detectors.layers.backbones import ConvBackbone
 from detectors.layers.codecs import RegressionCodec
 from detectors.layers.coordinates import cell_centres
 from detectors.layers.intensity import Intensity, channels, show
+from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
 from detectors.training import Batch, TorchDetector, TrainConfig
 
@@ -140,6 +141,7 @@ class SpatialTransformer(TorchDetector):
 
     card = Card(reference="Jaderberg 2015, Spatial Transformer Networks, section 3", ablation={"transformer": False})
     fixed_size = True
+    partial_labels = True
 
     def __init__(
         self,
@@ -171,7 +173,8 @@ class SpatialTransformer(TorchDetector):
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """Mean squared error in [-1, 1]."""
-        return F.mse_loss(model(batch.images), model.codec.encode(batch.targets))
+        said, wanted = model(batch.images), model.codec.encode(batch.targets)
+        return F.mse_loss(select(said, batch.labelled), select(wanted, batch.labelled))
 
     def decode(self, model: Any, images: Tensor) -> Tensor:
         """(B, K, 2) px."""

@@ -18,7 +18,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -30,14 +30,17 @@ from benchmark.detector import Budget, Detector, HistoryRow
 from benchmark.metrics.pixels import distance
 from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, Prediction, UserError
 from datasets.augment import augment, kinds
-from detectors.layers.pixels import Geometry, Pixels
+from detectors.layers.pixels import KEPT, Geometry, Pixels
 
 Decoded = Tensor | Sequence[Prediction]
+BATCH_PIXELS = 1 << 19  # of a batch of images that is learned from: 32 of 128 x 128
+EVAL_PIXELS = 1 << 21  # of a batch that is answered
+ACTIVATIONS = 256  # numbers that training keeps for a pixel, about: a U-Net's
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """Images that the history is measured on, and their points (N, K, 2) in px of the tensors."""
+    """Images that the history is measured on, and their points (N, K, 2) in px of the tensors, NaN if unlabelled."""
 
     annotations: Annotations
     pixels: Pixels
@@ -77,15 +80,19 @@ class Batch:
 
     Attributes:
         images: (B, C, H, W) float32 in [0, 1].
-        points: (B, K, 2) float32, pixels of those images; None where images hold other than one instance.
+        points: (B, K, 2) float32, pixels of those images, (0, 0) where a keypoint is not labelled; None where images hold
+            other than one instance.
         positions: (B,) int64 into ``annotations``. A position may stand twice in a batch.
         annotations: Of the whole split; a detector for several instances reads them by `rows`.
+        labelled: (B, K) bool, the keypoints that ``points`` knows; None where it knows all. Losses are taken of these
+            (`detectors.layers.labelled.select`).
     """
 
     images: Tensor
     points: Tensor | None
     positions: IntArray
     annotations: Annotations
+    labelled: Tensor | None = None
 
     @property
     def targets(self) -> Tensor:
@@ -103,6 +110,17 @@ class Batch:
         first = np.searchsorted(self.annotations.index, self.positions, side="left")
         last = np.searchsorted(self.annotations.index, self.positions, side="right")
         return [np.arange(a, b) for a, b in zip(first, last)]
+
+
+def affordable(batch: int, pixels: int, limit: int = BATCH_PIXELS) -> int:
+    """How many images a batch may hold: ``batch``, less where they are large.
+
+    Args:
+        batch: Images that were asked for.
+        pixels: Of one image.
+        limit: Pixels of all of them.
+    """
+    return max(1, min(batch, limit // pixels))
 
 
 def rate(schedule: str, fraction: float) -> float:
@@ -193,6 +211,7 @@ class TorchDetector(Detector):
         train_config: How it is trained where the budget doesn't say otherwise.
         fixed_size: Whether the network takes one size only: images of others are resized to the commonest of the train
             split (bilinear, antialiased) and the points carried along. Otherwise batches are grouped by size.
+        partial_labels: See `Detector`; a loss of such a detector looks at ``batch.labelled``.
         history_images: How many train images (evenly spaced) ``loss`` and ``train_px`` are measured on.
         eval_batch: Images in a batch where nothing is learned.
         amp: Whether bfloat16 may be used for training on a GPU (decoding is float32 always).
@@ -285,6 +304,21 @@ class TorchDetector(Detector):
 
     # -- what it gets
 
+    def memory(self, data: LabeledImages) -> int:
+        """The images, as far as they are kept; four numbers a weight (Adam's); and about what a batch leaves behind."""
+        if not len(data):
+            return 0
+        first = LabeledImages(data.images[:1], data.annotations.take([0]))
+        self.geometry = geometry = Geometry.of(first)
+        pixels = geometry.height * geometry.width
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            try:
+                weights = sum(p.numel() for p in self.build(geometry).parameters())
+            except (RuntimeError, NotImplementedError):  # a network that looks at numbers while it is built
+                weights = 0
+        batch = affordable(self.train_config.batch, pixels)
+        return min(super().memory(data), KEPT) + 16 * weights + 4 * ACTIVATIONS * batch * pixels
+
     def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
         """Train, and keep the weights of the best epoch; see `Detector.fit`.
 
@@ -309,6 +343,7 @@ class TorchDetector(Detector):
     def _fit(self, train: LabeledImages, val: LabeledImages, seed: int, budget: Budget) -> list[HistoryRow]:
         config, start = self.train_config, time.perf_counter()
         self.geometry = Geometry.of(train)
+        config = replace(config, batch=affordable(config.batch, self.geometry.height * self.geometry.width))
         model = self.build(self.geometry)
         self.prepare(model, train, seed)
         self.model = model.to(self.device)
@@ -381,7 +416,8 @@ class TorchDetector(Detector):
     def _augmented(self, train: LabeledImages, seed: int, epoch: int) -> tuple[Pixels, Tensor]:
         """This epoch's version of the training images."""
         mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-        images, moved = augment(train.images, train.points, seed=mixed, kind=self.augment)
+        pairs = train.annotations.flip_pairs
+        images, moved = augment(train.images, train.points, seed=mixed, kind=self.augment, flip_pairs=pairs)
         pixels = self._pixels(images)
         return pixels, torch.as_tensor(pixels.from_original(moved), dtype=torch.float32, device=self.device)
 
@@ -395,7 +431,7 @@ class TorchDetector(Detector):
             for before, data in (("", train), ("val_", val)):
                 if count := len(data.annotations):
                     total = 0.0
-                    for positions in data.pixels.batches(np.arange(count), self.eval_batch):
+                    for positions in data.pixels.batches(np.arange(count), self._eval_batch):
                         batch = _batch(data.pixels, data.points, data.annotations, positions)
                         total += len(positions) * float(self.loss(self.model, batch))
                     row[before + "loss"] = total / count
@@ -407,7 +443,7 @@ class TorchDetector(Detector):
         """Answers in the pixels of the images as they came, in their order."""
         array = np.full((len(pixels), self.geometry.keypoints, 2), np.nan)
         predictions: dict[int, Prediction] = {}
-        for positions in pixels.batches(np.arange(len(pixels)), self.eval_batch):
+        for positions in pixels.batches(np.arange(len(pixels)), self._eval_batch):
             answers = self.decode(self.model, pixels.floats(positions))
             if isinstance(answers, Tensor):
                 array[positions] = pixels.to_original(answers.double().cpu().numpy(), positions)
@@ -447,6 +483,10 @@ class TorchDetector(Detector):
             raise UserError(f"these weights are not those of a {type(self).__name__}: {error}") from error
         self.model.to(self.device).eval()
 
+    @property
+    def _eval_batch(self) -> int:
+        return affordable(self.eval_batch, self.geometry.height * self.geometry.width, EVAL_PIXELS)
+
     def _pixels(self, images: Sequence[Image]) -> Pixels:
         size = (self.geometry.height, self.geometry.width) if self.fixed_size else None
         return Pixels(images, self.geometry.channels, size, self.device)
@@ -471,8 +511,10 @@ def pixel_error(answers: FloatArray | Sequence[Prediction], annotations: Annotat
         px; 0 where nothing is labelled.
     """
     if isinstance(answers, np.ndarray):
-        return float(distance(answers - annotations.points).mean())
-    errors = []
+        errors = distance(answers - annotations.points)
+        known = ~np.isnan(errors)
+        return float(errors.mean() if known.all() else errors[known].mean()) if known.any() else 0.0
+    of_instances = []
     for i, prediction in enumerate(answers):
         rows = np.arange(*np.searchsorted(annotations.index, [i, i + 1]))
         best = np.argsort(-prediction.scores, kind="stable")[: len(rows)]
@@ -481,13 +523,19 @@ def pixel_error(answers: FloatArray | Sequence[Prediction], annotations: Annotat
             if labelled.any():
                 offsets = prediction.keypoints[best][:, labelled] - annotations.keypoints[row, labelled]
                 diagonal = float(np.hypot(*annotations.sizes[i]))
-                errors.append(distance(offsets).mean(axis=1).min() if len(best) else diagonal)
-    return float(np.mean(errors)) if errors else 0.0
+                of_instances.append(distance(offsets).mean(axis=1).min() if len(best) else diagonal)
+    return float(np.mean(of_instances)) if of_instances else 0.0
 
 
 def _batch(pixels: Pixels, points: Tensor | None, annotations: Annotations, positions: IntArray) -> Batch:
-    chosen = None if points is None else points.index_select(0, torch.from_numpy(positions).to(points.device))
-    return Batch(pixels.floats(positions), chosen, positions, annotations)
+    images = pixels.floats(positions)
+    if points is None:
+        return Batch(images, None, positions, annotations)
+    chosen = points.index_select(0, torch.from_numpy(positions).to(points.device))
+    known = ~torch.isnan(chosen[..., 0])
+    if bool(known.all()):
+        return Batch(images, chosen, positions, annotations)
+    return Batch(images, torch.nan_to_num(chosen), positions, annotations, known)
 
 
 def _shuffled(pixels: Pixels, size: int, order: np.random.Generator) -> list[IntArray]:

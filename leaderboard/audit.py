@@ -287,7 +287,7 @@ def _baselines(runs: Sequence[StoredRun]) -> Check:
 
 def _counts(runs: Sequence[StoredRun]) -> Check:
     """`mean`, `exact` and `r2` of one-instance data, counted again image by image."""
-    single = [run for run in runs if run.annotations.single_instance]
+    single = [run for run in runs if run.annotations.complete]
     problems = [
         f"{run.title}: {text}"
         for run in single
@@ -437,7 +437,7 @@ def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], unreadable:
         for (a, b), shared in overlaps({name: digests(part.images) for name, part in splits.items()}).items():
             problems.append(f"{run.record.config.data}: {len(shared)} images of {a} are also in {b}")
         train, test = splits["train"].annotations, splits["test"].annotations
-        if test.baseline is not None and train.single_instance:
+        if test.baseline is not None and train.complete:
             gap = float(np.abs(test.baseline - train.points.mean(axis=0)).max())
             if gap > NEAR:
                 problems.append(f"{run.record.config.data}: the baseline is {gap:g} px off the mean of train")

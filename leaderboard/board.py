@@ -257,7 +257,7 @@ def failure_size(annotations: Annotations | None, rows: Sequence[BoardRow]) -> f
     Returns:
         Pixels; 0 where nothing is known of failures.
     """
-    if annotations is not None and annotations.baseline is not None and annotations.single_instance:
+    if annotations is not None and annotations.baseline is not None and annotations.complete:
         return float(distance(annotations.points - annotations.baseline).mean(axis=1).max())
     return float(np.median([row.worst for row in rows])) if rows else 0.0
 

@@ -38,7 +38,7 @@ def broken(metrics: Metrics) -> list[str]:
 
 def baseline_metrics(annotations: Annotations) -> Metrics | None:
     """The table of a predictor of the training mean; None where the mean is unknown or images hold several instances."""
-    if annotations.baseline is None or not annotations.single_instance:
+    if annotations.baseline is None or not annotations.complete:
         return None
     return score(
         annotations,
@@ -68,7 +68,7 @@ def broken_with_baseline(metrics: Metrics, baseline: Metrics, annotations: Annot
 
 def miscounted(metrics: Metrics, annotations: Annotations, predictions: Predictions) -> list[str]:
     """``mean``, ``exact`` and ``r2`` counted again, one image at a time; [] also where images hold several instances."""
-    if not annotations.single_instance:
+    if not annotations.complete:
         return []
     best: dict[int, int] = {}
     for row, (image, confidence) in enumerate(zip(predictions.image_ids.tolist(), predictions.scores.tolist())):

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.detector import Budget, Detector, HistoryRow, Progress, no_progress
+from benchmark.framed import Framed, annotated_boxes
 from benchmark.metrics import score
 from benchmark.registry import Spec, resolve, summary_of
 from benchmark.runs import facts
@@ -93,11 +94,13 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
     record.status = "finished"
     record.fit_seconds, record.predict_ms = outcome.fit_seconds, 1000 * outcome.predict_seconds / len(annotations)
     record.oracle_features, record.n_parameters = outcome.oracle_features, outcome.n_parameters
-    record.tells_categories = outcome.tells_categories
+    record.tells_categories, record.given_boxes = outcome.tells_categories, outcome.given_boxes
+    record.notes = outcome.notes
     record.scores = scores
     record.untrained = {name: untrained[name] for name in ("mean", "exact") if untrained.get(name) is not None}
     record.facts = _with_code(record.facts, spec, code, job, store)
-    log = f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
+    log = "".join(f"{note}\n" for note in outcome.notes)
+    log += f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
     return store.write(
         record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
     )
@@ -132,6 +135,8 @@ class _Outcome:
     oracle_features: bool = True
     n_parameters: int | None = None
     tells_categories: bool = True
+    given_boxes: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Progress) -> _Outcome:
@@ -154,7 +159,9 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
             untrained.append(answer(before_training, part.test.annotations, images, category)[0])
         started = time.perf_counter()
         rows = detector.fit(train, val, seed=job.seed, budget=budget) or []
-        outcome.fit_seconds += time.perf_counter() - started
+        outcome.fit_seconds += time.perf_counter() - started + detector.shared_seconds
+        outcome.notes += [note for note in detector.notes if note not in outcome.notes]
+        outcome.given_boxes |= detector.needs_boxes
         _refuse_test_images(detector.pretraining_images, images)
         progress((i + 1) / len(folds), "predicting")
         started = time.perf_counter()
@@ -186,8 +193,8 @@ def _share_of(progress: Progress, part: int, parts: int) -> Progress:
     return lambda fraction, text: progress((part + fraction) / parts, text)
 
 
-def _fresh(job: Job, spec: Spec) -> Detector:
-    detector = spec.build()
+def _fresh(job: Job, spec: Spec) -> Framed:
+    detector = spec.framed()
     detector.device, detector.threads = job.config.device, job.config.threads
     return detector
 
@@ -220,7 +227,7 @@ def answer(
     """What a detector says of the test images, checked: shapes, and every number finite.
 
     Args:
-        detector: A fitted detector; it is handed the images alone.
+        detector: A fitted detector; it is handed the images alone, and where it was fitted with boxes=truth the boxes.
         annotations: Of these images; ids and K are taken from them, and nothing else.
         images: N images.
         category: The category of what a detector finds that tells no categories apart.
@@ -231,7 +238,11 @@ def answer(
     Raises:
         ValueError: Where an answer is not one.
     """
-    answers = detector.predict(images)
+    answers: FloatArray | Sequence[Prediction]
+    if isinstance(detector, Framed) and detector.needs_boxes:
+        answers = detector.predict_boxes(images, annotated_boxes(annotations))
+    else:
+        answers = detector.predict(images)
     n, k = len(images), len(annotations.keypoint_names)
     if isinstance(answers, np.ndarray):
         if answers.shape != (n, k, 2):
@@ -286,9 +297,11 @@ def holds_the_answer(detector: Detector, train: LabeledImages) -> bool:
         train: The full training split, whatever subset was learned from. With as many inputs as images any fit is exact
             and says nothing, so the answer is no then.
     """
-    features = detector.handmade_features(train.images)
     spacing = train.annotations.spacing
-    if features is None or spacing is None or not train.annotations.single_instance or np.isnan(spacing).all():
+    if spacing is None or not train.annotations.complete or np.isnan(spacing).all():
+        return False
+    features = detector.handmade_features(train.images)
+    if features is None:
         return False
     inputs = np.column_stack([features, np.ones(len(features))])
     if np.linalg.matrix_rank(inputs) >= len(inputs):

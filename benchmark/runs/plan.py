@@ -82,8 +82,7 @@ def plan(grid: GridConfig) -> list[Planned]:
     for n in grid.n:
         if not 1 <= whole("n", n, 1) <= most:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
-    exception = parts[0].exception()
-    specs = {text.strip(): _checked(resolve(text), device, name, exception) for text in grid.detectors}
+    specs = {text.strip(): _checked(resolve(text), device) for text in grid.detectors}
     _refuse_namesakes(specs.values())
     store.put_annotations(tests_of(parts).annotations)  # a damaged copy would make every stored run unreadable
     planned: dict[str, Planned] = {}
@@ -120,7 +119,7 @@ def plan(grid: GridConfig) -> list[Planned]:
 
     for text, spec in specs.items():
         add(text, spec, True)
-    if not exception:
+    if all(part.train.annotations.single_instance for part in parts):
         for text in suite(BASELINE):
             add(text, resolve(text), False)
     return sorted(planned.values(), key=lambda one: one.asked)  # the baseline first, the others in their order
@@ -176,16 +175,11 @@ def _writable(results: str) -> Store:
     return store
 
 
-def _checked(spec: Spec, device: str, data: str, exception: str) -> Spec:
-    """A detector that can be made, on this device, for this data."""
+def _checked(spec: Spec, device: str) -> Spec:
+    """A detector that can be made, on this device."""
     spec.build()  # a refused parameter shows now, not after an hour
     if "gpu" in spec.cls.card.needs and device == "cpu":
         raise UserError(f"detector {spec.name!r} needs a GPU, and runs would be made on {device}: leave it out")
-    if exception and not spec.cls.card.multi_instance:
-        raise UserError(
-            f"detector {spec.name!r} answers one instance an image, and in {data} {exception}: correct the data, or "
-            "choose a detector for several (python -m benchmark list detectors)"
-        )
     return spec
 
 

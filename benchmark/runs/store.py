@@ -54,6 +54,8 @@ class Record(BaseModel):
     oracle_features: bool = Field(
         default=False, description="a linear fit on its hand-made inputs is 99.9 % exact on train"
     )
+    given_boxes: bool = Field(default=False, description="it was told where the test instances are (boxes=truth)")
+    notes: list[str] = Field(default_factory=list, description="what its fit chose and set aside")
     external: bool = Field(default=False, description="predictions made by another tool")
     fit_seconds: float | None = None
     predict_ms: float | None = Field(default=None, description="milliseconds an image")

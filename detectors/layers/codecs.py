@@ -81,8 +81,15 @@ class RegressionCodec(nn.Module):
             return
         ratio = torch.tensor([geometry.width, geometry.height]) / torch.from_numpy(train.annotations.sizes)[:, None]
         points = (torch.from_numpy(train.points) + 0.5) * ratio - 0.5
-        self.centre.copy_(points.mean(0))
-        spread = points.std(0, correction=0)
+        if bool(
+            torch.isnan(points).any()
+        ):  # of each keypoint the images that have it; where none has, the image's centre
+            mean = torch.nanmean(points, 0)
+            mean = torch.where(torch.isnan(mean), self.centre.to(mean), mean)
+            spread = torch.nanmean((points - mean) ** 2, 0).sqrt().nan_to_num()
+        else:
+            mean, spread = points.mean(0), points.std(0, correction=0)
+        self.centre.copy_(mean)
         self.reach.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
     def activate(self, raw: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from detectors.layers.labelled import select
+
 PER_AXIS = 6  # extrema that give a coordinate of one axis
 PAIRS = tuple((i, j) for i in range(PER_AXIS) for j in range(i, PER_AXIS))  # (i, i) is the extremum itself
 BETAS = (0.9, 0.95)  # of Adam: the last image that is wrong must not be weighed by the gradients of the first epochs
@@ -214,11 +216,11 @@ class ExtremaHead(nn.Module):
             scores = scores + self.gate(features).view_as(scores)
         return torch.softmax(scores, -1)[..., None, :] * torch.softmax(self.which_ink, -1)[:, None, :, None]
 
-    def loss(self, features: Tensor, points: Tensor) -> Tensor:
-        """Mean negative log-likelihood (nats) of points (B, K, 2) px."""
+    def loss(self, features: Tensor, points: Tensor, labelled: Tensor | None = None) -> Tensor:
+        """Mean negative log-likelihood (nats) of points (B, K, 2) px, over those labelled (B, K)."""
         distributions, choice = extrema_distributions(self.logits(features)), self.choice(features)
         parts = [negative_log_likelihood(distributions[a], choice[:, :, a], points[..., a]) for a in (0, 1)]
-        return (parts[0] + parts[1]).mean()
+        return select(parts[0] + parts[1], labelled).mean()
 
     def decode(self, features: Tensor) -> Tensor:
         """(B, K, 2) px, a half pixel at the finest: the median over the choices, each read from the likeliest ink."""

@@ -2,9 +2,9 @@
 
 Each has three methods, and no more is asked of it:
 
-    loss(features, points)    the scalar to minimise; points: (B, K, 2) px
-    decode(features)          (B, K, 2) px
-    groups(lr)                the optimiser's parameter groups, at a peak rate
+    loss(features, points, labelled)    the scalar to minimise; points: (B, K, 2) px; labelled: (B, K) or None for all
+    decode(features)                    (B, K, 2) px
+    groups(lr)                          the optimiser's parameter groups, at a peak rate
 
     PointHead     pooling (`detectors.layers.pooling`), [a hidden layer], 2 K numbers, pixels (`RegressionCodec`)
     HeatmapHead   1 x 1 convolution to K maps, cross-entropy over the grid, mean of the 3 x 3 about the maximum
@@ -32,6 +32,7 @@ from detectors.layers.codecs import (
     softmax2d,
 )
 from detectors.layers.extrema import ExtremaHead
+from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
 from detectors.layers.pooling import Pooling, make_pooling
 from detectors.layers.rle import RealNVP, rle_loss
@@ -115,10 +116,10 @@ class PointHead(Head):
         raw = raw.view(len(features), self.keypoints, -1).float()
         return self.codec.activate(raw[..., :2]), raw[..., 2:].sigmoid() + 1e-3
 
-    def loss(self, features: Tensor, points: Tensor) -> Tensor:
-        """The chosen loss of points (B, K, 2) px, taken in the output scale."""
-        mu, sigma = self(features)
-        target = self.codec.encode(points)
+    def loss(self, features: Tensor, points: Tensor, labelled: Tensor | None = None) -> Tensor:
+        """The chosen loss of points (B, K, 2) px, taken in the output scale, over those labelled (B, K)."""
+        mu, sigma = (select(values, labelled) for values in self(features))
+        target = select(self.codec.encode(points), labelled)
         if self.flow is not None:
             return rle_loss(mu, sigma, target, self.flow)
         if self.loss_name == "smoothl1":
@@ -144,10 +145,10 @@ class HeatmapHead(Head):
         logits: Tensor = self.maps(features)
         return logits
 
-    def loss(self, features: Tensor, points: Tensor) -> Tensor:
-        """Cross-entropy to the bilinear targets of points (B, K, 2) px."""
-        logits = self(features).float()
-        return cross_entropy(logits, self.codec.encode(points, *logits.shape[2:]))
+    def loss(self, features: Tensor, points: Tensor, labelled: Tensor | None = None) -> Tensor:
+        """Cross-entropy to the bilinear targets of points (B, K, 2) px, over those labelled (B, K)."""
+        logits = select(self(features).float(), labelled)
+        return cross_entropy(logits, self.codec.encode(select(points, labelled), *logits.shape[2:]))
 
     def decode(self, features: Tensor) -> Tensor:
         """(B, K, 2) px: the mean of the 3 x 3 cells about the maximum."""

@@ -19,6 +19,7 @@ from benchmark.structures import FloatArray, Image, IntArray, LabeledImages
 from datasets.images import grey
 
 FLOATS = 1 << 26  # bytes of float images that are kept
+KEPT = 1 << 30  # bytes of byte images that are kept; more are decoded anew for each batch
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,12 @@ class Geometry:
     @classmethod
     def of(cls, data: LabeledImages) -> Geometry:
         """The geometry of a training split."""
-        shapes = [image.shape for image in data.images]
+        if isinstance(data.images, np.ndarray):
+            shapes = [data.images.shape[1:]] if len(data) else []
+        elif _all_bytes(data.images) > KEPT:  # one size, as the harness makes it: a look at one is enough
+            shapes = [data.images[0].shape]
+        else:
+            shapes = [image.shape for image in data.images]
         ((height, width), _) = Counter(shape[:2] for shape in shapes).most_common(1)[0]
         channels = 3 if any(len(shape) == 3 for shape in shapes) else 1
         categories = tuple(data.annotations.known_category_ids.tolist())
@@ -61,6 +67,13 @@ class Pixels:
 
     def __init__(self, images: Sequence[Image], channels: int, size: tuple[int, int] | None, device: str) -> None:
         scale = np.ones((len(images), 2))
+        self._files: tuple[Sequence[Image], int] | None = None
+        of_files = not isinstance(images, np.ndarray) and _all_bytes(images) > KEPT
+        if of_files and size in (None, images[0].shape[:2]):
+            self._files = images, channels
+            self._group, self._row = np.zeros(len(images), dtype=np.int64), np.arange(len(images))
+            self._tensors, self._scale, self._device = [torch.zeros(0)], scale, device
+            return
         by_size: dict[tuple[int, int], tuple[list[IntArray], list[Tensor]]] = {}
         for positions, tensor in _stacks(images, channels):
             height, width = tensor.shape[-2:]
@@ -109,6 +122,10 @@ class Pixels:
 
     def floats(self, positions: IntArray) -> Tensor:
         """(B, C, H, W) float32 in [0, 1]: the images at ``positions``, which must be of one size."""
+        if self._files is not None:
+            images, channels = self._files
+            stack = np.stack([np.asarray(images[int(i)]) for i in positions])
+            return _with_channels(stack, channels).to(self._device).float().div_(255)
         tensor = self._tensors[self._group[positions[0]]]
         rows = torch.from_numpy(self._row[positions]).to(self._device)
         chosen: Tensor = tensor.index_select(0, rows)
@@ -121,6 +138,11 @@ class Pixels:
     def to_original(self, points: FloatArray, positions: IntArray) -> FloatArray:
         """(B, K, 2) px of these tensors, as px of the images as they came."""
         return (points + 0.5) / self._scale[positions][:, None] - 0.5
+
+
+def _all_bytes(images: Sequence[Image]) -> int:
+    """Bytes of all images, were they all as large as the first."""
+    return images[0].nbytes * len(images) if len(images) else 0
 
 
 def _stacks(images: Sequence[Image], channels: int) -> list[tuple[IntArray, Tensor]]:
