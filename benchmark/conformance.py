@@ -66,6 +66,14 @@ def rectangles(count: int, *, height: int = 28, width: int = 28, k: int = 1, see
     return LabeledImages(cast(Sequence[Image], images), annotations)
 
 
+def unlabelled(data: LabeledImages, holes: Sequence[tuple[int, int]]) -> LabeledImages:
+    """The same images with some keypoints unlabelled, each given as (instance, keypoint)."""
+    visible, keypoints = data.annotations.visible.copy(), data.annotations.keypoints.copy()
+    for row, keypoint in holes:
+        visible[row, keypoint], keypoints[row, keypoint] = 0, 0.0
+    return LabeledImages(data.images, replace(data.annotations, visible=visible, keypoints=keypoints))
+
+
 @contextmanager
 def clean_process() -> Iterator[Executor]:
     """One fresh interpreter to run detectors in; it inherits no memory, so no annotations it was not handed."""
@@ -107,7 +115,19 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
 
     def odd() -> str:
         small, half, other = (rectangles(n, height=31, width=23, k=2, seed=s) for n, s in ((20, 4), (6, 5), (5, 6)))
-        fit_and_answer(spec, small, half, other)
+        fitted["odd"] = fit_and_answer(spec, small, half, other)
+        return ""
+
+    def holes() -> str:
+        small, half, other = (rectangles(n, height=31, width=23, k=2, seed=s) for n, s in ((20, 4), (6, 5), (5, 6)))
+        fit_and_answer(spec, unlabelled(small, [(1, 0), (2, 0), (3, 1)]), unlabelled(half, [(0, 0)]), other)
+        return ""
+
+    def other_sizes() -> str:
+        larger = rectangles(3, height=50, width=40, k=2, seed=7)
+        images = [*larger.images, np.asarray(rectangles(1, k=2, seed=8).images[0])]
+        annotations = rectangles(4, k=2, seed=8).annotations
+        answer(fitted["odd"][0], annotations, images, 1)
         return ""
 
     def one() -> str:
@@ -128,11 +148,13 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
         ("fits 20 images, answers 8, changes no input", fits),
         ("same seed, same answers, in a process without the test annotations", repeats),
         ("odd image size, two keypoints", odd),
+        ("images of other sizes than it learned from", other_sizes),
+        ("some keypoints unlabelled", holes),
         ("one training image", one),
         ("restores from saved weights", restores),
     ):
         watch(name)
-        if not fitted and run is not fits:
+        if ("main" not in fitted and run is not fits) or ("odd" not in fitted and run is other_sizes):
             steps.append(Step(name, "not reached: it does not fit"))
             continue
         if run is restores and spec.cls.state is Detector.state:

@@ -43,10 +43,12 @@ class CatalogRow(_Required, total=False):
     """A built-in's row in a catalog.
 
     ``target`` is "module:Class", ``summary`` a line for the list, ``params`` what the name sets, ``family`` a kind of
-    detector, and ``ablation`` what is essential to the row, where that is another thing than to its class.
+    detector, ``several`` whether it answers several instances an image by itself, and ``ablation`` what is essential to
+    the row, where that is another thing than to its class.
     """
 
     params: dict[str, Any]
+    several: bool
     family: str
     ablation: dict[str, Any]
 
@@ -61,6 +63,7 @@ class Entry:
         origin: Who offers it, in words.
         summary: What it is, in a line.
         family: What kind of detector.
+        several: Whether it answers several instances an image by itself; None where its class would have to be loaded.
         params: Parameters that this name sets.
         ablation: What is essential to it, where that is another thing than to its class.
         file: The detector file it was read from; None for any other.
@@ -72,6 +75,7 @@ class Entry:
     origin: str
     summary: str = ""
     family: str = "plugin"
+    several: bool | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     ablation: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
@@ -232,6 +236,7 @@ def entries() -> dict[str, list[Entry]]:
                 f"built in, {row['target']}",
                 row["summary"],
                 row.get("family", package),
+                row.get("several", False),
                 row.get("params", {}),
                 row.get("ablation", {}),
             )

@@ -61,11 +61,16 @@ class Window:
 
     def to_canvas(self, points: FloatArray) -> FloatArray:
         """(..., 2) px of the image as px of the canvas."""
-        return (points + 0.5 - (self.x0, self.y0)) * self.scale - 0.5
+        return points * self.scale + self._shift
 
     def to_image(self, points: FloatArray) -> FloatArray:
         """(..., 2) px of the canvas as px of the image."""
-        return (points + 0.5) / self.scale - 0.5 + (self.x0, self.y0)
+        return (points - self._shift) / self.scale
+
+    @property
+    def _shift(self) -> FloatArray:
+        """(2,) px of the canvas: where the image's first pixel centre lies; exactly 0 where the window is the image."""
+        return (0.5 - np.array([self.x0, self.y0])) * self.scale - 0.5
 
     def boxes_to_canvas(self, boxes: FloatArray) -> FloatArray:
         """(..., 4) boxes x, y, width, height of the image, whose x is where the first pixel begins, in the canvas."""

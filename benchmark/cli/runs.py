@@ -153,6 +153,10 @@ def list_names(
     console_for().print(table)
     if what == "detectors":
         console_for().print("px, exact %: of topleft on tiny, as published in leaderboard/published", style="dim")
+        console_for().print(
+            "instances: whoever answers one is shown crops where there are several: NAME:boxes=truth or boxes=detected",
+            style="dim",
+        )
 
 
 @app.command(epilog="Example: python -m benchmark export --task topleft --data tiny --out my-folder")
@@ -272,7 +276,13 @@ def _listing(what: str) -> list[dict[str, Any]]:
 
         known = expected()
         return [
-            {"name": name, "family": offers[0].family, **_figures(known.get(name)), "what it is": _offer(offers)}
+            {
+                "name": name,
+                "family": offers[0].family,
+                "instances": {True: "several", False: "one", None: ""}[offers[0].several],
+                **_figures(known.get(name)),
+                "what it is": _offer(offers),
+            }
             for name, offers in entries().items()
         ]
     if what == "tasks":

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -124,7 +123,6 @@ COMMANDS = {
     "predict --weights {weights} --images {data} --out {tmp}/empty": "empty: is a folder; name a file",
     "predict --weights {weights} --images {data} --out {tmp}/file.txt/o": "o: cannot be written",
     "predict --weights {weights} --images {data} --out {tmp}/o --device cuda": "torch sees no CUDA device",
-    "predict --weights {weights} --images {tmp}/wide --out {tmp}/o": "shape (28, 28) and can answer no others",
     "predict --weights {weights} --images {tmp}/broken --out {tmp}/o": "a.png: is not an image that can be read",
 }
 
@@ -136,9 +134,8 @@ def places(data: Path, results: Path, plugin: Path, tmp_path: Path, run_of: Any)
     (tmp_path / "latin.json").write_bytes(b'{"a":"\xe9"}')
     (tmp_path / "cut.json").write_text('[{"a":')
     (tmp_path / "nothing.json").write_text("[]")
-    for name in ("empty", "wide", "broken"):
+    for name in ("empty", "broken"):
         (tmp_path / name).mkdir()
-    Image.fromarray(np.zeros((28, 40, 3), dtype=np.uint8)).save(tmp_path / "wide" / "a.png")
     (tmp_path / "broken" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     weights = run_of(results, "linear")
     return {

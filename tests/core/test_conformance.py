@@ -52,9 +52,10 @@ FLAWS = {
     "many": (
         "    def fit(self, train, val, *, seed, budget):\n"
         "        assert len(train) > 1\n        super().fit(train, val, seed=seed, budget=budget)",
-        3,
+        5,
     ),
-    "forgets": ("    def state(self):\n        return {'point': self.point * 0}", 4),
+    "holes": ("    partial_labels = True", 4),
+    "forgets": ("    def state(self):\n        return {'point': self.point * 0}", 6),
 }
 
 

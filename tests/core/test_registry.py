@@ -52,6 +52,11 @@ def test_every_built_in_resolves_to_a_class_with_one_line() -> None:
         spec.build()
 
 
+def test_the_catalogs_know_who_answers_several_instances() -> None:
+    for name, offers in entries().items():
+        assert offers[0].several in (None, offers[0].load().card.multi_instance), name
+
+
 def test_every_suite_resolves() -> None:
     assert "default" in suites()
     for name in suites():
