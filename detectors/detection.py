@@ -27,7 +27,7 @@ from detectors.layers.detection import (
 )
 from detectors.layers.intensity import Intensity, channels, show
 from detectors.layers.pixels import Geometry
-from detectors.training import Batch, TorchDetector, TrainConfig
+from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -51,10 +51,17 @@ class DetectionDetector(TorchDetector):
     """
 
     train_config: TrainConfig = TrainConfig(
-        epochs=12, batch=16, lr=3e-3, optimizer="adamw", weight_decay=1e-4, schedule="onecycle", clip=5.0
+        epochs=12,
+        least_steps=LEAST_STEPS,
+        batch=16,
+        lr=3e-3,
+        optimizer="adamw",
+        weight_decay=1e-4,
+        schedule="onecycle",
+        clip=5.0,
     )
     partial_labels: ClassVar[bool] = True
-    longest_side: ClassVar[int] = 256
+    longest_side: ClassVar[int] = 192
     history_images: ClassVar[int] = 96
     eval_batch: ClassVar[int] = 100
     amp: ClassVar[bool] = False

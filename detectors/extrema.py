@@ -11,7 +11,6 @@ point that depends on a grey level, nothing says on which side of the threshold 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
@@ -21,7 +20,7 @@ from benchmark.detector import Card
 from detectors.layers import intensity
 from detectors.layers.extrema import ExtremaHead
 from detectors.layers.pixels import Geometry
-from detectors.training import Batch, TorchDetector, TrainConfig
+from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
 
 LOWEST, HIGHEST = 0.3, 0.8  # first thresholds, on a scale from 0 (black) to 1 (white)
 
@@ -39,7 +38,7 @@ class Extrema(TorchDetector):
         augment: See `TorchDetector`.
     """
 
-    train_config = TrainConfig(epochs=24, batch=32, lr=0.05, schedule="onecycle")
+    train_config = TrainConfig(epochs=24, least_steps=LEAST_STEPS, batch=32, lr=0.05, schedule="onecycle")
     partial_labels = True
     amp = False  # bfloat16 can't tell grey 127 from 128
     history_images = 1000  # train errors decide where val has none, so few of them may be left out
@@ -65,7 +64,7 @@ class Extrema(TorchDetector):
             raise ValueError(f"frozen={frozen}: use ink or choice")
         self.inks, self.gate, self.sharpness, self.frozen = inks, gate, sharpness, frozen
         self.augment = augment
-        self.train_config = replace(self.train_config, epochs=epochs)
+        self.train_config = self.train_config.with_epochs(epochs)
 
     def build(self, geometry: Geometry) -> nn.Module:
         """A head on the pixels themselves, with random thresholds."""

@@ -11,7 +11,6 @@ pixels take ``bilinear`` + ``ce`` + ``local``, or ``gaussian`` + ``mse`` + ``dar
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from detectors.layers.codecs import Decoding, HeatmapCodec, HeatmapTarget, cross
 from detectors.layers.intensity import Intensity, channels, show
 from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
-from detectors.training import Batch, TorchDetector, TrainConfig
+from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
 
 
 class MapDetector(TorchDetector):
@@ -37,7 +36,13 @@ class MapDetector(TorchDetector):
     """
 
     train_config: TrainConfig = TrainConfig(
-        epochs=20, batch=32, lr=5e-3, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
+        epochs=20,
+        least_steps=LEAST_STEPS,
+        batch=32,
+        lr=5e-3,
+        optimizer="adamw",
+        weight_decay=1e-2,
+        schedule="onecycle",
     )
     history_images: ClassVar[int] = 128
     partial_labels: ClassVar[bool] = True
@@ -130,7 +135,7 @@ class Heatmap(MapDetector):
         if sigma <= 0:
             raise ValueError(f"sigma={sigma}: a width in px is above 0")
         self.codec, self.loss_name = HeatmapCodec(target, decode, sigma), loss
-        self.train_config = replace(self.train_config, epochs=epochs)
+        self.train_config = self.train_config.with_epochs(epochs)
 
     def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
         """Cross-entropy, or squared error summed over each map, to the target maps; see `MapDetector.map_loss`."""

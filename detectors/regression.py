@@ -27,11 +27,12 @@ from detectors.layers.intensity import Intensity, channels, show
 from detectors.layers.pixels import Geometry, Pixels
 from detectors.layers.pooling import POOLINGS, Pooling
 from detectors.layers.pretraining import calibrate, learn_digits
-from detectors.training import Batch, TorchDetector, TrainConfig
+from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
 
 PoolingOrHead = Pooling | Literal["heatmap", "extrema"]
 GRID_HEADS = ("heatmap", "extrema")  # heads that answer in the grid's own cells
 HEAD_LR = {"heatmap": 0.03, "extrema": 0.03}  # heads that learn too little at a backbone's rate
+EPOCHS = 20
 KEPT = 1 << 30  # bytes of a frozen backbone's features that are kept in memory; more are computed anew at each step
 
 
@@ -149,7 +150,7 @@ class Regression(TorchDetector):
         project: int = 0,
         pretrained: str = "false",
         frozen: bool = False,
-        epochs: int = 20,
+        epochs: int = EPOCHS,
         lr: float = 3e-3,
         head_lr: float = 0.0,
         augment: str = "",
@@ -181,8 +182,14 @@ class Regression(TorchDetector):
         self.frozen, self.augment = frozen, augment
         self.head_lr = head_lr or HEAD_LR.get(pooling, lr)
         self.train_config = TrainConfig(
-            epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
-        )
+            epochs=EPOCHS,
+            least_steps=LEAST_STEPS,
+            batch=32,
+            lr=lr,
+            optimizer="adamw",
+            weight_decay=1e-2,
+            schedule="onecycle",
+        ).with_epochs(epochs)
         self.pretrained = str(pretrained)  # "", "imagenet", "digits" or a file
         if self.pretrained.lower() in ("true", "false", "", "0", "1"):
             self.pretrained = "imagenet" if self.pretrained.lower() in ("true", "1") else ""

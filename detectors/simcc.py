@@ -19,7 +19,7 @@ from detectors.layers.codecs import SimCCCodec
 from detectors.layers.intensity import Intensity, channels, show
 from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
-from detectors.training import Batch, TorchDetector, TrainConfig
+from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
 
 
 class TwoAxes(nn.Module):
@@ -61,7 +61,13 @@ class SimCC(TorchDetector):
     """
 
     train_config: TrainConfig = TrainConfig(
-        epochs=20, batch=32, lr=3e-3, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
+        epochs=20,
+        least_steps=LEAST_STEPS,
+        batch=32,
+        lr=3e-3,
+        optimizer="adamw",
+        weight_decay=1e-2,
+        schedule="onecycle",
     )
     history_images: ClassVar[int] = 128
     fixed_size: ClassVar[bool] = True

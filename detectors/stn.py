@@ -29,7 +29,9 @@ from detectors.layers.coordinates import cell_centres
 from detectors.layers.intensity import Intensity, channels, show
 from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
-from detectors.training import Batch, TorchDetector, TrainConfig
+from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
+
+EPOCHS = 20
 
 
 def interpolation_matrix(scale: Tensor, shift: Tensor, side: int) -> Tensor:
@@ -149,7 +151,7 @@ class SpatialTransformer(TorchDetector):
         width: int = 16,
         depth: int = 3,
         intensity: Intensity = "both",
-        epochs: int = 20,
+        epochs: int = EPOCHS,
         lr: float = 3e-3,
         augment: str = "",
     ) -> None:
@@ -158,8 +160,14 @@ class SpatialTransformer(TorchDetector):
         self.transformer, self.width, self.depth, self.intensity = transformer, width, depth, intensity
         self.lr, self.augment = lr, augment
         self.train_config = TrainConfig(
-            epochs=epochs, batch=32, lr=lr, optimizer="adamw", weight_decay=1e-2, schedule="onecycle"
-        )
+            epochs=EPOCHS,
+            least_steps=LEAST_STEPS,
+            batch=32,
+            lr=lr,
+            optimizer="adamw",
+            weight_decay=1e-2,
+            schedule="onecycle",
+        ).with_epochs(epochs)
 
     def build(self, geometry: Geometry) -> nn.Module:
         """Both networks."""

@@ -35,6 +35,7 @@ from detectors.layers.pixels import KEPT, Geometry, Pixels
 Decoded = Tensor | Sequence[Prediction]
 BATCH_PIXELS = 1 << 19  # of a batch of images that is learned from: 32 of 128 x 128
 EVAL_PIXELS = 1 << 21  # of a batch that is answered
+LEAST_STEPS = 300  # of recipes made for 568 images, on which they take more
 ACTIVATIONS = 256  # numbers that training keeps for a pixel, about: a U-Net's
 
 
@@ -53,6 +54,7 @@ class TrainConfig:
 
     Attributes:
         epochs: Passes over the training split.
+        least_steps: Optimiser steps at least: with few images, a pass is few of them.
         batch: Images in a batch.
         lr: Learning rate at the schedule's peak.
         optimizer: ``adam``, ``adamw``, or ``sgd`` with a momentum of .9.
@@ -62,6 +64,7 @@ class TrainConfig:
     """
 
     epochs: int = 30
+    least_steps: int = 0
     batch: int = 32
     lr: float = 1e-3
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -72,6 +75,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or not 0 < self.lr < math.inf:
             raise ValueError("epochs and batch are whole numbers from 1, and lr is above 0")
+
+    def with_epochs(self, epochs: int) -> TrainConfig:
+        """The same for so many passes; where a user asks for other than the recipe's, they are what is done."""
+        return self if epochs == self.epochs else replace(self, epochs=epochs, least_steps=0)
 
 
 @dataclass(frozen=True)
@@ -357,7 +364,8 @@ class TorchDetector(Detector):
         ]
         order = np.random.default_rng(seed)
         per_epoch = len(_shuffled(pixels, config.batch, np.random.default_rng(seed)))
-        tracker = BudgetTracker(budget, config.epochs, per_epoch, start=start)
+        epochs = max(config.epochs, math.ceil(config.least_steps / per_epoch))
+        tracker = BudgetTracker(budget, epochs, per_epoch, start=start)
         parameters = [g for g in self.groups(model) if g["params"]]
         optimizer = _optimizer(config, parameters) if parameters else None
         rows: list[HistoryRow] = []
