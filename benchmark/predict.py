@@ -19,7 +19,7 @@ from benchmark.runs.threads import limited_threads
 from benchmark.structures import Annotations, Category, Image, UserError
 from datasets import formats
 from datasets.formats.coco_results import write_predictions
-from datasets.images import BROKEN, SUFFIXES, decode
+from datasets.images import BROKEN, SUFFIXES, Span, decode
 
 
 def restored(folder: Path, device: str = "auto") -> tuple[Detector, FolderRun, list[str]]:
@@ -92,7 +92,7 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
             raise UserError(f"{images}: has {given} keypoints, and the detector was fitted for {learned}")
         _write(out, detector, test.annotations, test.images, category, threads)
         return f"{out}: points of {len(test)} images{warning}"
-    pictures, names = _images_of(images)
+    pictures, names = _images_of(images, run.record.span)
     index = out.with_suffix(".images.json")
     _write(out, detector, _blank(pictures, names, known), pictures, category, threads)
     listed = [{"id": i, "file_name": name} for i, name in enumerate(names, 1)]
@@ -119,7 +119,7 @@ def _write(
         write_predictions(out, predictions, annotations)
 
 
-def _images_of(folder: Path) -> tuple[list[Image], list[str]]:
+def _images_of(folder: Path, span: Span | None) -> tuple[list[Image], list[str]]:
     if not folder.is_dir():
         raise UserError(
             f"images {folder}: " + ("is a file; name its folder" if folder.exists() else "there is no such folder")
@@ -130,7 +130,7 @@ def _images_of(folder: Path) -> tuple[list[Image], list[str]]:
     images = []
     for path in paths:
         try:
-            images.append(decode(path))
+            images.append(decode(path, span=span))
         except BROKEN as error:
             raise UserError(f"{path}: is not an image that can be read ({error})") from error
     return images, [p.name for p in paths]

@@ -69,6 +69,7 @@ class Dataset:
         digest: sha256 in hex over the pixels and annotations of all three splits, as they were read: a fold and a subset
             keep that of the whole.
         notes: What was mended, set aside or inferred when it was read, a sentence with a count each.
+        span: The values that became 0 and 255, where images have more than 8 bits; None where none has.
     """
 
     train: LabeledImages
@@ -77,6 +78,7 @@ class Dataset:
     card: DatasetCard
     digest: str
     notes: tuple[str, ...] = ()
+    span: tuple[float, float] | None = None
 
     @property
     def splits(self) -> dict[str, LabeledImages]:

@@ -40,7 +40,8 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
     """
     _refuse_contradictions(reading, root)
     reading = _with_flip_pairs(reading)
-    loaded = open_splits(reading.splits)
+    opened = open_splits(reading.splits)
+    loaded = opened.splits
     if number and len(loaded) == 3:
         raise UserError(f"{root}: brings its own train, val and test, so there is no split {number}; leave --split out")
     train, val, test = _three(loaded, root, options, number)
@@ -48,7 +49,7 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
     digest = content_digest({"train": train, "val": val, "test": test})
     title = root.resolve().name or "folder"
     card = DatasetCard(task=title, data=title, split=number, digest=digest)
-    return Dataset(train, val, test, card, digest, notes=reading.notes)
+    return Dataset(train, val, test, card, digest, notes=(*reading.notes, *opened.notes), span=opened.span)
 
 
 def _with_flip_pairs(reading: Reading) -> Reading:

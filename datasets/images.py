@@ -1,7 +1,12 @@
 """Image files as arrays: decoded when asked for, checked against what the annotations say of them.
 
-Grey files become (H, W) uint8 and all others (H, W, 3) RGB uint8; 16-bit grey keeps its upper byte. EXIF orientation is
-not applied, as annotation tools and pycocotools do not apply it.
+Grey files become (H, W) uint8 and all others (H, W, 3) RGB uint8. Files of more than 8 bits (16-bit, 32-bit, float) are
+mapped to 0..255 by one range for the whole data set, the smallest to the largest value in any of its images, so that equal
+values stay equal. Of an animation or a stack the first image is taken.
+
+A camera may store a photograph lying on its side and say so (EXIF orientation). Where the annotated size is that of the
+upright image and not that of the stored one, the image is turned; where both fit, nothing says which the annotations mean,
+and the pixels stay as they are stored. New images, of which nothing is annotated, are turned upright.
 """
 
 from __future__ import annotations
@@ -9,27 +14,37 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 from PIL import Image as Pillow
+from PIL import ImageOps
 
 from benchmark.colour import grey as grey  # for those who have images from here
 from benchmark.structures import Annotations, Image, IntArray, LabeledImages, UserError
 
 MEMORY = 512 * 2**20  # bytes of decoded pixels kept in memory; larger sets are decoded at every access
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})  # of image files in a folder
+ORIENTATION = 0x0112  # of EXIF
+EIGHT_BITS, SIXTEEN_BITS = (0.0, 255.0), (0.0, 65536.0)
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L", "I", "F")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Pillow.DecompressionBombError)
 
 
-def decode(path: Path, *, rgb: bool = False) -> Image:
+Span = tuple[float, float]
+"""The values of images of more than 8 bits that become 0 and 255."""
+
+
+def decode(path: Path, *, rgb: bool = False, span: Span | None = None, turn: bool = True) -> Image:
     """The pixels of an image file: the one decoder, for data sets and for new images alike.
 
     Args:
         path: A file that Pillow reads.
         rgb: Whether grey files become RGB too.
+        span: Of images of more than 8 bits, see `Span`; None: 0 to the largest value that 16 bits hold.
+        turn: Whether an image that says it lies on its side is turned upright.
 
     Returns:
         (H, W) uint8 of a grey file, (H, W, 3) RGB uint8 of any other.
@@ -38,7 +53,43 @@ def decode(path: Path, *, rgb: bool = False) -> Image:
         OSError, ValueError and the like (see `BROKEN`): Where it is not an image that can be read.
     """
     with Pillow.open(path) as image_file:
-        return _pixels(image_file, rgb)
+        turned = ImageOps.exif_transpose(image_file) if turn and orientation(image_file) != 1 else image_file
+        return _pixels(turned, rgb, span)
+
+
+def orientation(image_file: Pillow.Image) -> int:
+    """The EXIF orientation of an opened file, 1 (as stored) to 8; only headers are read."""
+    if "exif" not in image_file.info and image_file.format != "TIFF":
+        return 1
+    try:
+        said = image_file.getexif().get(ORIENTATION, 1)
+    except BROKEN:
+        return 1
+    return said if said in range(1, 9) else 1
+
+
+def sizes_of(paths: Sequence[Path], origin: str) -> IntArray:
+    """The sizes of image files, upright, by their headers.
+
+    Args:
+        paths: N files.
+        origin: The annotation file, named in errors.
+
+    Returns:
+        (N, 2) int64, width and height in px.
+
+    Raises:
+        UserError: For a file that cannot be read.
+    """
+    sizes = np.zeros((len(paths), 2), dtype=np.int64)
+    for i, path in enumerate(paths):
+        try:
+            with Pillow.open(path) as image_file:
+                lying = orientation(image_file) >= 5
+                sizes[i] = image_file.size[::-1] if lying else image_file.size
+        except BROKEN as error:
+            raise _unreadable(origin, i, path, error) from error
+    return sizes
 
 
 class ImageFiles(Sequence[Image]):
@@ -46,6 +97,7 @@ class ImageFiles(Sequence[Image]):
 
     Attributes:
         rgb: Whether grey files become RGB too, as they must where a set holds both.
+        span: Of images of more than 8 bits, see `Span`.
     """
 
     def __init__(self, paths: Sequence[Path], sizes: IntArray, origin: str, *, rgb: bool = False) -> None:
@@ -58,6 +110,7 @@ class ImageFiles(Sequence[Image]):
             rgb: Whether grey files become RGB too.
         """
         self._paths, self._sizes, self._origin, self.rgb = list(paths), sizes, origin, rgb
+        self.span: Span | None = None
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -68,12 +121,16 @@ class ImageFiles(Sequence[Image]):
     def __getitem__(self, i: slice) -> Sequence[Image]: ...
     def __getitem__(self, i: int | slice) -> Image | Sequence[Image]:
         if isinstance(i, slice):
-            return ImageFiles(self._paths[i], self._sizes[i], self._origin, rgb=self.rgb)
-        with self._open(range(len(self))[i]) as image_file:
+            part = ImageFiles(self._paths[i], self._sizes[i], self._origin, rgb=self.rgb)
+            part.span = self.span
+            return part
+        at = range(len(self))[i]
+        with self._open(at) as image_file:
             try:
-                return _pixels(image_file, self.rgb)
+                upright = image_file.size != tuple(self._sizes[at])
+                return _pixels(ImageOps.exif_transpose(image_file) if upright else image_file, self.rgb, self.span)
             except BROKEN as error:
-                raise self._unreadable(i, error) from error
+                raise _unreadable(self._origin, at, self._paths[at], error) from error
 
     def __iter__(self) -> Iterator[Image]:
         return (self[i] for i in range(len(self)))
@@ -83,20 +140,38 @@ class ImageFiles(Sequence[Image]):
         """The bytes of all its images decoded, were all of them RGB."""
         return int(self._sizes.prod(axis=1).sum()) * 3
 
-    def check(self) -> bool:
-        """Check every file by its header.
+    def check(self) -> Headers:
+        """Look at every file's header.
 
         Returns:
-            Whether any file has colour.
+            What they say.
 
         Raises:
             UserError: For a file that is missing, unreadable or of another size than its record says.
         """
-        colour = False
+        headers = Headers()
         for i in range(len(self)):
             with self._open(i) as image_file:
-                colour = colour or image_file.mode not in _GREY
-        return colour
+                headers.colour |= image_file.mode not in _GREY
+                if image_file.mode.startswith("I") or image_file.mode == "F":
+                    headers.deep.append(i)
+                headers.stacks += getattr(image_file, "n_frames", 1) > 1
+                if (said := orientation(image_file)) != 1:
+                    turned = image_file.size != tuple(self._sizes[i])
+                    headers.turned += turned
+                    headers.ambiguous += not turned and (said < 5 or image_file.width == image_file.height)
+        return headers
+
+    def extremes(self, positions: Sequence[int]) -> Span:
+        """The smallest and largest value in some of its files."""
+        low, high = np.inf, -np.inf
+        for i in positions:
+            with self._open(i) as image_file:
+                values = np.asarray(image_file, dtype=np.float64)
+                finite = values[np.isfinite(values)]
+                if len(finite):
+                    low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+        return low, high
 
     def _open(self, i: int) -> Pillow.Image:
         try:
@@ -104,8 +179,9 @@ class ImageFiles(Sequence[Image]):
         except FileNotFoundError as error:
             raise UserError(f"{self._origin}: images entry {i}: there is no file {self._paths[i]}") from error
         except BROKEN as error:
-            raise self._unreadable(i, error) from error
-        if image_file.size != tuple(self._sizes[i]):
+            raise _unreadable(self._origin, i, self._paths[i], error) from error
+        annotated = tuple(self._sizes[i])
+        if image_file.size != annotated and not (image_file.size[::-1] == annotated and orientation(image_file) >= 5):
             width, height = self._sizes[i]
             image_file.close()
             raise UserError(
@@ -114,16 +190,38 @@ class ImageFiles(Sequence[Image]):
             )
         return image_file
 
-    def _unreadable(self, i: int, error: BaseException) -> UserError:
-        why = " ".join(str(error).split()) or type(error).__name__
-        return UserError(f"{self._origin}: images entry {i}: {self._paths[i]} is not a readable image ({why})")
+
+@dataclass
+class Headers:
+    """What the headers of image files say.
+
+    Attributes:
+        colour: Whether any file has colour.
+        deep: Positions of the files of more than 8 bits.
+        turned: How many lie on their side, and are annotated upright.
+        ambiguous: How many say that they are to be turned, where the annotated size fits both ways.
+        stacks: How many hold several images.
+    """
+
+    colour: bool = False
+    deep: list[int] = field(default_factory=list)
+    turned: int = 0
+    ambiguous: int = 0
+    stacks: int = 0
 
 
-def _pixels(image_file: Pillow.Image, rgb: bool) -> Image:
+def _unreadable(origin: str, i: int, path: Path, error: BaseException) -> UserError:
+    why = " ".join(str(error).split()) or type(error).__name__
+    return UserError(f"{origin}: images entry {i}: {path} is not a readable image ({why})")
+
+
+def _pixels(image_file: Pillow.Image, rgb: bool, span: Span | None) -> Image:
     if image_file.mode.startswith("I") or image_file.mode == "F":
-        values = np.asarray(image_file)
-        sixteen_bits = image_file.mode.startswith("I;16") or (values > 255).any()
-        pixels = np.clip(values / 256 if sixteen_bits else values, 0, 255).astype(np.uint8)
+        low, high = span or SIXTEEN_BITS
+        values = np.nan_to_num(np.asarray(image_file, dtype=np.float64), nan=low, posinf=high, neginf=low)
+        pixels = np.clip(np.floor((values - low) * (256 / (high - low if high > low else 1))), 0, 255).astype(np.uint8)
+        if (low, high) == EIGHT_BITS:
+            pixels = np.clip(values, 0, 255).astype(np.uint8)
     elif image_file.mode in _GREY:
         pixels = np.asarray(image_file if image_file.mode == "L" else image_file.convert("L"))
     else:
@@ -137,53 +235,79 @@ def _as_rgb(pixels: Image) -> Image:
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
-def load(parts: Sequence[ImageFiles | Sequence[Image]]) -> list[Sequence[Image]]:
-    """The images of every part, RGB in all parts if any file of any part has colour.
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """Labelled images, and what their files turned out to be.
+
+    Attributes:
+        splits: Name -> the split.
+        notes: What was turned, mapped or left ambiguous, a sentence with a count each.
+        span: Of images of more than 8 bits, see `Span`; None where there are none.
+    """
+
+    splits: dict[str, LabeledImages]
+    notes: tuple[str, ...] = ()
+    span: Span | None = None
+
+
+def open_splits(parts: Mapping[str, tuple[ImageFiles | Sequence[Image], Annotations]]) -> Opened:
+    """Labelled images from files and annotations; RGB in all splits if any file of any split has colour.
+
+    Images are in memory, as (N, H, W[, 3]) uint8 where their sizes agree, if those of all splits fit in `MEMORY`; otherwise
+    they are decoded at every access. Every header is looked at now.
 
     Args:
-        parts: The files of each; images that are no files, such as frames of a video, stay as they are.
-
-    Returns:
-        For each part its images: in memory, as (N, H, W[, 3]) uint8 where their sizes agree, if all parts together fit in
-        `MEMORY`; otherwise decoded at every access, their headers checked now.
+        parts: Name -> the images and the annotations of a split, in the same order.
 
     Raises:
         UserError: For a file that is missing, unreadable or of another size than annotated.
     """
-    files = [part for part in parts if isinstance(part, ImageFiles)]
-    if len(files) < len(parts):
-        return list(parts)
-    if sum(part.most_bytes for part in files) > MEMORY:
-        coloured = [part.check() for part in files]
-        for part in files:
-            part.rgb = any(coloured)
-        return list(parts)
-    decoded = [list(part) for part in parts]
-    if any(image.ndim == 3 for images in decoded for image in images):
-        decoded = [[_as_rgb(image) for image in images] for images in decoded]
-    return [_stacked(images) for images in decoded]
+    files = [images for images, _ in parts.values() if isinstance(images, ImageFiles)]
+    headers = [part.check() for part in files]
+    notes, span = _notes_on(headers), _span(files, headers)
+    if span is not None:
+        deep = sum(len(one.deep) for one in headers)
+        notes.append(f"{deep} images of more than 8 bits: {span[0]:g} to {span[1]:g} become 0 to 255, in all of them")
+    for part in files:
+        part.rgb, part.span = any(one.colour for one in headers), span
+    loaded: list[Sequence[Image]] = [images for images, _ in parts.values()]
+    if len(files) == len(parts) and sum(part.most_bytes for part in files) <= MEMORY:
+        loaded = [_stacked(list(images)) for images in loaded]
+    splits = {
+        name: LabeledImages(images, annotations) for (name, (_, annotations)), images in zip(parts.items(), loaded)
+    }
+    return Opened(splits, tuple(notes), span)
+
+
+def _span(files: Sequence[ImageFiles], headers: Sequence[Headers]) -> Span | None:
+    """The range of all images of more than 8 bits; whole values that 8 bits hold stay what they are."""
+    if not any(one.deep for one in headers):
+        return None
+    spans = [part.extremes(one.deep) for part, one in zip(files, headers) if one.deep]
+    low, high = min(low for low, _ in spans), max(high for _, high in spans)
+    return EIGHT_BITS if 1 < high <= 255 and low >= 0 else (low, high)
+
+
+def _notes_on(headers: Sequence[Headers]) -> list[str]:
+    notes = []
+    if count := sum(one.turned for one in headers):
+        notes.append(
+            f"{count} images lie on their side and are annotated upright: turned, as their EXIF orientation says"
+        )
+    if count := sum(one.ambiguous for one in headers):
+        notes.append(
+            f"WARNING: {count} images say they are to be turned (EXIF), and their annotated size fits both ways: left as they "
+            "are stored; if points are off, the annotations mean the turned images"
+        )
+    if count := sum(one.stacks for one in headers):
+        notes.append(f"{count} files hold several images: the first is taken")
+    return notes
 
 
 def _stacked(images: list[Image]) -> Sequence[Image]:
     if len({image.shape for image in images}) != 1:
         return images
     return np.stack(images)  # type: ignore[return-value]  # an array is a sequence in all but name
-
-
-def open_splits(parts: Mapping[str, tuple[ImageFiles | Sequence[Image], Annotations]]) -> dict[str, LabeledImages]:
-    """Labelled images from files and annotations; see `load`.
-
-    Args:
-        parts: Name -> the files and the annotations of a split, in the same order.
-
-    Returns:
-        Name -> the split.
-
-    Raises:
-        UserError: For a file that is missing, unreadable or of another size than annotated.
-    """
-    loaded = load([files for files, _ in parts.values()])
-    return {name: LabeledImages(images, annotations) for (name, (_, annotations)), images in zip(parts.items(), loaded)}
 
 
 def write_png(path: Path, image: Image) -> None:

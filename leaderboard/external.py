@@ -19,9 +19,10 @@ from benchmark.runs.store import Record, Store, StoredRun, results_folder
 from benchmark.statistics.intervals import Interval, exact_share, interval
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets import formats
-from datasets.formats.coco import annotation_notes, annotations_from_json
+from datasets.formats.coco import read_document
 from datasets.formats.coco_results import read_predictions
 from datasets.formats.json_columns import read_json
+from datasets.formats.reading import ReadOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Scored:
         mean: Interval of the mean error over images, each weighing the same, which where images hold different numbers of
             keypoints is not quite the table's mean over keypoints; None where no image has a value.
         exact: Interval of the share exact, likewise.
-        notes: What the annotation file lacked and was filled in, as `datasets.formats.coco.annotation_notes` says it.
+        notes: What the annotation file lacked and was filled in, as `datasets.formats.coco.read_document` says it.
     """
 
     predictions: Path
@@ -60,27 +61,28 @@ class Scored:
         }
 
 
-def score_files(predictions: Path, annotations: Path) -> Scored:
+def score_files(predictions: Path, annotations: Path, options: ReadOptions | None = None) -> Scored:
     """Score a COCO keypoint results file.
 
     Args:
         predictions: The results file.
-        annotations: An annotation file, or a folder, of which the test split is taken.
+        annotations: An annotation file, which needs no images beside it, or a folder, of which the test split is taken.
+        options: What the user says about them.
 
     Raises:
         UserError: Naming the file and the entry that cannot be scored.
     """
     notes: tuple[str, ...] = ()
     if annotations.is_dir():
-        known = formats.read(annotations).test.annotations
+        dataset = formats.read(annotations, options=options)
+        known, notes = dataset.test.annotations, dataset.notes
     else:
         if not annotations.is_file():
             raise UserError(
                 f"annotations {annotations}: there is no such file; name an annotation file or a COCO keypoint folder"
             )
-        document = read_json(annotations)
-        known = annotations_from_json(document, str(annotations))
-        notes = tuple(annotation_notes(document))
+        document = read_document(read_json(annotations), str(annotations), options, files=False)
+        known, notes = document.annotations, document.notes
     answers = read_predictions(predictions, known)
     scores = score(known, answers)
     errors, exact = (values[np.isfinite(values)][None] for values in (scores.distances, scores.exact))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, BoardData, BoardTask, Results, console_for, waiting
+from benchmark.cli.options import AsJson, BoardData, BoardTask, Category, Results, Sigmas, console_for, waiting
 
 app = typer.Typer()
 
@@ -32,14 +32,17 @@ def score(
             "--name", metavar="NAME", help="Put it on the board in --results under this name, marked external."
         ),
     ] = None,
+    category: Category = "",
+    sigmas: Sigmas = "",
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Score predictions made by any tool, with the same table, intervals and error taxonomy as our own."""
+    from datasets.formats.reading import ReadOptions
     from leaderboard.external import score_files, store_external
     from leaderboard.render.terminal import print_scored
 
-    scored = score_files(predictions, annotations)
+    scored = score_files(predictions, annotations, ReadOptions(category=category, sigmas=sigmas))
     if name is not None:
         store_external(scored, name, results)
     if as_json:

@@ -2,10 +2,10 @@
 
 Which prediction answers which instance:
 
-- *One instance an image*: the best scored prediction of an image (of equals the first in the file) is its answer,
+- *One instance an image, or none*: the best scored prediction of an image (of equals the first in the file) is its answer,
   whatever its category: AP counts categories, pixel errors do not. No prediction is an error of (W, H) px, never exact,
-  never a dropped row.
-- *Several, or none*: COCO's greedy matching by falling score within an image and category at an OKS of at least .1, the
+  never a dropped row. Where an image has no instance, what is predicted for it answers nothing.
+- *Several*: COCO's greedy matching by falling score within an image and category at an OKS of at least .1, the
   threshold of the error analysis of Ronchi and Perona (ICCV 2017). Pixel metrics are over the matched pairs; precision,
   recall and misses stand beside them. Crowds and unlabelled instances neither gain nor cost.
 
@@ -22,7 +22,7 @@ import numpy as np
 from benchmark.metrics.average_precision import AveragePrecision, average_precision
 from benchmark.metrics.oks import BoolArray, group, ignored, match, positions
 from benchmark.metrics.pixels import Errors
-from benchmark.structures import Annotations, FloatArray, IntArray, Predictions
+from benchmark.structures import Annotations, FloatArray, IntArray, Predictions, UserError
 
 MATCH_OKS = 0.1
 
@@ -66,9 +66,14 @@ class Evaluation:
         return bool(one_each and self.counted.all())
 
     @cached_property
+    def at_most_one(self) -> bool:
+        """Whether no image has more than one instance, and each of them counts."""
+        return bool(self.counted.all() and len(np.unique(self.annotations.index)) == len(self.annotations.index))
+
+    @cached_property
     def pairs(self) -> Pairs:
         """Which prediction answers which instance; see the module."""
-        match_instances = _best_scored if self.single_instance else _matched
+        match_instances = _best_scored if self.at_most_one else _matched
         return match_instances(self.annotations, self.predictions)
 
     @cached_property
@@ -78,6 +83,11 @@ class Evaluation:
         image = annotations.index[rows]
         answered = answers >= 0
         sizes = annotations.sizes[image].astype(np.float64)
+        if (unknown := ~answered & (sizes < 1).any(axis=1)).any():
+            name = annotations.image_ids[image[int(np.argmax(unknown))]]
+            raise UserError(
+                f"image {name} has no prediction, and its error is the image's size, which is not given: give width and height"
+            )
         offsets = np.broadcast_to(sizes[:, None, :], annotations.keypoints[rows].shape).copy()
         offsets[answered] = self.predictions.keypoints[answers[answered]] - annotations.keypoints[rows[answered]]
         spacing, baseline = annotations.spacing, annotations.baseline
@@ -137,9 +147,10 @@ def _best_scored(annotations: Annotations, predictions: Predictions) -> Pairs:
     image = positions(annotations, predictions.image_ids)
     order = np.lexsort((-predictions.scores, image))
     owners, first = np.unique(image[order], return_index=True)
-    answers = np.full(len(annotations), -1, dtype=np.int64)
-    answers[owners] = order[first]
-    return Pairs(np.arange(len(annotations)), answers, len(predictions) - len(owners))
+    best = np.full(len(annotations), -1, dtype=np.int64)
+    best[owners] = order[first]
+    answers = best[annotations.index]
+    return Pairs(np.arange(len(annotations.index)), answers, len(predictions) - int((answers >= 0).sum()))
 
 
 def _matched(annotations: Annotations, predictions: Predictions) -> Pairs:

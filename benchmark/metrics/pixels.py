@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmark.metrics.oks import BoolArray
+from benchmark.metrics.registry import Undefined
 from benchmark.structures import FloatArray
 
 
@@ -76,6 +77,8 @@ class Errors:
     def labelled_scaled(self) -> FloatArray:
         """(L, 2) float64: `labelled_absolute` times 2 / W and 2 / H, errors on the scale where an image spans -1 to 1."""
         sizes = np.broadcast_to(self.sizes[:, None, :], self.offsets.shape)[self.labelled]
+        if (sizes < 1).any():
+            raise Undefined("no_sizes")
         return self.labelled_absolute * 2 / sizes
 
     @cached_property

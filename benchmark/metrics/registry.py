@@ -29,6 +29,7 @@ Compute = TypeVar("Compute", bound=Callable[..., float])
 
 REASONS: dict[str, str] = {
     "no_pairs": "no labelled keypoint has a prediction",
+    "no_sizes": "the sizes of the images are not given",
     "no_lattice": "the answers lie on no lattice",
     "no_baseline": "the mean of the training split is unknown",
     "no_spread": "the annotations do not vary about the training mean",

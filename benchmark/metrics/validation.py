@@ -88,9 +88,9 @@ def check_annotations(annotations: Annotations) -> None:
     for name, values in fields.items():
         if not (np.abs(values) <= MAX_ABS**2).all():
             raise UserError(f"annotations: {name} holds a value that is not finite; correct the annotation file")
-    if (annotations.sigmas <= 0).any() or (annotations.areas < 0).any() or (annotations.sizes < 1).any():
+    if (annotations.sigmas <= 0).any() or (annotations.areas < 0).any() or (annotations.sizes < 0).any():
         raise UserError(
-            "annotations: sigmas and sizes must be above 0 and areas not below; correct the annotation file"
+            "annotations: sigmas must be above 0, and sizes and areas not below; correct the annotation file"
         )
     if not len(annotations):
         raise UserError("annotations: there are no images, so there is nothing to score")

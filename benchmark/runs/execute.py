@@ -78,6 +78,7 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
         rule_structured=card.rule_structured,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         facts=facts.machine(),
+        span=folds[0].span,
     )
     try:
         with limited_threads(job.config.threads):

@@ -55,6 +55,9 @@ class Record(BaseModel):
         default=False, description="a linear fit on its hand-made inputs is 99.9 % exact on train"
     )
     given_boxes: bool = Field(default=False, description="it was told where the test instances are (boxes=truth)")
+    span: tuple[float, float] | None = Field(
+        default=None, description="the values that became 0 and 255, of images of more than 8 bits"
+    )
     notes: list[str] = Field(default_factory=list, description="what its fit chose and set aside")
     external: bool = Field(default=False, description="predictions made by another tool")
     fit_seconds: float | None = None

@@ -55,7 +55,7 @@ def read(root: Path, split: int = 0) -> Dataset:
         annotations = read_annotations(origin)
         paths = [root / "images" / name / file for file in annotations.file_names]
         parts[name] = (ImageFiles(paths, annotations.sizes, str(origin)), annotations)
-    loaded = open_splits(parts)
+    loaded = open_splits(parts).splits
     digest = content_digest(loaded)
     if digest != card.digest:
         raise UserError(

@@ -1,92 +1,134 @@
-"""COCO keypoint folders as other tools lay them out.
+"""COCO keypoint files as other tools lay them out: a folder, or one annotation file.
 
 Annotation files are looked for in ``annotations/``, beside the images (``train/_annotations.coco.json``) and in the
-folder itself, and told apart by the words train, val (valid), test in their paths: ``person_keypoints_train2017.json`` is a
-train file. A single file is all there is.
+folder itself. They are told from other JSON files (results, settings) by what they hold, and from each other by the words
+train, val (valid), test in their paths: ``person_keypoints_train2017.json`` is a train file. A single file is all there is.
 
 Images are looked for in ``images/<split>/``, ``images/``, ``<split>/``, a folder called as the annotation file ends
-(``train2017/``), beside the annotation file, and in the folder itself.
+(``train2017/``), beside the annotation file, in the folder itself, and at last anywhere below it
+(`datasets.formats.image_paths`). Coordinates are COCO's, which are ours: an integer is the centre of its pixel.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmark.structures import Annotations, UserError
-from datasets.formats.coco import read_annotations
+from benchmark.structures import UserError
+from datasets.formats.coco import read_document
+from datasets.formats.image_paths import image_paths
+from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
-from datasets.images import ImageFiles
+from datasets.images import ImageFiles, sizes_of
 
 _WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_IGNORED = ("card.json", "package.json")
+_PATTERNS = ("annotations/*.json", "*.json", "*/_annotations*.json", "*/annotations*.json")
 
 
-def sniff(root: Path) -> bool:
-    """Whether this may be such a folder: any folder may; `read` names what is missing.
+def sniff(path: Path) -> bool:
+    """Whether this may be such data: any folder may, and any JSON file; `read` names what is missing.
 
     Args:
-        root: The folder.
+        path: A folder or file.
     """
-    return root.is_dir()
+    return path.is_dir() or path.suffix.lower() == ".json"
 
 
-def read(root: Path, options: ReadOptions) -> Reading:
-    """The folder of another tool, as far divided as its files divide it.
+def read(path: Path, options: ReadOptions) -> Reading:
+    """A folder or annotation file of another tool, as far divided as its files divide it.
 
     Args:
-        root: The folder.
+        path: The folder, or one annotation file, beside or above which the images lie.
         options: What the user said about it.
 
     Raises:
         UserError: Naming what is missing or wrong.
     """
-    parts = {}
-    for name, path in annotation_files(root).items():
-        annotations = read_annotations(path)
-        paths = _image_paths(root, path, name, annotations)
-        parts[name] = (ImageFiles(paths, annotations.sizes, str(path)), annotations)
-    return Reading(parts)
+    notes: list[str] = []
+    if path.is_dir():
+        root, files = path, annotation_files(path, notes)
+    else:
+        root = path.parent.parent if path.parent.name == "annotations" else path.parent
+        files = {"all": (path, read_json(path))}
+    splits = {}
+    for name, (file, content) in files.items():
+        document = read_document(content, str(file), options)
+        annotations = document.annotations
+        before = "" if len(files) == 1 else f"{name}: "
+        paths, renamed = image_paths(root, _places(root, file, name), annotations.file_names, str(file))
+        notes += [before + note for note in (*document.notes, *renamed)]
+        if (unsized := annotations.sizes[:, 0] == 0).any():
+            sizes = annotations.sizes.copy()
+            sizes[unsized] = sizes_of([paths[i] for i in unsized.nonzero()[0]], str(file))
+            annotations = replace(annotations, sizes=sizes)
+            notes.append(f"{before}{int(unsized.sum())} images without width and height: those of their files are used")
+        splits[name] = (ImageFiles(paths, annotations.sizes, str(file)), annotations)
+    return Reading(splits, tuple(notes))
 
 
-def annotation_files(root: Path) -> dict[str, Path]:
+def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]]:
     """Which annotation file is for which split.
 
     Args:
         root: The folder.
+        notes: Gets a sentence on JSON files that are something else.
 
     Returns:
-        ``train``, ``val`` and ``test`` as far as there are any, or ``all`` where there is one file -> the file.
+        ``train``, ``val`` and ``test`` as far as there are any, or ``all`` where there is one file -> the file and its
+        document.
 
     Raises:
         UserError: Where there is none, none for train, or the names of several do not tell them apart.
     """
-    candidates = [
+    every = [
         path
-        for pattern in ("annotations/*.json", "*.json", "*/_annotations*.json")
+        for pattern in _PATTERNS
         for path in sorted(root.glob(pattern))
-        if path.name not in _IGNORED and path.is_file()
+        if path.is_file() and path.name != "card.json"
     ]
-    with_points = [path for path in candidates if "keypoint" in path.name.lower()]
-    candidates = list(dict.fromkeys(with_points or candidates))
-    if not candidates:
-        raise UserError(
-            f"{root}: holds no COCO keypoint annotations; expected {root / 'annotations'}/train.json and the like"
-        )
-    if len(candidates) == 1:
-        return {"all": candidates[0]}
-    named: dict[str, Path] = {}
+    with_points = [path for path in every if "keypoint" in path.name.lower()]
+    candidates = list(dict.fromkeys(with_points or every))
+    documents: dict[Path, Any] = {}
+    other = []
     for path in candidates:
+        document = read_json(path) if len(candidates) == 1 or _begins_as_an_object(path) else None
+        if len(candidates) == 1 or (type(document) is dict and {"images", "annotations"} <= document.keys()):
+            documents[path] = document
+        else:
+            other.append(path.name)
+    if not documents:
+        what = f" ({', '.join(other)} {'are' if len(other) > 1 else 'is'} something else)" if other else ""
+        raise UserError(
+            f"{root}: holds no COCO keypoint annotations; expected {root / 'annotations'}/train.json and the like{what}"
+        )
+    if other:
+        notes.append(f"{len(other)} JSON files that are no annotations left unread: {', '.join(other[:3])}")
+    if len(documents) == 1:
+        return {"all": next(iter(documents.items()))}
+    named: dict[str, tuple[Path, Any]] = {}
+    for path, document in documents.items():
         word = _split_word(path.relative_to(root))
         if word is None or word in named:
-            listed = ", ".join(str(p.relative_to(root)) for p in candidates)
+            listed = ", ".join(str(p.relative_to(root)) for p in documents)
             raise UserError(
-                f"{root}: cannot tell which of {listed} is train, val and test; keep one file for each, named so"
+                f"{root}: cannot tell which of {listed} is train, val and test; keep one file for each, named so, or give "
+                "one file as --data"
             )
-        named[word] = path
+        named[word] = (path, document)
     if "train" not in named:
         raise UserError(f"{root}: has {' and '.join(named)} annotations but none for train")
     return {name: named[name] for name in ("train", "val", "test") if name in named}
+
+
+def _begins_as_an_object(path: Path) -> bool:
+    """Whether a JSON file may hold an object; a results file is a list."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    except OSError:
+        return True  # reading it says what is wrong
 
 
 def _split_word(path: Path) -> str | None:
@@ -98,20 +140,14 @@ def _split_word(path: Path) -> str | None:
     return None
 
 
-def _image_paths(root: Path, origin: Path, name: str, annotations: Annotations) -> list[Path]:
-    """Each image's file, in the first of the usual places that has the split's first image."""
+def _places(root: Path, origin: Path, name: str) -> list[Path]:
+    """The usual places of a split's images."""
     ending = origin.stem.rpartition("_")[2]
     own = [name, *(word for word, split_name in _WORDS.items() if split_name == name and word != name), ending]
-    places = [
+    return [
         *(root / "images" / word for word in own),
         root / "images",
         *(root / word for word in own),
         *([origin.parent] if origin.parent.name != "annotations" else []),
         root,
     ]
-    first = annotations.file_names[0]
-    place = next((p for p in places if (p / first).is_file()), None)
-    if place is None:
-        tried = ", ".join(dict.fromkeys(str(p.relative_to(root)) + "/" for p in places if p.is_dir()))
-        raise UserError(f"{origin}: images entry 0: there is no file {first} in {root} (looked in {tried})")
-    return [place / file for file in annotations.file_names]

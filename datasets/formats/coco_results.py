@@ -76,8 +76,8 @@ def read_predictions(path: Path | str, annotations: Annotations, *, own: bool = 
     Args:
         path: The file.
         annotations: What the predictions answer.
-        own: Whether this suite wrote the file. An empty list and an exact repeat are errors in another tool's file, for
-            they are mostly mistakes; a detector of ours may find nothing, or the same thing twice.
+        own: Whether this suite wrote the file. An exact repeat is an error in another tool's file, for it is mostly a
+            mistake; a detector of ours may find the same thing twice.
 
     Returns:
         The predictions, in the order of the file.
@@ -108,8 +108,6 @@ def predictions_from_json(document: Any, annotations: Annotations, origin: str, 
     if type(document) is dict and "annotations" in document:
         raise UserError(f"{origin}: is an annotation file; give the results file, a list of predictions")
     rows = records(document, origin)
-    if not rows and not own:
-        raise UserError(f"{origin}: is an empty list; give at least one prediction")
 
     def where(i: int) -> str:
         return f"{origin}: entry {i}"

@@ -124,7 +124,7 @@ def whole_numbers(values: Sequence[Any], key: str, where: Where, low: int, high:
     """A column of whole numbers, checked.
 
     Args:
-        values: n JSON values; floats and booleans are no whole numbers.
+        values: n JSON values; a float that is a whole number is one, a boolean is not.
         key: What the column is called in errors.
         where: See `column`.
         low: The smallest allowed.
@@ -136,7 +136,10 @@ def whole_numbers(values: Sequence[Any], key: str, where: Where, low: int, high:
     Raises:
         UserError: Naming the first entry that is something else.
     """
-    if set(map(type, values)) <= {int}:
+    if float in (kinds := set(map(type, values))):
+        values = [int(v) if type(v) is float and v.is_integer() else v for v in values]
+        kinds = set(map(type, values))
+    if kinds <= {int}:
         try:
             array = np.array(values, dtype=np.int64)
         except OverflowError:

@@ -126,7 +126,7 @@ def test_several_or_no_instances_have_no_baseline(tmp_path: Path) -> None:
 def picture_of(mode: str) -> Pillow.Image:
     ramp = np.arange(16 * 12, dtype=np.uint8).reshape(12, 16)
     if mode == "I;16":
-        return Pillow.fromarray(ramp.astype(np.uint16) * 256 + 7)
+        return Pillow.fromarray(ramp.astype(np.uint16) * 300 + 7)
     if mode == "P":
         picture = Pillow.fromarray(ramp).convert("P")
         picture.info["transparency"] = bytes(range(256))
@@ -147,6 +147,8 @@ def test_pictures_of_every_kind(mode: str, tmp_path: Path) -> None:
         assert set(np.unique(image)) == {0, 255}
     else:
         expected = np.repeat(ramp[..., None], 3, axis=2) if mode in ("P", "RGB", "RGBA") else ramp
+        if mode == "I;16":  # the range of the data set is that of the ramp, 0 to 191 times 300, above 7
+            expected = np.minimum(np.floor(ramp * (256 / 191)), 255).astype(np.uint8)
         assert np.array_equal(image, expected)
     assert image.dtype == np.uint8
 
@@ -161,7 +163,84 @@ def test_one_decoder_reads_data_sets_and_new_images_alike(mode: str, rgb: bool, 
     assert decode(path, rgb=rgb).dtype == files[0].dtype == np.uint8
 
 
-def test_sixteen_bit_grey_keeps_its_upper_byte(tmp_path: Path) -> None:
+def test_all_images_of_more_than_8_bits_share_one_range_that_is_said(tmp_path: Path) -> None:
+    """A dark image stays darker than a bright one, in every split; a range an image would make them alike."""
+    records = [{"id": i, "file_name": f"{i}.tif", "width": 16, "height": 12} for i in range(1, 11)]
+    (tmp_path / "images").mkdir()
+    ramp = np.arange(16 * 12).reshape(12, 16)
+    for i, record in enumerate(records):
+        values = (ramp * (i + 1)).astype(np.float32 if i % 2 else np.uint16)
+        Pillow.fromarray(values).save(tmp_path / "images" / str(record["file_name"]))
+    write(tmp_path / "all.json", document(records))
+    data = formats.read(tmp_path)
+    assert data.span == (0.0, 1910.0)
+    assert "10 images of more than 8 bits: 0 to 1910 become 0 to 255, in all of them" in data.notes
+    for part in data.splits.values():
+        for image, name in zip(part.images, part.annotations.file_names):
+            brightest = 191 * int(Path(name).stem)
+            assert image.max() == min(255, brightest * 256 // 1910)
+
+
+def test_small_values_in_wide_files_stay_what_they_are(tmp_path: Path) -> None:
+    records = [{"id": i, "file_name": f"{i}.png", "width": 16, "height": 12} for i in range(1, 6)]
+    (tmp_path / "images").mkdir()
+    ramp = np.arange(16 * 12).reshape(12, 16)
+    for record in records:
+        Pillow.fromarray(ramp.astype(np.uint16)).save(tmp_path / "images" / str(record["file_name"]))
+    write(tmp_path / "all.json", document(records))
+    assert np.array_equal(formats.read(tmp_path).train.images[0], ramp)
+
+
+def photographed(folder: Path, sizes: list[tuple[int, int]], orientation: int, stored: tuple[int, int]) -> None:
+    """JPEG files of ``stored`` (width, height) px that say ``orientation``, annotated with ``sizes``; the left is bright."""
+    (folder / "images").mkdir()
+    pixels = np.zeros((stored[1], stored[0]), dtype=np.uint8)
+    pixels[:, : stored[0] // 2] = 255
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    records = []
+    for i, (width, height) in enumerate(sizes, 1):
+        Pillow.fromarray(pixels).save(folder / "images" / f"{i}.jpg", exif=exif, quality=95)
+        records.append({"id": i, "file_name": f"{i}.jpg", "width": width, "height": height})
+    write(folder / "all.json", document(records))
+
+
+def test_a_photograph_that_is_annotated_upright_is_turned(tmp_path: Path) -> None:
+    """Orientation 6: the stored image's left is the upright one's top."""
+    photographed(tmp_path, [(12, 16)] * 5, 6, (16, 12))
+    data = formats.read(tmp_path)
+    image = data.train.images[0]
+    assert image.shape == (16, 12)
+    assert image[:6].min() > 200
+    assert image[10:].max() < 50
+    assert "5 images lie on their side and are annotated upright: turned, as their EXIF orientation says" in data.notes
+
+
+def test_a_photograph_that_is_annotated_as_stored_is_left(tmp_path: Path) -> None:
+    photographed(tmp_path, [(16, 12)] * 5, 6, (16, 12))
+    data = formats.read(tmp_path)
+    assert data.train.images[0].shape == (12, 16)
+    assert not [note for note in data.notes if "EXIF" in note]
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(6, (16, 16)), (3, (16, 12)), (2, (16, 12))])
+def test_where_both_ways_fit_it_is_said_loudly(orientation: int, size: tuple[int, int], tmp_path: Path) -> None:
+    photographed(tmp_path, [size] * 5, orientation, size)
+    data = formats.read(tmp_path)
+    assert data.train.images[0][:, :6].min() > 200
+    (warning,) = [note for note in data.notes if "EXIF" in note]
+    assert warning.startswith(
+        "WARNING: 5 images say they are to be turned (EXIF), and their annotated size fits both ways"
+    )
+
+
+def test_a_new_photograph_is_turned_upright(tmp_path: Path) -> None:
+    photographed(tmp_path, [(16, 12)], 6, (16, 12))
+    assert decode(tmp_path / "images" / "1.jpg").shape == (16, 12)
+    assert decode(tmp_path / "images" / "1.jpg", turn=False).shape == (12, 16)
+
+
+def test_sixteen_bit_grey_of_unknown_range_keeps_its_upper_byte(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 2**16, (12, 16)).astype(np.uint16)
     values[0, 0] = 2**16 - 1
     Pillow.fromarray(values).save(tmp_path / "1.png")

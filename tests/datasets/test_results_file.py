@@ -56,7 +56,7 @@ def refused(tmp_path: Path, content: Any) -> str:
         ({"score": 10**400}, "'score' is a number of about 400 digits"),
         ({"image_id": 99}, "image_id 99 is not an image"),
         ({"image_id": "1"}, "'image_id' is \"1\" where a whole number"),
-        ({"image_id": 1.0}, "'image_id' is 1.0 where a whole number"),
+        ({"image_id": 1.5}, "'image_id' is 1.5 where a whole number"),
         ({"image_id": True}, "'image_id' is true where a whole number"),
         ({"image_id": -1}, "'image_id' is -1"),
         ({"image_id": 2**70}, "'image_id' is 1180591620717411303424"),
@@ -88,7 +88,6 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("[" * 100_000, "nested too deeply"),
         ("[" + "9" * 5000 + "]", "is not JSON this program reads"),
         (b"\xff\xfe[]", "is not UTF-8"),
-        ("[]", "is an empty list"),
         ("{}", "is an object where a list"),
         ("null", "is null where a list"),
         ("3", "is a number where a list"),
@@ -126,11 +125,11 @@ def test_a_file_of_another_tool_is_read(tmp_path: Path) -> None:
     assert predictions.keypoints.dtype == predictions.scores.dtype == np.float64
 
 
-def test_an_empty_list_is_read_where_it_is_expected(tmp_path: Path) -> None:
+def test_an_empty_list_finds_nothing(tmp_path: Path) -> None:
     annotations, predictions = crowded(2, 2, 3, 0)
     none = Predictions.of_category(predictions.image_ids[:0], predictions.keypoints[:0], predictions.scores[:0], 1)
     write_predictions(tmp_path / "p.json", none, annotations)
-    again = read_predictions(tmp_path / "p.json", annotations, own=True)
+    again = read_predictions(tmp_path / "p.json", annotations)
     assert again.keypoints.shape == (0, 3, 2)
     scores = score(annotations, again)
     assert (scores["recall"], scores["precision"], scores["ap"]) == (0, None, 0)

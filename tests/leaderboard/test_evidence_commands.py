@@ -54,7 +54,6 @@ def test_score_prints_one_json_document(typed: Any, files: tuple[Path, Path]) ->
         ('[{"image_id": 1, "category_id": 1, "keypoints": [1, 1, 2], "score": 1}, 7]', "entry 1 is a number"),
         ('[{"image_id": 99, "category_id": 1, "keypoints": [1, 1, 2], "score": 1}]', "entry 0: image_id 99"),
         ('[{"image_id": 1', "is not JSON"),
-        ("[]", "is an empty list"),
     ],
 )
 def test_a_broken_file_is_one_line_and_exit_code_2(

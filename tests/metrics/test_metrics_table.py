@@ -199,7 +199,7 @@ def test_without_a_lattice_exact_in_the_taxonomy_is_the_same_pixel() -> None:
 
 def test_annotations_that_cannot_be_scored_are_refused() -> None:
     annotations, predictions = single_instance(3)
-    for change in ({"sigmas": np.zeros(1)}, {"areas": np.full(3, -1.0)}, {"sizes": np.zeros((3, 2), dtype=int)}):
+    for change in ({"sigmas": np.zeros(1)}, {"areas": np.full(3, -1.0)}, {"sizes": np.full((3, 2), -1)}):
         with pytest.raises(UserError, match="annotations"):
             score(replace(annotations, **change), predictions)
     with pytest.raises(UserError, match="no images"):

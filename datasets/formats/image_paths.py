@@ -1,0 +1,109 @@
+r"""Which file of a folder an annotation file means by a name, as other tools and other systems write names.
+
+A name is looked for as it is; then with ``\`` for ``/``, in another Unicode normalisation, and with ``%20`` for a blank;
+then by its last part alone, where one file of the folder is called so. What was taken for what is counted.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from benchmark.structures import UserError
+from datasets.images import SUFFIXES
+
+
+def image_paths(
+    root: Path, places: Sequence[Path], names: Sequence[str], origin: str
+) -> tuple[list[Path], tuple[str, ...]]:
+    """The image files of an annotation file.
+
+    Args:
+        root: The folder in which all images lie.
+        places: Folders in it where they are looked for first, the likeliest first.
+        names: N file names.
+        origin: The annotation file, named in errors.
+
+    Returns:
+        N paths, and notes on names that are not those of the files.
+
+    Raises:
+        UserError: Naming the first that is nowhere, and how many are not.
+    """
+    place = next((p for p in places if (p / names[0]).is_file()), None)
+    if place is not None:
+        paths = [place / name for name in names]
+        missing = [i for i, path in enumerate(paths) if not path.is_file()]
+    else:
+        paths, missing = [Path()] * len(names), list(range(len(names)))
+    if not missing:
+        return paths, ()
+    files = _Files(root)
+    notes: dict[str, int] = {}
+    nowhere = []
+    for i in missing:
+        found, how = files.find(names[i])
+        if found is None:
+            nowhere.append((i, how))
+        else:
+            paths[i] = found
+            notes[how] = notes.get(how, 0) + 1
+    if nowhere:
+        i, why = nowhere[0]
+        tried = ", ".join(dict.fromkeys(str(p.relative_to(root)) + "/" for p in places if p.is_dir()))
+        also = f"; {len(nowhere)} of {len(names)} images are missing" if len(nowhere) > 1 else ""
+        raise UserError(
+            f"{origin}: images entry {i}: there is no file {names[i]} in {root} (looked in {tried}){why}{also}"
+        )
+    return paths, tuple(f"{count} image files found {how}" for how, count in notes.items())
+
+
+class _Files:
+    """The image files below a folder, by their names in several spellings."""
+
+    def __init__(self, root: Path) -> None:
+        self._by_path: dict[str, list[Path]] = {}
+        self._by_plain_path: dict[str, list[Path]] = {}
+        self._by_name: dict[str, list[Path]] = {}
+        self._by_case: dict[str, list[Path]] = {}
+        for folder, folders, names in os.walk(root):
+            folders.sort()
+            for name in sorted(names):
+                if PurePosixPath(name).suffix.lower() in SUFFIXES:
+                    path = Path(folder) / name
+                    own = path.relative_to(root).as_posix().split("/")
+                    parts = [_plain(part) for part in own]
+                    for start in range(len(parts)):
+                        self._by_path.setdefault("/".join(own[start:]), []).append(path)
+                        self._by_plain_path.setdefault("/".join(parts[start:]), []).append(path)
+                    self._by_name.setdefault(parts[-1], []).append(path)
+                    self._by_case.setdefault(parts[-1].casefold(), []).append(path)
+
+    def find(self, name: str) -> tuple[Path | None, str]:
+        """The file that a name means and how it was found, or None and what may be the matter."""
+        slashes = name.replace("\\", "/")
+        for spelled, files, how in (
+            (name, self._by_path, "in another folder than the usual"),
+            (slashes, self._by_path, "with \\ for /"),
+            (_plain(slashes), self._by_plain_path, "in another Unicode normalisation"),
+            (_plain(unquote(slashes)), self._by_plain_path, "with %-escapes for other characters"),
+        ):
+            found = files.get(spelled, [])
+            if len(found) == 1:
+                return found[0], how
+        last = PurePosixPath(_plain(unquote(slashes))).name
+        found = self._by_name.get(last, [])
+        if len(found) == 1:
+            return found[0], "by the last part of their names"
+        if len(found) > 1:
+            return None, f": {len(found)} files of other folders are called {last}"
+        if self._by_case.get(last.casefold()):
+            return None, f": {self._by_case[last.casefold()][0].name} differs in upper and lower case"
+        return None, ""
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
