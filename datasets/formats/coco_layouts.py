@@ -93,8 +93,14 @@ def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]
     documents: dict[Path, Any] = {}
     other = []
     for path in candidates:
-        document = read_json(path) if len(candidates) == 1 or _begins_as_an_object(path) else None
-        if len(candidates) == 1 or (type(document) is dict and {"images", "annotations"} <= document.keys()):
+        meant = len(candidates) == 1 or _split_word(path.relative_to(root)) is not None
+        try:
+            document = read_json(path) if meant or _begins_as_an_object(path) else None
+        except UserError:
+            if meant:
+                raise
+            document = None
+        if _holds_annotations(document) or (meant and not _holds_results(document)):
             documents[path] = document
         else:
             other.append(path.name)
@@ -120,6 +126,15 @@ def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]
     if "train" not in named:
         raise UserError(f"{root}: has {' and '.join(named)} annotations but none for train")
     return {name: named[name] for name in ("train", "val", "test") if name in named}
+
+
+def _holds_annotations(document: Any) -> bool:
+    return type(document) is dict and {"images", "annotations"} <= document.keys()
+
+
+def _holds_results(document: Any) -> bool:
+    """Whether a document is a list of predictions or detections."""
+    return type(document) is list and bool(document) and type(document[0]) is dict and "image_id" in document[0]
 
 
 def _begins_as_an_object(path: Path) -> bool:
