@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from benchmark.structures import UserError
+from benchmark.suggestions import unknown
 from datasets import formats
 from datasets.dataset import Dataset, DatasetCard
 from datasets.formats import coco_folder
@@ -71,7 +72,15 @@ def _own_points(folder: Path, task: str | None, split: int, options: ReadOptions
     return dataset
 
 
-def export(task: str | None, data: str, out: Path, *, split: int = 0, options: ReadOptions | None = None) -> str:
+def export(
+    task: str | None,
+    data: str,
+    out: Path,
+    *,
+    split: int = 0,
+    options: ReadOptions | None = None,
+    form: str = "coco",
+) -> str:
     """Write a data set as a COCO keypoint folder.
 
     Args:
@@ -80,6 +89,7 @@ def export(task: str | None, data: str, out: Path, *, split: int = 0, options: R
         out: A new or empty folder, or an earlier export.
         split: Which division of the images; 0 for development.
         options: What the user says about a folder or file.
+        form: One of `datasets.formats.WRITERS`.
 
     Returns:
         A line for people that describes what was written.
@@ -87,8 +97,15 @@ def export(task: str | None, data: str, out: Path, *, split: int = 0, options: R
     Raises:
         UserError: As `load`, or where ``out`` holds something else.
     """
+    if form not in formats.WRITERS:
+        raise unknown("format", form, formats.WRITERS)
     _check_split(split)
     folder = _folder(data)
+    if form != "coco":
+        dataset = load(task, data, split=split, options=options)
+        formats.WRITERS[form](out, dataset)
+        counts = ", ".join(f"{len(part)} {name}" for name, part in dataset.splits.items())
+        return f"{dataset.card.task} as {form}: {counts} images"
     if folder is None:
         written = _write(task or DEFAULT_TASK, data, split, out)
     else:

@@ -173,14 +173,15 @@ def export(
     val: ValShare = None,
     test: TestShare = None,
     group_by: GroupBy = "",
+    form: Annotated[str, typer.Option("--format", metavar="NAME", help="coco (default) or yolo-pose.")] = "coco",
 ) -> None:
-    """Write a data set as a COCO keypoint folder: PNG images, three annotation files, and a card."""
+    """Write a data set as a COCO keypoint folder (PNG images, three annotation files, a card), or for another tool."""
     from datasets.formats.reading import ReadOptions
     from datasets.load import export as write
 
     options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
     with waiting("writing"):
-        card = write(task, data, out, split=split, options=options)
+        card = write(task, data, out, split=split, options=options, form=form)
     say(f"{out}: {card}")
 
 

@@ -6,13 +6,14 @@ and says what is missing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from benchmark.structures import UserError
 from datasets.dataset import Dataset
 from datasets.divide import divide
-from datasets.formats import coco_folder, coco_layouts
+from datasets.formats import coco_folder, coco_layouts, yolo_pose
 from datasets.formats.reading import Reading, ReadOptions
 
 
@@ -26,12 +27,15 @@ class Format(Protocol):
         """What is in it. UserError, one line with file and entry, for what is wrong."""
 
 
-FORMATS: tuple[Format, ...] = (coco_layouts,)
+FORMATS: tuple[Format, ...] = (yolo_pose, coco_layouts)
+WRITERS: dict[str, Callable[[Path, Dataset], object]] = {"coco": coco_folder.write, "yolo-pose": yolo_pose.write}
+"""Name of a format that is written -> its writer; the first is the default."""
 
 
 def is_data_set(path: Path) -> bool:
     """Whether a path holds annotations, and not images alone."""
-    return coco_folder.sniff(path) or (path / "annotations").is_dir()
+    named = any(form.sniff(path) for form in FORMATS if form is not coco_layouts)
+    return named or coco_folder.sniff(path) or path.suffix.lower() == ".json" or (path / "annotations").is_dir()
 
 
 def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -> Dataset:

@@ -21,6 +21,7 @@ from benchmark import files
 from benchmark.structures import Annotations, UserError
 from datasets.dataset import SPLITS, Dataset, DatasetCard, content_digest
 from datasets.formats.coco import annotations_to_json, read_annotations
+from datasets.formats.image_paths import stems_of
 from datasets.images import ImageFiles, open_splits, write_png
 
 
@@ -129,7 +130,7 @@ def _with_png_names(annotations: Annotations) -> Annotations:
     names = annotations.file_names
     if all(name.endswith(".png") for name in names) and len(set(names)) == len(annotations):
         return annotations
-    return replace(annotations, file_names=tuple(f"{i:06d}.png" for i in range(1, len(annotations) + 1)))
+    return replace(annotations, file_names=tuple(f"{stem}.png" for stem in stems_of(names)))
 
 
 def read_card(path: Path) -> DatasetCard:

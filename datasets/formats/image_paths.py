@@ -61,6 +61,14 @@ def image_paths(
     return paths, tuple(f"{count} image files found {how}" for how, count in notes.items())
 
 
+def stems_of(names: Sequence[str]) -> list[str]:
+    """File names without their endings, as an export writes them; numbered where two would be one, or leave the folder."""
+    paths = [PurePosixPath(name.replace("\\", "/")) for name in names]
+    stems = [path.with_suffix("").as_posix() for path in paths]
+    inside = not any(path.is_absolute() or ".." in path.parts for path in paths)
+    return stems if inside and len(set(stems)) == len(stems) else [f"{i:06d}" for i in range(1, len(stems) + 1)]
+
+
 class _Files:
     """The image files below a folder, by their names in several spellings."""
 
