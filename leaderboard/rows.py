@@ -29,9 +29,10 @@ TIED = "tied_scores"
 FAILED = "failed_seeds"
 UNTESTED = "untested"
 NO_CATEGORIES = "no_categories"
+GIVEN_BOXES = "given_boxes"
 STALE = "code_changed"
 
-MARKS = (ORACLE, STRUCTURED, EXTERNAL, TIED, NO_CATEGORIES, STALE, FAILED, UNTESTED)
+MARKS = (ORACLE, STRUCTURED, EXTERNAL, GIVEN_BOXES, TIED, NO_CATEGORIES, STALE, FAILED, UNTESTED)
 """Every mark a row can carry, in the order of the legend."""
 
 Identity = tuple[str, int, str]
@@ -276,6 +277,7 @@ def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> B
         STRUCTURED: record.rule_structured,
         EXTERNAL: record.external,
         TIED: any(table.flags["tied_scores"] for table in tables),
+        GIVEN_BOXES: any(run.record.given_boxes for run in done),
         NO_CATEGORIES: not all(run.record.tells_categories for run in done),
         STALE: code is not None and code.status == "changed",
         FAILED: bool(done and failures),

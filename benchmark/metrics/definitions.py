@@ -22,9 +22,14 @@ from benchmark.structures import FloatArray
 
 PCK: dict[float, Column | None] = {  # threshold, px -> its column on boards, if it has one
     0.5: None,
-    1.0: Column("PCK@1 %", priority=5, order=40),
+    1.0: Column("PCK@1 %", priority=5, order=40, only_for=("small_images",)),
     2.0: None,
     3.0: None,
+}
+PCK_BOX: dict[float, Column | None] = {  # share of the box's longer side -> its column
+    0.05: Column("PCK@.05 box %", priority=2, order=42, only_for=("photographs",)),
+    0.1: Column("PCK@.1 box %", priority=9, order=43, only_for=("photographs",)),
+    0.2: None,
 }
 AUC_PX = 3.0
 NO_SPREAD_PX = 1e-9  # a root mean square below this is rounding, not spread
@@ -43,7 +48,9 @@ def mean(errors: Errors) -> float:
     return _mean(errors.labelled_distances)
 
 
-@metric("median", unit="px", better="lower")
+@metric(
+    "median", unit="px", better="lower", column=Column("median px", priority=1, order=12, only_for=("photographs",))
+)
 def median(errors: Errors) -> float:
     """Median pixel error."""
     return float(np.median(errors.labelled_distances))
@@ -96,6 +103,37 @@ for _threshold, _column in PCK.items():
         format=PERCENT,
         column=_column,
     )(partial(_pck, threshold=_threshold))
+
+
+# Errors relative to the instance's box, for images that are no digits: Yang and Ramanan 2013 (PCK), Sagonas 2013 (NME).
+
+
+def _pck_box(errors: Errors, share: float) -> float:
+    return _mean(errors.relative(errors.boxes.max(axis=1)) <= share)
+
+
+for _share, _column in PCK_BOX.items():
+    metric(
+        f"pck_box@{_share:g}",
+        summary=f"Share of keypoints with an error of at most {_share:g} of the longer side of the instance's box.",
+        unit="share",
+        better="higher",
+        format=PERCENT,
+        needs=("photographs",),
+        column=_column,
+    )(partial(_pck_box, share=_share))
+
+
+@metric(
+    "nme",
+    better="lower",
+    format=".2f",
+    needs=("photographs",),
+    column=Column("NME %", priority=3, order=46, only_for=("photographs",)),
+)
+def nme(errors: Errors) -> float:
+    """Mean error over the square root of the area of the instance's box, in per cent."""
+    return 100 * _mean(errors.relative(np.sqrt(errors.boxes.prod(axis=1))))
 
 
 @metric("auc", unit="share", better="higher")

@@ -25,6 +25,7 @@ from benchmark.metrics.pixels import Errors
 from benchmark.structures import Annotations, FloatArray, IntArray, Predictions, UserError
 
 MATCH_OKS = 0.1
+DIGITS = 64  # px, the longer side of an image up to which errors in pixels speak for themselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,13 @@ class Evaluation:
         return bool(one_each and self.counted.all())
 
     @cached_property
+    def photographs(self) -> bool:
+        """Whether answers lie on no lattice and most images are larger than `DIGITS` px: pixels alone mean little then."""
+        spacing = self.annotations.spacing
+        on_lattice = spacing is not None and not np.isnan(spacing).all()
+        return not on_lattice and float(np.median(self.annotations.sizes.max(axis=1))) > DIGITS
+
+    @cached_property
     def at_most_one(self) -> bool:
         """Whether no image has more than one instance, and each of them counts."""
         return bool(self.counted.all() and len(np.unique(self.annotations.index)) == len(self.annotations.index))
@@ -98,6 +106,7 @@ class Evaluation:
             sizes=sizes,
             spacing=np.full(len(annotations.keypoint_names), np.nan) if spacing is None else spacing,
             from_baseline=None if baseline is None else annotations.keypoints[rows] - baseline[image],
+            boxes=annotations.boxes[rows, 2:],
         )
 
     @cached_property

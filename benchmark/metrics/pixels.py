@@ -6,7 +6,7 @@ labelled data a mean is the mean over keypoints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,7 @@ class Errors:
         sizes: (R, 2) float64 px, width and height of each pair's image.
         spacing: (K,) float64 px, the pitch of the lattice of each keypoint; NaN for a keypoint on none.
         from_baseline: (R, K, 2) float64 px, annotation minus the training mean; None where that is unknown.
+        boxes: (R, 2) float64 px, width and height of each annotated instance's box.
     """
 
     offsets: FloatArray
@@ -35,6 +36,7 @@ class Errors:
     sizes: FloatArray
     spacing: FloatArray
     from_baseline: FloatArray | None
+    boxes: FloatArray
 
     @cached_property
     def distances(self) -> FloatArray:
@@ -120,7 +122,28 @@ class Errors:
         """The errors of keypoint ``j`` (0-based) alone."""
         one = slice(j, j + 1)
         base = None if self.from_baseline is None else self.from_baseline[:, one]
-        return Errors(self.offsets[:, one], self.labelled[:, one], self.answered, self.sizes, self.spacing[one], base)
+        return replace(
+            self,
+            offsets=self.offsets[:, one],
+            labelled=self.labelled[:, one],
+            spacing=self.spacing[one],
+            from_baseline=base,
+        )
+
+    def relative(self, lengths: FloatArray) -> FloatArray:
+        """(L,) the error of every labelled keypoint over a length of its instance.
+
+        Args:
+            lengths: (R,) px; keypoints of instances whose length is below a pixel do not count.
+
+        Raises:
+            Undefined: Where no labelled keypoint counts.
+        """
+        counted = self.labelled & (lengths >= 1)[:, None]
+        if not counted.any():
+            raise Undefined("no_boxes")
+        shares: FloatArray = (self.distances / np.maximum(lengths, 1)[:, None])[counted]
+        return shares
 
 
 def distance(offsets: FloatArray) -> FloatArray:

@@ -22,13 +22,16 @@ from typing import Any, Literal, TypeVar
 
 from benchmark.suggestions import unknown
 
-Need = Literal["lattice", "baseline", "several_instances", "confidence", "several_keypoints"]
+Need = Literal[
+    "lattice", "baseline", "several_instances", "confidence", "several_keypoints", "photographs", "small_images"
+]
 Better = Literal["lower", "higher", ""]
 OverSeeds = Literal["mean", "max"]
 Compute = TypeVar("Compute", bound=Callable[..., float])
 
 REASONS: dict[str, str] = {
     "no_pairs": "no labelled keypoint has a prediction",
+    "no_boxes": "no instance with a labelled keypoint has a box",
     "no_sizes": "the sizes of the images are not given",
     "no_lattice": "the answers lie on no lattice",
     "no_baseline": "the mean of the training split is unknown",
@@ -66,7 +69,8 @@ class Column:
         heading: What stands above the column.
         priority: 0 is always shown; where a board is too wide, the column with the largest number leaves first.
         order: Columns stand in ascending order of it.
-        only_for: It is shown only on boards of such data: ``several_instances``, ``several_keypoints``.
+        only_for: It is shown only on boards of such data: ``several_instances``, ``several_keypoints``, ``photographs`` or
+            ``small_images``, which all others are.
     """
 
     heading: str
@@ -88,8 +92,8 @@ class Metric:
         better: Which way is better; "" where neither is.
         format: How a figure is written: a format specification such as ``.3f``, or ``%`` for a share in per cent.
         needs: What of the data or the detector it needs. ``lattice``, ``baseline``: undefined without one.
-            ``several_instances``, ``several_keypoints``: left out of the table of data with one instance an image, or one
-            keypoint. ``confidence``: depends on scores, and is flagged where these are tied.
+            ``several_instances``, ``several_keypoints``, ``photographs``: left out of the table of data with one instance an
+            image, one keypoint, or small images or a lattice. ``confidence``: depends on scores, and is flagged where these are tied.
         over_seeds: How the values of several seeds become one.
         column: Where it stands on a board; None: on none.
         per_keypoint: Whether it depends on pixel errors alone, and so is also reported of every keypoint on its own.

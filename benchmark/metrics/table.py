@@ -93,7 +93,11 @@ def score(annotations: Annotations, predictions: Predictions, *, has_scores: boo
     errors, names = evaluation.errors, annotations.keypoint_names
     lacking = {
         need
-        for need, lacks in (("several_instances", evaluation.single_instance), ("several_keypoints", len(names) == 1))
+        for need, lacks in (
+            ("several_instances", evaluation.single_instance),
+            ("several_keypoints", len(names) == 1),
+            ("photographs", not evaluation.photographs),
+        )
         if lacks
     }
     values: dict[str, float | None] = {}

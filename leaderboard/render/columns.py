@@ -137,7 +137,13 @@ def _metric_column(entry: Metric) -> Column:
 
 def _applies(entry: Metric, board: Board) -> bool:
     """Whether a metric's column is for boards of such data."""
-    having = {"several_instances": board.multi_instance, "several_keypoints": len(board.keypoints) > 1}
+    photographs = any("nme" in row.metrics for row in (*board.rows, *board.references))
+    having = {
+        "several_instances": board.multi_instance,
+        "several_keypoints": len(board.keypoints) > 1,
+        "photographs": photographs,
+        "small_images": not photographs,
+    }
     return entry.column is not None and all(having.get(need, True) for need in entry.column.only_for)
 
 

@@ -19,6 +19,7 @@ from leaderboard.compare import Comparison
 from leaderboard.rows import (
     EXTERNAL,
     FAILED,
+    GIVEN_BOXES,
     NO_CATEGORIES,
     ORACLE,
     STALE,
@@ -53,6 +54,9 @@ MARKS: dict[str, Mark] = {
     ),
     STRUCTURED: Mark("r", "rule-structured", "rule-structured: the network's structure is the rule of a task itself"),
     EXTERNAL: Mark("e", "external", "external: predictions made by another tool"),
+    GIVEN_BOXES: Mark(
+        "b", "given boxes", "given boxes: it was told where the test instances are (boxes=truth), which others find"
+    ),
     TIED: Mark(
         "t",
         "tied scores",
