@@ -113,13 +113,14 @@ class Dataset:
 
         Returns:
             k data sets over all images, in each of which another part is the test split; a fifth of the other images is
-            val. Images are numbered from 1 through train, val and test.
+            val. Where images have groups, none lies in two parts. Images are numbered from 1 through train, val and test.
 
         Raises:
             UserError: Where k is below 2, or there are too few images.
         """
         whole = pooled([split for split in self.splits.values() if len(split)])
-        parts = splits.folds(splits.digests(whole.images), whole.annotations.labels, k)
+        digests, groups = splits.digests(whole.images), whole.annotations.groups
+        parts = splits.folds(digests, whole.annotations.labels, k, groups=groups)
         datasets = []
         for train, val, test in parts:
             fitted = whole.take(train)

@@ -10,6 +10,7 @@ What is missing is made, deterministically by image content (`datasets.splits`):
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
         UserError: Where the parts contradict each other, or there are too few images.
     """
     _refuse_contradictions(reading, root)
-    reading = _with_flip_pairs(reading)
+    reading = _with_groups(_with_flip_pairs(reading), root, options.group_by)
     opened = open_splits(reading.splits)
     loaded = opened.splits
     if number and len(loaded) == 3:
@@ -64,6 +65,44 @@ def _with_flip_pairs(reading: Reading) -> Reading:
         name: (images, replace(annotations, flip_pairs=pairs)) for name, (images, annotations) in reading.splits.items()
     }
     return Reading(parts, (*reading.notes, f"{len(pairs)} left/right pairs inferred from the names: {listed}"))
+
+
+def _with_groups(reading: Reading, root: Path, pattern: str) -> Reading:
+    """What a pattern on file names says of groups, where it is one that any name matches; and whether splits share some."""
+    parts = dict(reading.splits)
+    notes = list(reading.notes)
+    if pattern:
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            raise UserError(f"group-by {pattern!r}: is not a regular expression ({error})") from error
+        found = {name: [compiled.search(file) for file in one.file_names] for name, (_, one) in parts.items()}
+        missed = sum(match is None for matches in found.values() for match in matches)
+        count = sum(len(matches) for matches in found.values())
+        if missed == count and any(one.groups is None for _, one in parts.values()):
+            first = next(iter(parts.values()))[1].file_names[0]
+            raise UserError(
+                f"{root}: group-by {pattern!r} is no field of the images, and matches none of their names, as {first}"
+            )
+        if missed < count:
+            for name, (images, one) in parts.items():
+                groups = tuple(
+                    file if match is None else str(match.group(1) if match.groups() else match.group())
+                    for file, match in zip(one.file_names, found[name])
+                )
+                parts[name] = (images, replace(one, groups=groups))
+            if missed:
+                notes.append(f"{missed} images whose names do not match {pattern!r}: each is a group of its own")
+    known = {name: set(one.groups) for name, (_, one) in parts.items() if one.groups is not None}
+    if known:
+        notes.append(f"{len(set().union(*known.values()))} groups: none is divided between splits or folds made here")
+    shared = {group for a in known for b in known if a < b for group in known[a] & known[b]}
+    if shared:
+        notes.append(
+            f"WARNING: {len(shared)} groups lie in several of the splits that the data brings, as {sorted(shared)[0]}: "
+            "scores will be too good; use --folds, or one file"
+        )
+    return Reading(parts, tuple(notes))
 
 
 def _refuse_contradictions(reading: Reading, root: Path) -> None:
@@ -99,6 +138,10 @@ def _three(
     sizes = [n - val_size, val_size] if "all" not in loaded else [n - val_size - test_size, val_size, test_size]
     if min(sizes) < 1:
         raise UserError(f"{root}: {n} images are too few to be divided into train, val and test")
-    cut = splits.split(splits.digests(whole.images), whole.annotations.labels, sizes, number)
+    digests, groups = splits.digests(whole.images), whole.annotations.groups
+    if groups is None:
+        cut = splits.split(digests, whole.annotations.labels, sizes, number)
+    else:
+        cut = splits.split_groups(digests, groups, sizes, number)
     train, val, *test = (whole.take(part) for part in cut)
     return train, val, test[0] if test else loaded.get("test", loaded.get("val", val))

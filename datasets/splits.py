@@ -106,6 +106,41 @@ def split(
     return parts
 
 
+def split_groups(
+    image_digests: Sequence[str], groups: Sequence[str], sizes: Sequence[int], number: int = 0
+) -> list[IntArray]:
+    """Divide images into parts so that no group (a video, a session, a subject) lies in two of them.
+
+    Groups are taken in the order of a hash over their images and the number of the division, each into the part that
+    lacks most of its share, so parts are as large as whole groups let them be.
+
+    Args:
+        image_digests: N digests, see `image_digest`.
+        groups: N names.
+        sizes: Images a part, about; together N.
+        number: Which division.
+
+    Returns:
+        0-based ascending positions of each part, together all of them.
+
+    Raises:
+        UserError: Where there are fewer groups than parts.
+    """
+    members: dict[str, list[int]] = {}
+    for i, name in enumerate(groups):
+        members.setdefault(name, []).append(i)
+    wanted = [size for size in sizes if size]
+    if len(members) < len(wanted):
+        raise UserError(f"{len(members)} groups are too few to be divided into {len(wanted)} parts: group otherwise")
+    joined = ["".join(sorted(image_digests[i] for i in own)) for own in members.values()]
+    order = np.argsort(np.array(_order(joined, f"groups {number}")), kind="stable")
+    every, parts = list(members.values()), [list[int]() for _ in sizes]
+    for g in order.tolist():
+        lacking = [(size - len(part)) / size if size else -np.inf for size, part in zip(sizes, parts)]
+        parts[int(np.argmax(lacking))] += every[g]
+    return [np.array(sorted(part), dtype=np.int64) for part in parts]
+
+
 def subset(image_digests: Sequence[str], labels: IntArray | None, n: int, seed: int) -> IntArray:
     """A training subset: nested (each n holds every smaller one of its seed), as stratified as any prefix can be.
 
@@ -132,15 +167,20 @@ def subset(image_digests: Sequence[str], labels: IntArray | None, n: int, seed: 
 
 
 def folds(
-    image_digests: Sequence[str], labels: IntArray | None, k: int, seed: int = 0
+    image_digests: Sequence[str],
+    labels: IntArray | None,
+    k: int,
+    seed: int = 0,
+    groups: Sequence[str] | None = None,
 ) -> list[tuple[IntArray, IntArray, IntArray]]:
-    """Divide images into folds, stratified by label.
+    """Divide images into folds, stratified by label; or by groups, none of which lies in two parts.
 
     Args:
         image_digests: N digests, see `image_digest`.
         labels: (N,) int64; None: not stratified.
         k: How many folds, at least 2.
         seed: Which division.
+        groups: N names of what images were taken from, or None; labels then do not count.
 
     Returns:
         k times the ascending 0-based positions of train, val and test. Each image is in one test part; val is a fifth of
@@ -156,11 +196,20 @@ def folds(
     ):  # one to train on, one to select by
         raise UserError(f"folds {k}: there are {len(image_digests)} images, too few")
     base, extra = divmod(len(image_digests), k)
-    tests = split(image_digests, labels, [base + (i < extra) for i in range(k)], seed)
+    sizes = [base + (i < extra) for i in range(k)]
+    if groups is None:
+        tests = split(image_digests, labels, sizes, seed)
+    else:
+        tests = split_groups(image_digests, groups, sizes, seed)
     parts = []
     for test in tests:
         others = np.setdiff1d(np.arange(len(image_digests)), test)
         size = max(1, len(others) // 5)
+        if groups is not None:
+            own, names = [image_digests[i] for i in others], [groups[i] for i in others]
+            train, val = split_groups(own, names, [len(others) - size, size], seed)
+            parts.append((np.sort(others[train]), np.sort(others[val]), np.sort(test)))
+            continue
         val, train = split(
             [image_digests[i] for i in others],
             None if labels is None else labels[others],

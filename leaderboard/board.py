@@ -259,6 +259,11 @@ def failure_size(annotations: Annotations | None, rows: Sequence[BoardRow]) -> f
     """
     if annotations is not None and annotations.baseline is not None and annotations.complete:
         return float(distance(annotations.points - annotations.baseline).mean(axis=1).max())
+    if annotations is not None and annotations.baseline is not None and annotations.single_instance:
+        errors, labelled = distance(annotations.keypoints - annotations.baseline), annotations.visible > 0
+        some = labelled.any(axis=1)
+        if some.any():
+            return float((np.where(labelled, errors, 0.0).sum(axis=1)[some] / labelled.sum(axis=1)[some]).max())
     return float(np.median([row.worst for row in rows])) if rows else 0.0
 
 

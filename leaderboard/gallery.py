@@ -205,7 +205,10 @@ class _Canvas:
         size = 5.0 if len(rows) * len(self._names) <= CROWDED else 3.5
         if annotations.single_instance and len(answers):
             answers = answers[[int(np.argmax(predictions.scores[answers]))]]
-            for annotated, predicted in zip(annotations.keypoints[rows[0]], predictions.keypoints[answers[0]]):
+            labelled = annotations.visible[rows[0]] > 0
+            for annotated, predicted in zip(
+                annotations.keypoints[rows[0]][labelled], predictions.keypoints[answers[0]][labelled]
+            ):
                 self._stroke([spot.of(annotated), spot.of(predicted)], PREDICTION, 1)
         for row in rows:
             for j, point in enumerate(annotations.keypoints[row]):

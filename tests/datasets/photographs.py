@@ -82,7 +82,7 @@ def photographs(
         picture = Image.fromarray(ground).resize(size, Image.Resampling.BICUBIC)
         pen = ImageDraw.Draw(picture)
         for _ in range(12):
-            x, y, r = random.uniform(0, width), random.uniform(0, height), random.uniform(3, 0.06 * width)
+            x, y, r = random.uniform(0, width), random.uniform(0, height), random.uniform(3, max(4, 0.06 * width))
             pen.rectangle([x, y, x + r, y + r], fill=tuple(random.integers(20, 140, 3).tolist()))
         figures = 0 if i >= count - empty else 2 if random.random() < two else 1
         for f in range(figures):
