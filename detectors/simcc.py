@@ -72,6 +72,7 @@ class SimCC(TorchDetector):
     history_images: ClassVar[int] = 128
     fixed_size: ClassVar[bool] = True
     partial_labels: ClassVar[bool] = True
+    longest_side: ClassVar[int] = 96  # every feature is joined to every bin, so weights grow with the cube of the side
     card: ClassVar[Card] = Card(reference="Li 2022, SimCC, section 3", ablation={"split_ratio": 1})
 
     def __init__(
