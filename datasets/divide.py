@@ -23,6 +23,8 @@ from datasets.flip_pairs import inferred
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import open_splits
 
+LEAST_GROUPS = 3  # one for each split
+
 
 def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) -> Dataset:
     """A data set of three splits.
@@ -94,6 +96,14 @@ def _with_groups(reading: Reading, root: Path, pattern: str) -> Reading:
             if missed:
                 notes.append(f"{missed} images whose names do not match {pattern!r}: each is a group of its own")
     known = {name: set(one.groups) for name, (_, one) in parts.items() if one.groups is not None}
+    if not pattern and "all" in parts and known and len(known["all"]) < LEAST_GROUPS:
+        images, one = parts["all"]
+        count = len(known["all"])
+        notes.append(
+            f"WARNING: {count} group{'s' if count > 1 else ''} cannot be divided into train, val and test: images of one lie "
+            "in several splits, so scores will be too good for another"
+        )
+        return Reading({"all": (images, replace(one, groups=None))}, tuple(notes))
     if known:
         notes.append(f"{len(set().union(*known.values()))} groups: none is divided between splits or folds made here")
     shared = {group for a in known for b in known if a < b for group in known[a] & known[b]}

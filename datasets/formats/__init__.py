@@ -13,7 +13,7 @@ from typing import Protocol
 from benchmark.structures import UserError
 from datasets.dataset import Dataset
 from datasets.divide import divide
-from datasets.formats import coco_folder, coco_layouts, yolo_pose
+from datasets.formats import coco_folder, coco_layouts, deeplabcut, yolo_pose
 from datasets.formats.reading import Reading, ReadOptions
 
 
@@ -27,7 +27,7 @@ class Format(Protocol):
         """What is in it. UserError, one line with file and entry, for what is wrong."""
 
 
-FORMATS: tuple[Format, ...] = (yolo_pose, coco_layouts)
+FORMATS: tuple[Format, ...] = (yolo_pose, deeplabcut, coco_layouts)
 WRITERS: dict[str, Callable[[Path, Dataset], object]] = {"coco": coco_folder.write, "yolo-pose": yolo_pose.write}
 """Name of a format that is written -> its writer; the first is the default."""
 
