@@ -190,10 +190,10 @@ def read_document(document: Any, origin: str, options: ReadOptions | None = None
     info = document.get("info")
     info = info if type(info) is dict else {}
     images = records(document["images"], f"{origin}: 'images'")
-    given_rows = records(document["annotations"], f"{origin}: 'annotations'")
+    notes: list[str] = []
+    given_rows = _flat(records(document["annotations"], f"{origin}: 'annotations'"), notes)
     if not images:
         raise UserError(f"{origin}: 'images' is empty, so there is nothing to score")
-    notes: list[str] = []
 
     def image(i: int) -> str:
         return f"{origin}: images entry {i}"
@@ -207,7 +207,7 @@ def read_document(document: Any, origin: str, options: ReadOptions | None = None
         _unique_ids(given_rows, annotation)
     else:
         notes.append("annotations without ids are numbered in their order")
-    shape = _categories(document, given_rows, origin, chosen.category)
+    shape = _categories(document, given_rows, origin, chosen.category, notes)
     kept = _kept_rows(given_rows, ids, shape, origin, notes)
     rows = [given_rows[i] for i in kept]
 
@@ -220,9 +220,12 @@ def read_document(document: Any, origin: str, options: ReadOptions | None = None
     nearest = np.minimum(np.searchsorted(ids[by_id], owner), len(ids) - 1)
     category = whole_numbers(column(rows, "category_id", row_at), "category_id", row_at, 0, MAX_ID)
     triples = _triples(rows, k, row_at, notes)
-    if (wrong := ~np.isin(triples[:, :, 2], (0, 1, 2))).any():
+    if (wrong := triples[:, :, 2] < 0).any():
         i, j = (int(a[0]) for a in np.nonzero(wrong))
         raise UserError(f"{row_at(i)}: keypoints[{3 * j + 2}] is {triples[i, j, 2]:g}; a visibility is 0, 1 or 2")
+    if (other := ~np.isin(triples[:, :, 2], (0, 1, 2))).any():
+        notes.append(f"{int(other.sum())} visibilities other than 0, 1 and 2: above 0 counts as labelled")
+        triples[:, :, 2][other] = 2
     keypoints, visible = np.ascontiguousarray(triples[:, :, :2]), triples[:, :, 2].astype(np.int64)
     boxes = _boxes(rows, keypoints, visible, row_at, notes)
     crowd = whole_numbers([_flag(row.get("iscrowd")) for row in rows], "iscrowd", row_at, 0, 1)
@@ -272,7 +275,36 @@ class _Shape:
     given: str
 
 
-def _categories(document: Record, rows: list[Record], origin: str, wanted: str) -> _Shape:
+def _flat(rows: list[Record], notes: list[str]) -> list[Record]:
+    """Annotations whose keypoints are a list of [x, y, v] as those whose are one list of numbers."""
+    count = 0
+    for i, row in enumerate(rows):
+        points = row.get("keypoints")
+        if type(points) is list and points and all(type(p) is list and len(p) == 3 for p in points):
+            rows = rows if count else list(rows)
+            rows[i] = {**row, "keypoints": [v for p in points for v in p]}
+            count += 1
+    if count:
+        notes.append(f"{count} annotations with lists of [x, y, v]: read as one list")
+    return rows
+
+
+def _fitting(names: tuple[str, ...], rows: list[Record], ids: frozenset[int], notes: list[str]) -> tuple[str, ...]:
+    """The names of as many keypoints as annotations hold, where all of them hold another number than there are names."""
+    counts = {
+        len(row["keypoints"]) // 3
+        for row in rows
+        if type(row.get("keypoints")) is list and row["keypoints"] and _as_id(row.get("category_id")) in ids
+    }
+    if len(counts) != 1 or (k := next(iter(counts))) in (0, len(names)):
+        return names
+    notes.append(
+        f"WARNING: the category names {len(names)} keypoints, and its annotations hold {k}: the first names are used"
+    )
+    return (*names[:k], *(f"keypoint{j + 1}" for j in range(len(names), k)))
+
+
+def _categories(document: Record, rows: list[Record], origin: str, wanted: str, notes: list[str]) -> _Shape:
     def where(i: int) -> str:
         return f"{origin}: categories entry {i}"
 
@@ -323,9 +355,19 @@ def _categories(document: Record, rows: list[Record], origin: str, wanted: str) 
         if type(first) is not list or len(first) % 3:
             raise UserError(f"{origin}: no category has 'keypoints'; give a COCO keypoint file, not one of boxes only")
         shared = tuple(f"keypoint{j + 1}" for j in range(len(first) // 3))
+    shared = _fitting(shared, rows, frozenset(ids[i] for i in chosen), notes)
+    strangers = [i for i in counts if i not in ids and type(i) is int and i >= 0] if not wanted else []
+    if strangers:
+        notes.append(
+            f"{sum(counts[i] for i in strangers)} annotations of categories that the file does not list: taken for more of "
+            "the same kind"
+        )
     return _Shape(
         shared,
-        tuple(Category(ids[i], titles[i]) for i in chosen),
+        (
+            *(Category(ids[i], titles[i]) for i in chosen),
+            *(Category(i, f"category {i}") for i in sorted(strangers)),
+        ),
         [categories[i] for i in chosen],
         frozenset(ids[i] for i in range(len(ids)) if i not in chosen),
         wanted,

@@ -24,6 +24,7 @@ from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import ImageFiles, sizes_of
 
 _WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+LEVELS = 4  # folders above the annotations in which images may lie
 _PATTERNS = ("annotations/*.json", "*.json", "*/_annotations*.json", "*/annotations*.json")
 
 
@@ -52,20 +53,37 @@ def read(path: Path, options: ReadOptions) -> Reading:
     else:
         root = path.parent.parent if path.parent.name == "annotations" else path.parent
         files = {"all": (path, read_json(path))}
+    root = _root_of_images(root, next(iter(files.values())))
     splits = {}
+    own: dict[str, list[str]] = {}
     for name, (file, content) in files.items():
         document = read_document(content, str(file), options)
         annotations = document.annotations
-        before = "" if len(files) == 1 else f"{name}: "
         paths, renamed = image_paths(root, _places(root, file, name), annotations.file_names, str(file))
-        notes += [before + note for note in (*document.notes, *renamed)]
+        own[name] = [*document.notes, *renamed]
         if (unsized := annotations.sizes[:, 0] == 0).any():
             sizes = annotations.sizes.copy()
             sizes[unsized] = sizes_of([paths[i] for i in unsized.nonzero()[0]], str(file))
             annotations = replace(annotations, sizes=sizes)
-            notes.append(f"{before}{int(unsized.sum())} images without width and height: those of their files are used")
+            own[name].append(f"{int(unsized.sum())} images without width and height: those of their files are used")
         splits[name] = (ImageFiles(paths, annotations.sizes, str(file)), annotations)
+    everywhere = [note for note in next(iter(own.values())) if all(note in other for other in own.values())]
+    notes += everywhere
+    notes += [f"{name}: {note}" for name, found in own.items() for note in found if note not in everywhere]
     return Reading(splits, tuple(notes))
+
+
+def _root_of_images(root: Path, first: tuple[Path, Any]) -> Path:
+    """The folder or one of those above it, of which the first image's name is a path: ``images/val/a.jpg`` may be."""
+    images = first[1].get("images") if type(first[1]) is dict else None
+    name = images[0].get("file_name") if type(images) is list and images and type(images[0]) is dict else None
+    if type(name) is str and name and not any((place / name).is_file() for place in _places(root, first[0], "all")):
+        for above in list(root.resolve().parents)[:LEVELS]:
+            if "/" in name and (above / name).is_file():
+                return above
+            if root.name == "annotations" and any((p / name).is_file() for p in _places(above, first[0], "all")):
+                return above
+    return root
 
 
 def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]]:
