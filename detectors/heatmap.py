@@ -46,6 +46,7 @@ class MapDetector(TorchDetector):
     )
     history_images: ClassVar[int] = 128
     partial_labels: ClassVar[bool] = True
+    longest_side: ClassVar[int] = 96  # maps at full resolution cost as many steps of arithmetic as there are pixels
 
     def __init__(
         self, backbone: MapBackbone = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
