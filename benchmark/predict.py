@@ -19,7 +19,7 @@ from benchmark.runs.threads import limited_threads
 from benchmark.structures import Annotations, Category, Image, UserError
 from datasets import formats
 from datasets.formats.coco_results import write_predictions
-from datasets.images import BROKEN, SUFFIXES, Span, decode
+from datasets.images import BROKEN, SUFFIXES, Span, decode, lies
 
 
 def restored(folder: Path, device: str = "auto") -> tuple[Detector, FolderRun, list[str]]:
@@ -92,7 +92,9 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
             raise UserError(f"{images}: has {given} keypoints, and the detector was fitted for {learned}")
         _write(out, detector, test.annotations, test.images, category, threads)
         return f"{out}: points of {len(test)} images{warning}"
-    pictures, names = _images_of(images, run.record.span)
+    pictures, names, turned = _images_of(images, run.record.span)
+    if turned:
+        warning = f"; {turned} of them turned upright, as their EXIF orientation says, and so are the points{warning}"
     index = out.with_suffix(".images.json")
     _write(out, detector, _blank(pictures, names, known), pictures, category, threads)
     listed = [{"id": i, "file_name": name} for i, name in enumerate(names, 1)]
@@ -109,6 +111,8 @@ def _write(
     try:
         with limited_threads(threads):  # as the run, or the same images would be answered otherwise in the last bits
             predictions, _ = answer(detector, annotations, images, category)
+    except UserError:
+        raise
     except Exception as error:
         shapes = ", ".join(str(shape) for shape in sorted({image.shape for image in images})[:3])
         raise UserError(
@@ -119,7 +123,8 @@ def _write(
         write_predictions(out, predictions, annotations)
 
 
-def _images_of(folder: Path, span: Span | None) -> tuple[list[Image], list[str]]:
+def _images_of(folder: Path, span: Span | None) -> tuple[list[Image], list[str], int]:
+    """The images of a folder, upright; their names; and how many were turned."""
     if not folder.is_dir():
         raise UserError(
             f"images {folder}: " + ("is a file; name its folder" if folder.exists() else "there is no such folder")
@@ -127,13 +132,14 @@ def _images_of(folder: Path, span: Span | None) -> tuple[list[Image], list[str]]
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise UserError(f"images {folder}: holds no image ({', '.join(sorted(SUFFIXES))})")
-    images = []
+    images, turned = [], 0
     for path in paths:
         try:
             images.append(decode(path, span=span))
+            turned += lies(path)
         except BROKEN as error:
             raise UserError(f"{path}: is not an image that can be read ({error})") from error
-    return images, [p.name for p in paths]
+    return images, [p.name for p in paths], turned
 
 
 def _blank(images: Sequence[Image], names: Sequence[str], like: Annotations) -> Annotations:

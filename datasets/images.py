@@ -68,6 +68,12 @@ def orientation(image_file: Pillow.Image) -> int:
     return said if said in range(1, 9) else 1
 
 
+def lies(path: Path) -> bool:
+    """Whether an image file says that it is to be turned or mirrored (EXIF orientation)."""
+    with Pillow.open(path) as image_file:
+        return orientation(image_file) != 1
+
+
 def sizes_of(paths: Sequence[Path], origin: str) -> IntArray:
     """The sizes of image files, upright, by their headers.
 
