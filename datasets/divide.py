@@ -22,7 +22,9 @@ from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
 from datasets.flip_pairs import inferred
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import open_splits
+from datasets.near_duplicates import near_duplicates, note_on
 
+MOST_COMPARED = 20_000  # images that are searched for copies; more would take minutes
 LEAST_GROUPS = 3  # one for each split
 
 
@@ -52,7 +54,12 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
     digest = content_digest({"train": train, "val": val, "test": test})
     title = root.resolve().name or "folder"
     card = DatasetCard(task=title, data=title, split=number, digest=digest)
-    return Dataset(train, val, test, card, digest, notes=(*reading.notes, *opened.notes), span=opened.span)
+    notes = [*reading.notes, *opened.notes]
+    if len(train) + len(val) + len(test) <= MOST_COMPARED:
+        notes += filter(None, [note_on(near_duplicates({"train": train, "val": val, "test": test}))])
+    else:
+        notes.append(f"more than {MOST_COMPARED:,} images: not searched for near-duplicates across splits")
+    return Dataset(train, val, test, card, digest, notes=tuple(notes), span=opened.span)
 
 
 def _with_flip_pairs(reading: Reading) -> Reading:
