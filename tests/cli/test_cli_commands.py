@@ -163,11 +163,10 @@ def test_a_check_names_what_does_not_conform(cli: Cli, plugin: Path, capfd: Any)
     problems = {step["name"]: step["problem"] for step in said.document}
     assert said.code == 1  # it answers one keypoint where two are asked
     assert [name for name, problem in problems.items() if problem] == [
-        "odd image size, two keypoints",
+        "odd image size, two keypoints, some of them unlabelled",
         "images of other sizes than it learned from",
-        "some keypoints unlabelled",
     ]
-    assert "(5, 1, 2) where (5, 2, 2)" in problems["odd image size, two keypoints"]
+    assert "(5, 1, 2) where (5, 2, 2)" in problems["odd image size, two keypoints, some of them unlabelled"]
     assert "written by a detector" not in capfd.readouterr().out
     failing = cli("check", f"{plugin}:flaw=raises")
     assert failing.code == 1

@@ -52,10 +52,10 @@ FLAWS = {
     "many": (
         "    def fit(self, train, val, *, seed, budget):\n"
         "        assert len(train) > 1\n        super().fit(train, val, seed=seed, budget=budget)",
-        5,
+        4,
     ),
-    "holes": ("    partial_labels = True", 4),
-    "forgets": ("    def state(self):\n        return {'point': self.point * 0}", 6),
+    "holes": ("    partial_labels = True", 2),
+    "forgets": ("    def state(self):\n        return {'point': self.point * 0}", 5),
 }
 
 
