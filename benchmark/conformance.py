@@ -90,7 +90,7 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
         with clean_process() as pool:
             return check(text, pool, watch)
     spec = resolve(text)
-    train, val, test = (rectangles(n, seed=s) for n, s in ((20, 1), (6, 2), (8, 3)))
+    train, val, test = (rectangles(n, seed=s) for n, s in ((12, 1), (4, 2), (6, 3)))
     fitted: dict[str, tuple[Detector, Predictions]] = {}
 
     def fits() -> str:
@@ -114,7 +114,7 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
         )
 
     def odd() -> str:
-        small, half, other = (rectangles(n, height=31, width=23, k=2, seed=s) for n, s in ((20, 4), (6, 5), (5, 6)))
+        small, half, other = (rectangles(n, height=31, width=23, k=2, seed=s) for n, s in ((12, 4), (4, 5), (5, 6)))
         holed = unlabelled(small, [(1, 0), (2, 0), (3, 1)]), unlabelled(half, [(0, 0)])
         fitted["odd"] = fit_and_answer(spec, *holed, other)
         return ""
@@ -141,7 +141,7 @@ def check(text: str, elsewhere: Executor | None = None, watch: Callable[[str], N
 
     steps = []
     for name, run in (
-        ("fits 20 images, answers 8, changes no input", fits),
+        ("fits 12 images, answers 6, changes no input", fits),
         ("same seed, same answers, in a process without the test annotations", repeats),
         ("odd image size, two keypoints, some of them unlabelled", odd),
         ("images of other sizes than it learned from", other_sizes),

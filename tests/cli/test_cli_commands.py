@@ -170,7 +170,7 @@ def test_a_check_names_what_does_not_conform(cli: Cli, plugin: Path, capfd: Any)
     assert "written by a detector" not in capfd.readouterr().out
     failing = cli("check", f"{plugin}:flaw=raises")
     assert failing.code == 1
-    assert "failed fits 20 images, answers 8, changes no input: RuntimeError: out of [/red] luck" in failing.out
+    assert "failed fits 12 images, answers 6, changes no input: RuntimeError: out of [/red] luck" in failing.out
     good = cli("check", "mean")
     assert (good.code, {line.split()[0] for line in good.out.splitlines()}) == (0, {"ok"})
 
