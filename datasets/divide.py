@@ -20,11 +20,10 @@ from benchmark.structures import LabeledImages, UserError
 from datasets import splits
 from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
 from datasets.flip_pairs import inferred
-from datasets.formats.reading import Reading, ReadOptions
+from datasets.formats.reading import NO_GROUPS, Reading, ReadOptions
 from datasets.images import open_splits
-from datasets.near_duplicates import near_duplicates, note_on
+from datasets.near_duplicates import MOST_COMPARED, near_duplicates, note_on
 
-MOST_COMPARED = 20_000  # images that are searched for copies; more would take minutes
 LEAST_GROUPS = 3  # one for each split
 
 
@@ -80,6 +79,9 @@ def _with_groups(reading: Reading, root: Path, pattern: str) -> Reading:
     """What a pattern on file names says of groups, where it is one that any name matches; and whether splits share some."""
     parts = dict(reading.splits)
     notes = list(reading.notes)
+    if pattern == NO_GROUPS:
+        ungrouped = {name: (images, replace(one, groups=None)) for name, (images, one) in parts.items()}
+        return Reading(ungrouped, (*notes, "groups are ignored (--group-by none)"))
     if pattern:
         try:
             compiled = re.compile(pattern)

@@ -1,8 +1,8 @@
 """Images that are nearly the same in two splits: re-encoded, rescaled, brightened copies, neighbouring frames of a video.
 
-Two steps. A perceptual hash (64 signs of the lowest frequencies of a 16 x 16 thumbnail, Zauner 2010) finds candidates: pairs
-whose hashes differ in at most `BITS` places. Then the thumbnails themselves are compared: a correlation of at least `SAME` is a
-near-duplicate. Images without structure (a blank wall) have no hash, and are compared with none.
+Two steps. A perceptual hash (64 signs of the lowest frequencies of a thumbnail, Zauner 2010) finds candidates: pairs whose
+hashes differ in at most `BITS` places. Then the thumbnails themselves are compared: a correlation of at least `SAME` is a
+near-duplicate. They are 32 px, for at 16 px two thin digits of different hands are the same. Images without structure (a blank wall) have no hash, and are compared with none.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from PIL import Image as Pillow
 from benchmark.colour import coloured
 from benchmark.structures import FloatArray, Image, LabeledImages
 
-SIDE = 16  # px, of a thumbnail
+SIDE = 32  # px, of a thumbnail
 LOWEST = 8  # frequencies an axis
 BITS = 10  # of 64 in which the hashes of a near-duplicate may differ
 SAME = 0.985  # correlation of thumbnails
 FLAT = 2.0  # of 255: thumbnails that vary less have no structure
+MOST_COMPARED = 20_000  # images that are searched for copies by whoever asks unasked; more would take minutes
+WARNING = "WARNING: copies:"  # how a note on near-duplicates starts
+FOLD = "fold"  # how the names of parts start that are folds
 BLOCK = 1 << 22  # pairs compared at a time
 
 
@@ -60,17 +63,17 @@ def near_duplicates(splits: Mapping[str, LabeledImages]) -> list[Pair]:
     return sorted(found, key=lambda pair: (-pair.correlation, pair.names))
 
 
-def fingerprints(images: Sequence[Image]) -> tuple[NDArray[np.uint64], FloatArray]:
+def fingerprints(images: Sequence[Image]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """The hashes and thumbnails of images.
 
     Args:
         images: N of (H, W) or (H, W, 3) uint8.
 
     Returns:
-        (N,) uint64 hashes, 0 of an image without structure; (N, 256) float64 thumbnails of mean 0 and length 1, 0 likewise.
+        (N,) uint64 hashes, 0 of an image without structure; (N, 1024) float32 thumbnails of mean 0 and length 1, 0 likewise.
     """
     basis = _cosines()
-    hashes, thumbnails = np.zeros(len(images), dtype=np.uint64), np.zeros((len(images), SIDE * SIDE))
+    hashes, thumbnails = np.zeros(len(images), dtype=np.uint64), np.zeros((len(images), SIDE * SIDE), np.float32)
     for i, image in enumerate(images):
         small = Pillow.fromarray(coloured(np.asarray(image), False)).resize((SIDE, SIDE), Pillow.Resampling.BOX)
         values = np.asarray(small, dtype=np.float64)
@@ -85,13 +88,16 @@ def fingerprints(images: Sequence[Image]) -> tuple[NDArray[np.uint64], FloatArra
 
 
 def _cosines() -> FloatArray:
-    """(8, 16): the lowest frequencies of the discrete cosine transform."""
+    """(8, 32): the lowest frequencies of the discrete cosine transform."""
     at = (np.arange(SIDE) + 0.5) / SIDE
     return np.cos(np.pi * np.arange(LOWEST)[:, None] * at)
 
 
 def _pairs(
-    hashes: NDArray[np.uint64], thumbnails: FloatArray, others: NDArray[np.uint64], other_thumbnails: FloatArray
+    hashes: NDArray[np.uint64],
+    thumbnails: NDArray[np.float32],
+    others: NDArray[np.uint64],
+    other_thumbnails: NDArray[np.float32],
 ) -> list[tuple[int, int, float]]:
     """For each image of the second set its nearest candidate in the first, where these are nearly the same."""
     known, asked = np.flatnonzero(hashes), np.flatnonzero(others)
@@ -113,9 +119,14 @@ def note_on(pairs: Sequence[Pair]) -> str:
     if not pairs:
         return ""
     first = pairs[0]
+    if not any("test" in pair.splits for pair in pairs) and first.splits[0].startswith(FOLD):
+        return (
+            f"{WARNING} {len(pairs)} images are nearly the same as one in another fold, as {first.names[0]} and "
+            f"{first.names[1]}: scores will be too good; keep copies and neighbouring frames together with --group-by"
+        )
     asked = len({pair.names[1] for pair in pairs if pair.splits[1] == "test"})
     return (
-        f"WARNING: {asked} test images are nearly the same as a training or val image ({len(pairs)} pairs across splits, as "
+        f"{WARNING} {asked} test images are nearly the same as a training or val image ({len(pairs)} pairs across splits, as "
         f"{first.names[0]} and {first.names[1]}): scores will be too good; keep copies and neighbouring frames together "
         "with --group-by"
     )

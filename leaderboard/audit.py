@@ -425,25 +425,38 @@ def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[
 
 
 def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], unreadable: Sequence[str]) -> Check:
-    """No image of one split is found in another, by its pixels; the stored baseline is the mean of the training split."""
+    """No image of one split or fold, nor one nearly the same, is in another; the stored baseline is the mean of train."""
+    from datasets.near_duplicates import FOLD, MOST_COMPARED, near_duplicates
     from datasets.splits import digests
 
-    problems = list(unreadable)
-    wanted = {run.record.config.data_digest: run for run in runs if not run.record.external}
-    for digest, run in wanted.items():
+    problems, compared = list(unreadable), True
+    wanted = {(r.record.config.data_digest, r.record.config.folds): r for r in runs if not r.record.external}
+    for (digest, folds), run in wanted.items():
         if digest not in data:
             continue
         splits = data[digest].splits
-        for (a, b), shared in overlaps({name: digests(part.images) for name, part in splits.items()}).items():
+        parts = splits
+        if folds:
+            parts = {f"{FOLD} {i}": part.test for i, part in enumerate(data[digest].folds(folds))}
+        for (a, b), shared in overlaps({name: digests(part.images) for name, part in parts.items()}).items():
             problems.append(f"{run.record.config.data}: {len(shared)} images of {a} are also in {b}")
+        if sum(map(len, parts.values())) > MOST_COMPARED:
+            compared = False
+        elif alike := [pair for pair in near_duplicates(parts) if pair.correlation < 1]:
+            first = alike[0]
+            problems.append(
+                f"{run.record.config.data}: {len(alike)} images of one split or fold are nearly the same as one of another, "
+                f"as {first.names[0]} ({first.splits[0]}) and {first.names[1]} ({first.splits[1]})"
+            )
         train, test = splits["train"].annotations, splits["test"].annotations
         if test.baseline is not None and train.complete:
             gap = float(np.abs(test.baseline - train.points.mean(axis=0)).max())
             if gap > NEAR:
                 problems.append(f"{run.record.config.data}: the baseline is {gap:g} px off the mean of train")
-    missing = [run.record.config.data for digest, run in wanted.items() if digest not in data]
-    at_hand = len(wanted.keys() & data.keys())
-    return _check("overlap", problems, data or problems, data_sets=at_hand, missing=list(dict.fromkeys(missing)))
+    missing = [run.record.config.data for (digest, _), run in wanted.items() if digest not in data]
+    at_hand = len({digest for digest, _ in wanted} & data.keys())
+    values = {"data_sets": at_hand, "missing": list(dict.fromkeys(missing)), "compared": compared}
+    return _check("overlap", problems, data or problems, **values)
 
 
 def _check(code: str, problems: Sequence[str], concerned: object, **values: Any) -> Check:

@@ -21,11 +21,12 @@ from benchmark.metrics.pixels import distance
 from benchmark.runs.store import Results, StoredRun
 from benchmark.statistics.advice import Advice, advise
 from benchmark.statistics.components import TIE
+from benchmark.statistics.groups import Groups
 from benchmark.statistics.power import Power, power
 from benchmark.statistics.ranks import Row, board_order, rank_intervals
 from benchmark.structures import Annotations, UserError
 from benchmark.suggestions import suggestion
-from leaderboard.rows import MARKS, ORACLE, STRUCTURED, UNTESTED, BoardRow, labels_of, make_row, newest
+from leaderboard.rows import MARKS, ORACLE, STRUCTURED, UNTESTED, BoardRow, groups_of, labels_of, make_row, newest
 from leaderboard.staleness import CodeNow
 
 LEVEL = 0.95
@@ -35,6 +36,7 @@ NOTES = (
     "one_seed",
     "several_seeds",
     "few_images",
+    "grouped",
     "none_wrong",
     "several_annotations",
     "several_settings",
@@ -92,6 +94,8 @@ class Board:
         folds: Number of folds; 0 for none.
         images: Number of test images.
         keypoints: Names of the keypoints.
+        groups: Groups that the test images come in (videos, sessions, subjects), and how many these are worth; None where
+            each image stands alone.
         multi_instance: Whether images may hold several instances, so that pixel metrics are over matched pairs.
         rows: Ranked, best first.
         references: Unranked rows, best first.
@@ -111,6 +115,7 @@ class Board:
     folds: int
     images: int
     keypoints: tuple[str, ...]
+    groups: Groups | None
     multi_instance: bool
     rows: tuple[BoardRow, ...]
     references: tuple[BoardRow, ...]
@@ -217,6 +222,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
     last = max(runs, key=lambda run: (run.record.created, run.record.config.data)).record
     annotations = next((row.runs[0].annotations for row in ordered), None)
     failure = failure_size(annotations, ordered)
+    groups = groups_of(annotations, np.arange(len(annotations))) if annotations else None
     tests, tested_images = _test_rows(ranked)
     ranked = _with_ranks(ranked, tests, failure)
     advice, unaided = _advice(ranked, tests, failure)
@@ -231,6 +237,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
         folds=last.config.folds,
         images=len(annotations) if annotations else 0,
         keypoints=annotations.keypoint_names if annotations else (),
+        groups=groups,
         multi_instance=multi_instance,
         rows=tuple(ranked),
         references=rows[len(ranked) :],
@@ -239,7 +246,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
         advice=advice,
         unaided=unaided,
         separation=_separation(ranked, tests, failure),
-        notes=_notes(rows, multi_instance, uneven, tested_images, older),
+        notes=_notes(rows, groups, multi_instance, uneven, tested_images, older),
     )
 
 
@@ -296,6 +303,7 @@ def _test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
             row.seeds,
             row.annotation_digests,
             row.metrics["exact"],
+            groups=groups_of(row.runs[0].annotations, np.flatnonzero(shared[row.annotation_digests])),
         )
         for row, is_enough in zip(ranked, enough)
         if is_enough and shared[row.annotation_digests].any()
@@ -348,13 +356,14 @@ def _separation(rows: Sequence[BoardRow], tests: Sequence[Row], failure: float) 
     if not tested or tested[0].rank_high in (None, 1):
         return None
     errors = {test.name: test.errors for test in tests}
+    groups = next(test.groups for test in tests if test.name == tested[0].label)
     leader = errors[tested[0].label]
     unshown = (tested[0].rank_high or 1) - 1
     for row in tested[1:]:
         other = errors[row.label]
         if other.mean() - leader.mean() <= TIE:
             continue
-        needed = power(other, leader, level=1 - (1 - LEVEL) / unshown, failure=failure)
+        needed = power(other, leader, level=1 - (1 - LEVEL) / unshown, failure=failure, groups=groups)
         if needed.code == "separated":
             continue
         return Separation(tested[0].label, row.label, len(tested), needed)
@@ -362,7 +371,12 @@ def _separation(rows: Sequence[BoardRow], tests: Sequence[Row], failure: float) 
 
 
 def _notes(
-    rows: Sequence[BoardRow], multi_instance: bool, uneven: bool, tested_images: int | None, older: int
+    rows: Sequence[BoardRow],
+    groups: Groups | None,
+    multi_instance: bool,
+    uneven: bool,
+    tested_images: int | None,
+    older: int,
 ) -> tuple[Note, ...]:
     notes = []
 
@@ -375,6 +389,8 @@ def _notes(
     add("several_seeds", any(len(row.runs) > 1 for row in rows))
     few = [row.label for row in rows if row.interval and any(n.code == "few_images" for n in row.interval.notes)]
     add("few_images", few, rows=few)
+    if groups is not None:
+        add("grouped", True, groups=len(groups), effective=groups.effective)
     limits = [n for row in rows if row.exact_interval for n in row.exact_interval.notes if n.code == "none_wrong"]
     add("none_wrong", limits, **(limits[0].values if limits else {}))
     add("several_annotations", len({digest for row in rows for digest in row.annotation_digests}) > 1)

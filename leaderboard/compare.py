@@ -21,7 +21,7 @@ from benchmark.statistics.power import Power, power
 from benchmark.structures import FloatArray, IntArray, UserError
 from benchmark.suggestions import suggestion
 from leaderboard.board import LEVEL, Board, boards
-from leaderboard.rows import BoardRow
+from leaderboard.rows import BoardRow, groups_of
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,8 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
     annotations = a.runs[0].annotations
     kept = np.flatnonzero(both)
     errors_a, errors_b = errors_a[:, kept], errors_b[:, kept]
-    result = paired(errors_a, errors_b, LEVEL, board.failure)
+    groups = groups_of(annotations, kept)
+    result = paired(errors_a, errors_b, LEVEL, board.failure, groups)
     notes: list[Note | statistics.Note] = list(result.notes)
     if a.seeds != b.seeds:
         notes.append(Note("shared_seeds", {"seeds": list(seeds)}))
@@ -214,7 +215,7 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
         errors_a=errors_a,
         errors_b=errors_b,
         result=result,
-        power=power(errors_a, errors_b, LEVEL, failure=board.failure),
+        power=power(errors_a, errors_b, LEVEL, failure=board.failure, groups=groups),
         notes=tuple(notes),
     )
 

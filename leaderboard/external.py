@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmark.metrics import Scores, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, Store, StoredRun, results_folder
@@ -23,6 +21,7 @@ from datasets.formats.coco import read_document
 from datasets.formats.coco_results import read_predictions
 from datasets.formats.json_columns import read_json
 from datasets.formats.reading import ReadOptions
+from leaderboard.rows import answered, groups_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,15 +84,15 @@ def score_files(predictions: Path, annotations: Path, options: ReadOptions | Non
         known, notes = document.annotations, document.notes
     answers = read_predictions(predictions, known)
     scores = score(known, answers)
-    errors, exact = (values[np.isfinite(values)][None] for values in (scores.distances, scores.exact))
+    having, lattice = answered(scores.distances[None]), answered(scores.exact[None])
     return Scored(
         predictions,
         annotations,
         known,
         answers,
         scores,
-        interval(errors) if errors.size else None,
-        exact_share(exact) if exact.size else None,
+        interval(scores.distances[None, having], groups=groups_of(known, having)) if len(having) else None,
+        exact_share(scores.exact[None, lattice], groups=groups_of(known, lattice)) if len(lattice) else None,
         notes,
     )
 

@@ -18,8 +18,9 @@ import numpy as np
 from benchmark.metrics import Scores, metrics, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, StoredRun
+from benchmark.statistics.groups import Groups
 from benchmark.statistics.intervals import Interval, exact_share, interval
-from benchmark.structures import Annotations, FloatArray, UserError
+from benchmark.structures import Annotations, FloatArray, IntArray, UserError
 from leaderboard.staleness import CodeState
 
 ORACLE = "oracle_features"
@@ -288,7 +289,8 @@ def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> B
     if same and not tables[0].flags["multi_instance"]:
         errors = errors * _image_weights(done[0].annotations)
     exact = np.stack([table.exact for table in tables]) if same else empty
-    known, lattice = complete(errors), complete(exact)
+    known, lattice = answered(errors), answered(exact)
+    annotations = done[0].annotations if done else None
     return BoardRow(
         label=label,
         config=record.config,
@@ -301,8 +303,8 @@ def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> B
         exact=exact,
         code=code,
         marks=tuple(mark for mark in MARKS if carried.get(mark)),
-        interval=interval(known) if known.size else None,
-        exact_interval=exact_share(lattice) if lattice.size else None,
+        interval=interval(errors[:, known], groups=groups_of(annotations, known)) if len(known) else None,
+        exact_interval=exact_share(exact[:, lattice], groups=groups_of(annotations, lattice)) if len(lattice) else None,
     )
 
 
@@ -319,9 +321,16 @@ def _image_weights(annotations: Annotations) -> FloatArray:
     return np.asarray(labelled / known.mean(), dtype=np.float64)
 
 
-def complete(values: FloatArray) -> FloatArray:
-    """The columns (images) that have a value with every seed."""
-    return values[:, np.isfinite(values).all(axis=0)] if values.size else values
+def answered(values: FloatArray) -> IntArray:
+    """The positions of the columns (images) that have a value with every seed."""
+    return np.flatnonzero(np.isfinite(values).all(axis=0)) if values.size else np.zeros(0, dtype=np.int64)
+
+
+def groups_of(annotations: Annotations | None, images: IntArray) -> Groups | None:
+    """The groups of some images, by their positions; None where the annotations name none, or each is alone in its own."""
+    if annotations is None or annotations.groups is None:
+        return None
+    return Groups.of([annotations.groups[i] for i in images.tolist()])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

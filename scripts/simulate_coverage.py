@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmark.statistics.advice import advise
+from benchmark.statistics.groups import Groups
 from benchmark.statistics.intervals import exact_share, interval
 from benchmark.statistics.paired import p_value, paired
 from benchmark.statistics.power import power
@@ -388,6 +389,55 @@ def power_check(seeds_asked: bool, repeats: int, rng: np.random.Generator) -> tu
     return asked, sum(p_value(*rows(*shape)) < 0.05 for _ in range(repeats)) / repeats
 
 
+Sizes_of = Callable[[np.random.Generator, int], IntArray]
+
+GROUP_SIZES: dict[str, Sizes_of] = {
+    "equal": lambda rng, g: np.full(g, 10),
+    "4 to 16 images": lambda rng, g: rng.integers(4, 17, g),
+    "lognormal": lambda rng, g: np.maximum(1, np.round(rng.lognormal(2, 1, g))).astype(np.int64),
+    "one holds half": lambda rng, g: np.array([10 * (g - 1), *[10] * (g - 1)]),
+}
+ALIKE = (0.0, 0.3, 0.9)
+"""Share of the variance between images that is between their groups."""
+
+
+def group_coverage(
+    sizes_of: Sizes_of, alike: float, count: int, seeds: int, repeats: int, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """How often 95 % intervals hold the true value: a row's over groups, a pair's over groups, a row's over images."""
+    held = np.zeros(3)
+    for _ in range(repeats):
+        sizes = sizes_of(rng, count)
+        groups = Groups.of([f"{g}" for g, size in enumerate(sizes.tolist()) for _ in range(size)])
+        n = int(sizes.sum())
+        of_group = np.repeat(rng.standard_normal((2, 1, count)), sizes, axis=2)
+        errors = 20 + math.sqrt(alike) * of_group + math.sqrt(1 - alike) * rng.standard_normal((2, 1, n))
+        errors = errors + (0.2 * rng.standard_normal((2, seeds, 1)) if seeds > 1 else 0.0)
+        errors = errors + 0.5 * rng.standard_normal((2, seeds, n))
+        row, pair = interval(errors[0], groups=groups), paired(errors[0], errors[1], groups=groups)
+        alone = interval(errors[0])
+        held += [row.low <= 20 <= row.high, pair.low <= 0 <= pair.high, alone.low <= 20 <= alone.high]
+    return float(held[0] / repeats), float(held[1] / repeats), float(held[2] / repeats)
+
+
+def _group_tables(repeats: int, rng: np.random.Generator) -> None:
+    cells = [(seeds, count) for seeds in (1, 3) for count in (6, 10, 20, 50)]
+    worlds = [(name, alike) for name in GROUP_SIZES for alike in ALIKE]
+
+    def cell(row: int, column: int) -> str:
+        name, alike = worlds[row]
+        seeds, count = cells[column]
+        return " ".join(f"{100 * r:.0f}" for r in group_coverage(GROUP_SIZES[name], alike, count, seeds, repeats, rng))
+
+    _table(
+        "coverage of 95 % intervals where images come in groups, %: a row's, a pair's, and a row's if groups are ignored; "
+        "seeds x groups",
+        [f"{name}, {100 * alike:g} % between groups" for name, alike in worlds],
+        [f"{seeds} x {count}" for seeds, count in cells],
+        cell,
+    )
+
+
 def _table(title: str, names: Sequence[str], columns: Sequence[str], cell: Callable[[int, int], str]) -> None:
     width = max(map(len, names)) + 2
     print(f"\n{title}\n{'':<{width}}" + "".join(f"{c:>11}" for c in columns))
@@ -496,11 +546,13 @@ def _power_tables(repeats: int, rng: np.random.Generator) -> None:
 def main(
     repeats: Annotated[int, typer.Option(help="Draws of a row or a pair; boards are drawn a quarter as often.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
-    only: Annotated[list[str] | None, typer.Option(help="intervals, ranks, advice or power; all if left out.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="intervals, ranks, advice, power or groups; all if left out.")
+    ] = None,
 ) -> None:
     """Print the tables."""
     rng = np.random.default_rng(seed)
-    chosen = only or ["intervals", "ranks", "advice", "power"]
+    chosen = only or ["intervals", "ranks", "advice", "power", "groups"]
     if "intervals" in chosen:
         _interval_tables(repeats, rng)
     if "ranks" in chosen:
@@ -509,6 +561,8 @@ def main(
         _advice_tables(max(repeats // 4, 1), rng)
     if "power" in chosen:
         _power_tables(repeats, rng)
+    if "groups" in chosen:
+        _group_tables(max(repeats // 2, 1), rng)
 
 
 if __name__ == "__main__":

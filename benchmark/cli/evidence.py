@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, BoardData, BoardTask, Category, Results, Sigmas, console_for, waiting
+from benchmark.cli.options import (
+    AsJson,
+    BoardData,
+    BoardTask,
+    Category,
+    GroupBy,
+    Results,
+    Sigmas,
+    console_for,
+    stdout_kept,
+    waiting,
+)
+from benchmark.structures import UserError
 
 app = typer.Typer()
 
@@ -71,6 +83,44 @@ def compare(
         print(json.dumps(comparison.as_dict(), allow_nan=False))
     else:
         print_comparison(comparison, console_for())
+
+
+@app.command(epilog="Example: python -m benchmark gap --data my-frames --group-by 'video[0-9]+' --detector forest")
+def gap(
+    detector: Annotated[
+        list[str] | None,
+        typer.Option("--detector", "-d", metavar="SPEC", help="As of run; repeatable; default ridge."),
+    ] = None,
+    data: Annotated[str, typer.Option("--data", metavar="PATH", help="A folder or file (see: run --data).")] = "",
+    group_by: GroupBy = "",
+    folds: Annotated[int, typer.Option("--folds", metavar="COUNT", min=2, help="How many.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="COUNT", min=1, help="How many seeds, from 0.")] = 1,
+    category: Category = "",
+    sigmas: Sigmas = "",
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Measure how much too good random folds look, where images come in groups such as videos or subjects."""
+    from benchmark.api import grid_config, run_grid
+    from benchmark.progress import Bars
+    from datasets.formats.reading import ReadOptions
+    from leaderboard.honesty_gap import honesty_gaps, two_grids
+    from leaderboard.render.terminal import print_gaps
+
+    if not data:
+        raise UserError("data: name the folder or file, with --data")
+    options = ReadOptions(category=category, sigmas=sigmas, group_by=group_by)
+    asked = grid_config(detector or ["ridge"], data=data, options=options, folds=folds, seeds=seeds, results=results)
+    with stdout_kept():
+        done = []
+        for grid in two_grids(asked):
+            with Bars(console_for(stderr=True)) as bars:
+                done.append(run_grid(grid, bars))
+    gaps = honesty_gaps(*done)
+    if as_json:
+        print(json.dumps([one.as_dict() for one in gaps], allow_nan=False))
+    else:
+        print_gaps(gaps, console_for())
 
 
 @app.command(epilog="Example: python -m benchmark audit --results results")

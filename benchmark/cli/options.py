@@ -77,7 +77,7 @@ GroupBy = Annotated[
     typer.Option(
         "--group-by",
         metavar="REGEX",
-        help="What names an image's video or subject: a pattern on file names, or a field of the image records.",
+        help="What names an image's video or subject: a pattern on file names, or a field of the image records; none: ignore the files' own.",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]

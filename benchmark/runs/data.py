@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.runs.config import DataReference
 from benchmark.structures import UserError
 from datasets.dataset import Dataset, check_folds
 from datasets.load import load
+from datasets.near_duplicates import FOLD, MOST_COMPARED, WARNING, near_duplicates, note_on
+from datasets.tasks.build import PRESETS
 
 _opened: dict[DataReference, tuple[Dataset, ...]] = {}  # the last one: the jobs of a grid share it
 
@@ -32,8 +35,19 @@ def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset
             options=reference.options,
         )
         _opened.clear()
-        _opened[reference] = whole.folds(reference.folds) if reference.folds else (whole,)
+        _opened[reference] = _folds(whole, reference) if reference.folds else (whole,)
     return _opened[reference]
+
+
+def _folds(whole: Dataset, reference: DataReference) -> tuple[Dataset, ...]:
+    """The folds of a data set, with a note on near-duplicates between them where the data is the user's own."""
+    folds = whole.folds(reference.folds)
+    if reference.data in PRESETS or sum(len(fold.test) for fold in folds) > MOST_COMPARED:
+        return folds
+    pairs = near_duplicates({f"{FOLD} {i}": fold.test for i, fold in enumerate(folds)})
+    others = [note for note in whole.notes if not note.startswith(WARNING)]  # about splits that folds do not keep
+    notes = tuple(note for note in (*others, note_on(pairs)) if note)
+    return tuple(replace(fold, notes=notes) for fold in folds)
 
 
 def verified_data(reference: DataReference, digest: str) -> tuple[Dataset, ...]:

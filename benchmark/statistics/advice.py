@@ -25,6 +25,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmark.statistics.components import TIE, Components, components
+from benchmark.statistics.groups import effective_of
 from benchmark.statistics.holm import holm
 from benchmark.statistics.paired import added_failure, p_below
 from benchmark.statistics.ranks import Row, comparable_rows
@@ -56,7 +57,7 @@ class Advice:
         leader: name of the row with the least mean error observed; None where none is tested.
         margin: px; None where no row is tested.
         qualifying: names of all rows shown not to be inferior, the cheapest first.
-        images_needed: where none was shown: on about how many test images one would be, in four of five test sets, if the
+        images_needed: where none was shown: on about how many test images (or groups of them) one would be, in four of five test sets, if the
             differences seen are the true ones; None where that number is unknown, or images alone would not do.
     """
 
@@ -91,12 +92,13 @@ def advise(
     if not tested:
         return Advice("untested", None, None, None)
     leader = tested[0].name
-    table = np.stack([np.asarray(row.errors, dtype=np.float64) for row in tested])
+    table = np.stack([row.values for row in tested])
+    effective = effective_of(tested[0].groups)
     failures = added_failure(table, failure)
     margin = max(SMALLEST_MARGIN, MARGIN_SHARE * float(table[0].mean()))
     if len(tested) == 1:
         return Advice("one_row", leader, leader, margin)
-    p = np.array([_inferiority_p(table, k, failures[k], margin, 1 - level) for k in range(len(tested))])
+    p = np.array([_inferiority_p(table, k, failures[k], margin, 1 - level, effective) for k in range(len(tested))])
     corrected = holm(p, most_true=len(tested) - 1)
     by_cost = sorted(range(len(tested)), key=lambda k: costs.get(tested[k].name, (inf, inf)))
     qualifying = tuple(tested[k].name for k in by_cost if corrected[k] < 1 - level)
@@ -104,7 +106,7 @@ def advise(
         return Advice("shown", qualifying[0], leader, margin, qualifying)
     alpha = (1 - level) / (len(tested) - 1)
     nearest = np.argsort(p, kind="stable")[:_NEAREST].tolist()
-    plans = (_images_needed(table, k, failures[k], margin, alpha) for k in nearest)
+    plans = (_images_needed(table, k, failures[k], margin, alpha, effective=effective) for k in nearest)
     return Advice("not_shown", leader, leader, margin, (), next((n for n in plans if n is not None), None))
 
 
@@ -115,22 +117,30 @@ def _differences(table: FloatArray, k: int) -> FloatArray:
     return differences
 
 
-def _inferiority_p(table: FloatArray, k: int, failure: float, margin: float, needed: float) -> float:
+def _inferiority_p(
+    table: FloatArray, k: int, failure: float, margin: float, needed: float, effective: float | None
+) -> float:
     """The p value of "row k is worse than some other row by the margin or more"; not exact from ``needed`` on."""
     means = table.mean(axis=(1, 2))
-    if means[k] - means.min() >= margin or table.shape[2] < 2:
+    if means[k] - means.min() >= margin or (table.shape[2] if effective is None else effective) < 2:
         return 1.0
-    return float(p_below(_differences(table, k), failure, margin, needed).max())
+    return float(p_below(_differences(table, k), failure, margin, needed, effective).max())
 
 
 def _images_needed(
-    table: FloatArray, k: int, failure: float, margin: float, alpha: float, power: float = 0.8
+    table: FloatArray,
+    k: int,
+    failure: float,
+    margin: float,
+    alpha: float,
+    power: float = 0.8,
+    effective: float | None = None,
 ) -> int | None:
-    """On about how many images row k would be shown not inferior, or None where more images alone do not do it."""
+    """On about how many images (or groups) row k would be shown not inferior, or None where more images alone do not do it."""
     differences = _differences(table, k)
-    images = table.shape[2]
+    images = table.shape[2] if effective is None else effective
     gains = margin - differences.mean(axis=1)
-    parts = components(differences)
+    parts = components(differences, effective)
     if images < 2 or failure <= 0 or (gains.mean(axis=1) <= 0).any():
         return None
     reserve = float(ndtri(power))

@@ -16,7 +16,7 @@ each part with its own Student t (Banerjee, Sankhya 22, 1960), which is never na
 whatever the ratio of A to B. One t with S - 1 degrees of freedom for both parts covers 99 % and more as soon as images
 matter (exact where seeds alone do, and there the two agree); Satterthwaite's combined degrees of freedom cover too
 little at few seeds, and far too little in the tails where a correction for many comparisons looks. With one seed B is
-unknown: the interval holds images alone.
+unknown: the interval holds images alone. Where images come in groups, read groups for images (``benchmark.statistics.groups``).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Components:
     Attributes:
         mean: (...) float64, px.
         seeds: S.
-        images: N.
+        images: N, or the effective number of groups of images: the images' part has one degree of freedom less.
         image_part: (...) float64 px^2, A: the images' part of the variance of the mean; infinite with one image.
         seed_part: (...) float64 px^2, B: the seeds' part; 0 with one seed, where it is unknown.
         image_variance: (...) float64 px^2, variance between images.
@@ -54,7 +54,7 @@ class Components:
 
     mean: FloatArray
     seeds: int
-    images: int
+    images: float
     image_part: FloatArray
     seed_part: FloatArray
     image_variance: FloatArray
@@ -143,11 +143,12 @@ class Components:
         return np.minimum(np.exp(decreasing_roots(equation, low, high, (low + high) / 2)), 1.0)
 
 
-def components(values: FloatArray) -> Components:
+def components(values: FloatArray, effective: float | None = None) -> Components:
     """The variance components of means by the mean squares of the two-way layout; negative estimates are 0.
 
     Args:
-        values: (..., S, N) float64 px; the leading axes are a batch.
+        values: (..., S, N) float64 px, of images or of groups; the leading axes are a batch.
+        effective: the effective number of groups, where these are of different sizes; None: N.
 
     Returns:
         The components, each of the shape of the leading axes.
@@ -158,10 +159,11 @@ def components(values: FloatArray) -> Components:
     zero = np.zeros_like(mean)
     if images < 2:
         unknown = np.full_like(mean, math.inf)
-        return Components(mean, seeds, images, unknown, zero, unknown, zero, zero)
+        return Components(mean, seeds, 1, unknown, zero, unknown, zero, zero)
+    degrees = float(images if effective is None else effective)
     image = np.asarray(of_image.var(axis=-1, ddof=1)) / images
     if seeds == 1:
-        return Components(mean, seeds, images, image, zero, image * images, zero, zero)
+        return Components(mean, seeds, degrees, image, zero, image * images, zero, zero)
     of_seed = values.mean(axis=-1)
     seed = np.asarray(of_seed.var(axis=-1, ddof=1)) / seeds
     left = values - of_image[..., None, :] - (of_seed - mean[..., None])[..., None]
@@ -169,7 +171,7 @@ def components(values: FloatArray) -> Components:
     rest = rest_variance / (seeds * images)
     image = np.maximum(image - rest, 0.0)
     return Components(
-        mean, seeds, images, image, seed, image * images, np.maximum(seed - rest, 0.0) * seeds, rest_variance
+        mean, seeds, degrees, image, seed, image * images, np.maximum(seed - rest, 0.0) * seeds, rest_variance
     )
 
 
@@ -187,7 +189,7 @@ def checked_errors(values: FloatArray) -> FloatArray:
     return array
 
 
-def _density(quantile: FloatArray, df: int) -> FloatArray:
+def _density(quantile: FloatArray, df: float) -> FloatArray:
     """The density of Student's t."""
     log_scale = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - 0.5 * math.log(df * math.pi)
     return np.asarray(np.exp(log_scale - (df + 1) / 2 * np.log1p(quantile**2 / df)), dtype=np.float64)

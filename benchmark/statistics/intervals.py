@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import betaincinv, stdtrit
 
 from benchmark.statistics.components import checked_errors, components
+from benchmark.statistics.groups import Groups, effective_of, values_of
 from benchmark.statistics.notes import Note
 from benchmark.structures import FloatArray
 
@@ -40,12 +41,13 @@ class Interval:
     notes: tuple[Note, ...] = ()
 
 
-def interval(errors: FloatArray, level: float = 0.95) -> Interval:
+def interval(errors: FloatArray, level: float = 0.95, groups: Groups | None = None) -> Interval:
     """Where the mean of ``errors`` may lie: with one seed for this fitted model, with several for others too.
 
     Args:
         errors: (S, N) float64, the mean error of each image with each seed, px, finite and not negative.
         level: the probability of holding the true mean.
+        groups: which images belong together; None where each stands alone.
 
     Returns:
         The two-way t interval (``benchmark.statistics.components``), cut at 0.
@@ -54,16 +56,19 @@ def interval(errors: FloatArray, level: float = 0.95) -> Interval:
         ValueError: where ``errors`` are not errors.
     """
     values = checked_errors(errors)
-    parts = components(values)
+    by_group = values_of(groups, values)
+    parts = components(by_group, effective_of(groups))
     mean, half = float(parts.mean), float(parts.half_width(1 - level))
     notes = [] if parts.seeds > 1 else [Note("fitted_models", {"models": 1})]
     if parts.images < 2:
-        notes.append(Note("one_image"))
+        notes.append(Note("one_image" if groups is None else "one_group"))
     elif not values.any():
-        notes.append(Note("no_error", {"images": parts.images}))
-    else:
+        notes.append(Note("no_error", {"images": values.shape[1]}))
+    elif groups is None:
         notes += few_images(values)
     method = Note("student_t", {"seeds": parts.seeds, "images": parts.images})
+    if groups is not None:
+        method = Note("student_t_groups", {"seeds": parts.seeds, "groups": len(groups), "effective": parts.images})
     return Interval(mean, max(mean - half, 0.0), mean + half, method, tuple(notes))
 
 
@@ -93,18 +98,20 @@ def exact_interval(successes: float, n: float, level: float = 0.95) -> Interval:
     return Interval(successes / n, low, high, Note("clopper_pearson", {"images": n}), notes)
 
 
-def exact_share(exact: FloatArray, level: float = 0.95) -> Interval:
+def exact_share(exact: FloatArray, level: float = 0.95, groups: Groups | None = None) -> Interval:
     """The share exactly right with its interval.
 
     One seed: Clopper and Pearson's interval over the N images. Several seeds share their images, so S * N is not a number
     of independent trials. As in surveys (Korn and Graubard, Survey Methodology 24, 1998) the interval is Clopper and
     Pearson's at an effective number of images: N divided by how much wider, squared, the two-way t interval is than that
     of N independent images; S * N at most. Where every answer was right, or none, nothing was seen to vary, seeds count
-    for nothing and the number is N.
+    for nothing and the number is N. Images in groups are treated alike, with the interval over groups; where nothing was seen
+    to vary the number is that of the groups, effectively.
 
     Args:
         exact: (S, N) float64 in [0, 1], for each image and seed the share of keypoints exactly right.
         level: the probability of holding the true share.
+        groups: which images belong together; None where each stands alone.
 
     Returns:
         The interval of the share.
@@ -117,13 +124,14 @@ def exact_share(exact: FloatArray, level: float = 0.95) -> Interval:
         raise ValueError("shares lie in [0, 1]")
     seeds, images = values.shape
     share = float(values.mean())
-    effective = float(images)
+    effective = float(images) if groups is None else groups.effective
     note = Note("fitted_models", {"models": 1})
-    if seeds > 1:
+    if seeds > 1 or groups is not None:
         if 0 < share < 1 and images > 1:
             simple = abs(float(stdtrit(images - 1, (1 - level) / 2))) * math.sqrt(share * (1 - share) / (images - 1))
-            half = float(components(values).half_width(1 - level))
-            effective = images * min((simple / half) ** 2, float(seeds)) if half > 0 else effective
+            parts = components(values_of(groups, values), effective_of(groups))
+            half = float(parts.half_width(1 - level))
+            effective = max(1.0, images * min((simple / half) ** 2, float(seeds))) if half > 0 else effective
         note = Note("effective_images", {"images": effective})
     estimate = exact_interval(share * effective, effective, level)
     return Interval(share, estimate.low, estimate.high, estimate.method, (note, *estimate.notes))

@@ -7,10 +7,13 @@ code                  values                       meaning
 ===================== ============================ ===================================================================
 ``student_t``         seeds, images                method: Student's t, with one seed over images alone
 ``student_t_tail``    seeds, images, failure (px)   method: the wider, at each end, of ``student_t`` and the heavy-tail test
+``student_t_groups``  seeds, groups, effective     method: as ``student_t`` over groups of images, effectively so many
+``student_t_tail_groups`` and failure (px)         method: as ``student_t_tail`` over groups of images
 ``clopper_pearson``   images                       method: Clopper and Pearson's interval for so many images, a fraction
                                                    where the number is an effective one
 ``fitted_models``     models (1 or 2)              one seed: it speaks of these fitted models, not of other seeds
 ``one_image``                                      one image says nothing of others, so the interval is unbounded
+``one_group``                                      nor does one group of images (or one that holds almost all)
 ``no_error``          images                       no error on any image: nothing was seen to vary
 ``same_errors``       images                       two rows have the same error on every image
 ``few_images``        carrying, images             few images carry the mean: Student's interval is likely too narrow
@@ -28,9 +31,12 @@ from dataclasses import dataclass, field
 CODES = (
     "student_t",
     "student_t_tail",
+    "student_t_groups",
+    "student_t_tail_groups",
     "clopper_pearson",
     "fitted_models",
     "one_image",
+    "one_group",
     "no_error",
     "same_errors",
     "few_images",

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from benchmark.statistics.components import TIE, checked_errors, components
+from benchmark.statistics.groups import Groups, effective_of, values_of
 from benchmark.statistics.intervals import few_images
 from benchmark.statistics.notes import Note
 from benchmark.statistics.tail import signed_root
@@ -44,7 +45,9 @@ class Paired:
     notes: tuple[Note, ...] = ()
 
 
-def paired(a: FloatArray, b: FloatArray, level: float = 0.95, failure: float | None = None) -> Paired:
+def paired(
+    a: FloatArray, b: FloatArray, level: float = 0.95, failure: float | None = None, groups: Groups | None = None
+) -> Paired:
     """The difference ``a - b`` of two rows; differences within ``TIE`` are none.
 
     Args:
@@ -53,6 +56,7 @@ def paired(a: FloatArray, b: FloatArray, level: float = 0.95, failure: float | N
         level: of the interval.
         failure: px, how bad a failure is that was not seen (see ``added_failure``): the interval and p then allow for
             one, as rank intervals do. None: Student's t alone.
+        groups: which images belong together; None where each stands alone.
 
     Returns:
         The difference, its interval and p value. One seed: for these two fitted models.
@@ -61,34 +65,41 @@ def paired(a: FloatArray, b: FloatArray, level: float = 0.95, failure: float | N
         ValueError: where the shapes differ.
     """
     differences = paired_differences(a, b)
-    parts = components(differences)
+    by_group = values_of(groups, differences)
+    parts = components(by_group, effective_of(groups))
     mean, half = float(parts.mean), float(parts.half_width(1 - level))
     notes = [] if parts.seeds > 1 else [Note("fitted_models", {"models": 2})]
     if parts.images < 2:
-        notes.append(Note("one_image"))
+        notes.append(Note("one_image" if groups is None else "one_group"))
     elif not differences.any():
-        notes.append(Note("same_errors", {"images": parts.images}))
-    elif failure is None:
+        notes.append(Note("same_errors", {"images": differences.shape[1]}))
+    elif failure is None and groups is None:
         notes += few_images(differences)
     low, high = mean - half, mean + half
-    size = {"seeds": float(parts.seeds), "images": float(parts.images)}
-    method = Note("student_t", size)
+    code, size = "student_t", {"seeds": float(parts.seeds), "images": float(parts.images)}
+    if groups is not None:
+        code, size = "student_t_groups", {"seeds": parts.seeds, "groups": len(groups), "effective": parts.images}
     if failure is not None:
-        method = Note("student_t_tail", {**size, "failure": failure})
-        if parts.images > 1 and differences.any():
-            of_image = differences.mean(axis=0)
-            low = min(low, -_tail_limit(-of_image, float(added_failure(b, failure)), level))
-            high = max(high, _tail_limit(of_image, float(added_failure(a, failure)), level))
-    return Paired(mean, low, high, p_value(a, b, failure), _deciding(differences), method, tuple(notes))
+        code, size = (
+            f"{code.removesuffix('_groups')}_tail{code.removeprefix('student_t')}",
+            {**size, "failure": failure},
+        )
+        if parts.images >= 2 and differences.any():
+            of_image = by_group.mean(axis=0)
+            low = min(low, -_tail_limit(-of_image, float(added_failure(values_of(groups, b), failure)), level))
+            high = max(high, _tail_limit(of_image, float(added_failure(values_of(groups, a), failure)), level))
+    p = p_value(a, b, failure, groups)
+    return Paired(mean, low, high, p, _deciding(differences), Note(code, size), tuple(notes))
 
 
-def p_value(a: FloatArray, b: FloatArray, failure: float | None = None) -> float:
+def p_value(a: FloatArray, b: FloatArray, failure: float | None = None, groups: Groups | None = None) -> float:
     """The two-sided p value of ``paired(a, b, failure=failure)``, without the rest.
 
     Args:
         a: (S, N) float64 px.
         b: (S, N) float64 px.
         failure: px, how bad a failure is that was not seen, or None for Student's t alone.
+        groups: which images belong together; None where each stands alone.
 
     Returns:
         The p value of "no difference".
@@ -96,30 +107,37 @@ def p_value(a: FloatArray, b: FloatArray, failure: float | None = None) -> float
     Raises:
         ValueError: where the shapes differ.
     """
-    differences = paired_differences(a, b)
-    parts = components(differences)
-    if failure is None or parts.mean == 0:
+    differences = values_of(groups, paired_differences(a, b))
+    effective = effective_of(groups)
+    parts = components(differences, effective)
+    if failure is None or parts.mean == 0 or parts.images < 2:
         return float(parts.p_value())
     towards, better = (differences, a) if parts.mean < 0 else (-differences, b)
-    return min(1.0, 2 * float(p_below(towards[None], added_failure(better, failure))[0]))
+    worst = added_failure(values_of(groups, better), failure)
+    return min(1.0, 2 * float(p_below(towards[None], worst, effective=effective)[0]))
 
 
 def p_below(
-    differences: FloatArray, failure: FloatArray | float, margin: float = 0.0, needed: float = 1.0
+    differences: FloatArray,
+    failure: FloatArray | float,
+    margin: float = 0.0,
+    needed: float = 1.0,
+    effective: float | None = None,
 ) -> FloatArray:
     """One-sided p values of "the mean difference is ``margin`` or more": small ones show that it is below.
 
     Args:
-        differences: (B, S, N) float64 px, B comparisons.
+        differences: (B, S, N) float64 px, B comparisons, of images or of groups (``benchmark.statistics.groups``).
         failure: px, a number or (B,): how bad a failure of the first row is that was not seen (``added_failure``).
         margin: px.
         needed: where Student's p is no smaller than this, the heavy-tail test is left out to save time and the value is
             Student's, which the larger of both can only exceed.
+        effective: the effective number of groups; None for images.
 
     Returns:
         (B,) float64: the larger of Student's p and the heavy-tail test's.
     """
-    parts = components(differences)
+    parts = components(differences, effective)
     half = parts.p_value(margin) / 2
     p = np.where(parts.mean < margin, half, 1 - half)
     asked = np.flatnonzero(p < needed)

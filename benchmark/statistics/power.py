@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from scipy.special import nctdtr, ndtr, ndtri
 
 from benchmark.statistics.components import Components, components
+from benchmark.statistics.groups import Groups, effective_of, values_of
 from benchmark.statistics.paired import added_failure, p_value, paired_differences
 from benchmark.statistics.tail import signed_root
 from benchmark.structures import FloatArray
@@ -37,7 +38,8 @@ class Power:
         seeds: how many in all; None where no number would do, or with one seed, where it is unknown.
         images: how many in all; None where no number would do.
         seeds_seen: S, the number that the estimate comes from; with 1 it is about two fitted models.
-        images_seen: N.
+        images_seen: N, or the effective number of groups.
+        grouped: whether ``images`` and ``images_seen`` count groups of images.
     """
 
     code: str
@@ -45,10 +47,16 @@ class Power:
     images: int | None
     seeds_seen: int
     images_seen: int
+    grouped: bool = False
 
 
 def power(
-    a: FloatArray, b: FloatArray, level: float = 0.95, wanted: float = 0.8, failure: float | None = None
+    a: FloatArray,
+    b: FloatArray,
+    level: float = 0.95,
+    wanted: float = 0.8,
+    failure: float | None = None,
+    groups: Groups | None = None,
 ) -> Power:
     """About how many seeds, or images, would separate two rows, if the difference seen is the true one.
 
@@ -59,6 +67,7 @@ def power(
         wanted: the probability with which it is to pass.
         failure: px, how bad a failure is that was not seen (``benchmark.statistics.paired.added_failure``), or None to
             plan Student's t test alone.
+        groups: which images belong together; the numbers are then of groups. None where each stands alone.
 
     Returns:
         The numbers.
@@ -66,34 +75,37 @@ def power(
     Raises:
         ValueError: where the shapes differ.
     """
-    differences = paired_differences(a, b)
-    parts = components(differences)
-    p = p_value(a, b, failure)
+    differences = values_of(groups, paired_differences(a, b))
+    parts = components(differences, effective_of(groups))
+    p = p_value(a, b, failure, groups)
+    seen = max(1, round(parts.images))
     if parts.images < 2:
-        return Power("one_image", None, None, parts.seeds, parts.images)
+        return Power("one_image", None, None, parts.seeds, seen, groups is not None)
     if parts.mean == 0:
-        return Power("no_difference", None, None, parts.seeds, parts.images)
+        return Power("no_difference", None, None, parts.seeds, seen, groups is not None)
     gains = differences.mean(axis=0) * math.copysign(1.0, float(parts.mean))
     better = a if parts.mean < 0 else b
 
     def passes_tail(images: float) -> float:
         if failure is None:
             return 1.0
-        root = float(signed_root(gains[None], added_failure(better, failure), images / parts.images)[0])
+        root = float(
+            signed_root(gains[None], added_failure(values_of(groups, better), failure), images / parts.images)[0]
+        )
         return float(ndtr(root + ndtri((1 - level) / 2)))
 
     def of_seeds(seeds: int) -> float:
-        return min(_passes_t(parts, seeds, parts.images, level), of_tail)
+        return min(_passes_t(parts, seeds, seen, level), of_tail)
 
     def of_images(images: int) -> float:
         return min(_passes_t(parts, parts.seeds, images, level), passes_tail(images))
 
-    of_tail = passes_tail(parts.images)
+    of_tail = passes_tail(seen)
     seeds = _first(of_seeds, wanted, _MOST_SEEDS) if parts.seeds > 1 else None
     images = _first(of_images, wanted, _MOST_IMAGES)
     ways = {(True, True): "both", (True, False): "seeds", (False, True): "images", (False, False): "none"}
     code = "separated" if p < 1 - level else ways[seeds is not None, images is not None]
-    return Power(code, seeds, images, parts.seeds, parts.images)
+    return Power(code, seeds, images, parts.seeds, seen, groups is not None)
 
 
 def _passes_t(parts: Components, seeds: int, images: int, level: float) -> float:

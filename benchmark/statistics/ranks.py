@@ -20,6 +20,7 @@ from math import inf
 import numpy as np
 
 from benchmark.statistics.components import TIE
+from benchmark.statistics.groups import Groups, effective_of, values_of
 from benchmark.statistics.holm import holm
 from benchmark.statistics.paired import added_failure, p_below
 from benchmark.structures import FloatArray, IntArray
@@ -39,6 +40,7 @@ class Row:
         images: what identifies the images and their order (the hash of the annotations).
         exact: the share exactly right, or None.
         reference: unranked and untested.
+        groups: which images belong together, the same for all rows of the same images; None where each stands alone.
     """
 
     name: str
@@ -47,6 +49,12 @@ class Row:
     images: Hashable
     exact: float | None = None
     reference: bool = False
+    groups: Groups | None = None
+
+    @property
+    def values(self) -> FloatArray:
+        """What the tests take: (S, N) errors of images, or (S, G) values of groups, float64 px."""
+        return values_of(self.groups, np.asarray(self.errors, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,8 @@ def rank_intervals(rows: Sequence[Row], failure: float, level: float = 0.95) -> 
     intervals = [RankInterval(None, None, untested=UNTESTED[0 if row.reference else 1]) for row in rows]
     if not tested:
         return intervals
-    p, order = pairwise_p([rows[i].errors for i in tested], failure, 1 - level)
+    effective = effective_of(rows[tested[0]].groups)
+    p, order = pairwise_p([rows[i].values for i in tested], failure, 1 - level, effective)
     shown = order * (_within_rows(p) < 1 - level)
     for k, i in enumerate(tested):
         better = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] > 0)))
@@ -131,14 +140,17 @@ def rank_intervals(rows: Sequence[Row], failure: float, level: float = 0.95) -> 
     return intervals
 
 
-def pairwise_p(errors: Sequence[FloatArray], failure: float, needed: float = 2.0) -> tuple[FloatArray, IntArray]:
+def pairwise_p(
+    errors: Sequence[FloatArray], failure: float, needed: float = 2.0, effective: float | None = None
+) -> tuple[FloatArray, IntArray]:
     """Two-sided paired p values of all pairs of rows, each pair tested once.
 
     Args:
-        errors: R arrays (S, N) float64 px, on the same seeds and images.
+        errors: R arrays (S, N) float64 px, on the same seeds and images or groups.
         failure: px, how bad a failure is that was not seen; the row that looks better is charged with it, or with its own
             largest error where that is larger.
         needed: p values from here on need not be exact: they may be Student's alone, which is never larger.
+        effective: the effective number of groups; None for images.
 
     Returns:
         p: (R, R) float64, 1 on the diagonal and where means agree within ``TIE``.
@@ -154,12 +166,13 @@ def pairwise_p(errors: Sequence[FloatArray], failure: float, needed: float = 2.0
     gap = means[:, None] - means
     order = np.where(np.abs(gap) <= TIE, 0, np.sign(gap)).astype(np.int64)
     p = np.ones((count, count))
-    for i in range(count - 1) if images > 1 else ():
+    for i in range(count - 1) if (images if effective is None else effective) >= 2 else ():
         others = i + 1 + np.flatnonzero(order[i, i + 1 :])
         differences = (table[i] - table[others]) * -order[i, others][:, None, None]
         differences[np.abs(differences) <= TIE] = 0.0
         of_better = np.where(order[i, others] > 0, failures[others], failures[i])
-        p[i, others] = p[others, i] = np.minimum(1.0, 2 * p_below(differences, of_better, needed=needed / 2))
+        below = p_below(differences, of_better, needed=needed / 2, effective=effective)
+        p[i, others] = p[others, i] = np.minimum(1.0, 2 * below)
     return p, order
 
 

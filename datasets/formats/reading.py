@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from benchmark.structures import Annotations, Image
 from datasets.images import ImageFiles
 
+NO_GROUPS = "none"
+"""As `ReadOptions.group_by`: what the files say of groups is ignored."""
+
 
 class ReadOptions(BaseModel):
     """What a user may say about data that the files do not say themselves. Part of where a run's data is.
@@ -20,7 +23,7 @@ class ReadOptions(BaseModel):
         val: Share of the images that becomes val, where the files do not divide them; None: a fifth.
         test: Share that becomes test, likewise.
         group_by: A regular expression on file names, whose first group (or whole match) names an image's group, or a
-            field of the image records; "" for the groups that the files give, if any.
+            field of the image records; "" for the groups that the files give, if any; `NO_GROUPS` for none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -16,6 +16,7 @@ from leaderboard.audit import Report
 from leaderboard.board import Board
 from leaderboard.compare import Comparison
 from leaderboard.external import Scored
+from leaderboard.honesty_gap import Gap
 from leaderboard.render import words
 from leaderboard.render.columns import NONE, Column, fitting, unshown_marks
 
@@ -47,6 +48,26 @@ def print_boards(boards: Sequence[Board], console: Console) -> None:
     references = [words.REFERENCES] if any(board.references for board in boards) else []
     for rule in (*words.SHORT_RULES, *references):
         _say(console, rule, "dim")
+
+
+def print_gaps(gaps: Sequence[Gap], console: Console) -> None:
+    """Print the honesty gap of each detector."""
+    first = gaps[0]
+    _say(console, f"honesty gap over {first.images:,} images in {first.groups:,} groups, px", "bold")
+    table = _table(["detector", "grouped", "random", "gap", "95 % interval", "p"], names=(0,))
+    for gap in gaps:
+        found = gap.result
+        table.add_row(
+            gap.detector,
+            f"{gap.grouped:.3f}",
+            f"{gap.random:.3f}",
+            f"{found.difference:+.3f}",
+            f"{found.low:+.3f} to {found.high:+.3f}",
+            words.p_value(found.p),
+        )
+    console.print(table)
+    _say(console, "grouped: folds keep groups whole, as new ones will be met; random: they do not.", "dim")
+    _say(console, "A gap below 0 is how much too good random folds look; its interval is over groups.", "dim")
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:

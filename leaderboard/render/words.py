@@ -77,6 +77,8 @@ MARKS: dict[str, Mark] = {
 }
 """Mark -> letter, name and legend."""
 
+FEW_GROUPS = 10  # effectively; below that intervals of groups are wide, and rough where sizes differ
+
 COUNTED = (STALE,)
 """The marks whose legend says how many rows carry them."""
 
@@ -113,16 +115,21 @@ REASONS: dict[str, str] = {
 STATISTICS: dict[str, str] = {
     "student_t": "t interval over {images:,.0f} images{of_seeds}",
     "student_t_tail": "t interval over {images:,.0f} images{of_seeds}, allowing for unseen failures of {failure:.1f} px",
+    "student_t_groups": "t interval over {groups:,.0f} groups of images{worth}{of_seeds}",
+    "student_t_tail_groups": (
+        "t interval over {groups:,.0f} groups of images{worth}{of_seeds}, allowing for unseen failures of {failure:.1f} px"
+    ),
     "clopper_pearson": "Clopper-Pearson interval for {images:,.0f} images",
     "one_fitted_model": "one seed: this fitted model",
     "two_fitted_models": "one seed: these two fitted models",
     "one_image": "one image says nothing of others",
+    "one_group": "one group of images says nothing of others",
     "no_error": "no error on any of {images:,.0f} images: nothing was seen to vary",
     "same_errors": "both have the same error on each of {images:,.0f} images",
     "few_images": "{carrying:.0f} of {images:,.0f} images carry it, so the interval is likely too narrow",
     "none_wrong": "none of {images:,.0f} wrong still allows {percent:.2f} % (one-sided 95 %)",
     "none_right": "none of {images:,.0f} right still allows {percent:.2f} % (one-sided 95 %)",
-    "effective_images": "seeds share their images: worth {images:,.0f} independent ones",
+    "effective_images": "images are shared by seeds, or alike in groups: worth {images:,.0f} independent ones",
 }
 """The codes of `benchmark.statistics.notes` as parts of a sentence; ``fitted_models`` by their number."""
 
@@ -141,6 +148,13 @@ class Coded(Protocol):
 
 def _few_images(rows: Sequence[str]) -> str:
     return f"Few images carry the error, so ± is likely too narrow: {listed(rows)}."
+
+
+def _grouped(groups: int, effective: float) -> str:
+    text = f"Test images come in {_number(groups, 'group')}{worth_of(groups, effective)}: ± and tests count groups, not images."
+    if effective < 2:
+        return f"{text} One says nothing of others, so nothing is tested: ask about all of them with --folds."
+    return text + (" So few leave intervals wide and rough." if effective < FEW_GROUPS else "")
 
 
 def _none_wrong(images: float, limit: float, level: float) -> str:
@@ -188,6 +202,7 @@ def _tested_images(images: int) -> str:
 
 NOTES: dict[str, Callable[..., str]] = {
     "few_images": _few_images,
+    "grouped": _grouped,
     "none_wrong": _none_wrong,
     "several_annotations": lambda: "Rows were scored against more than one set of annotations: run the audit.",
     "several_settings": lambda: "Rows ran on different devices or thread counts: their seconds do not compare.",
@@ -218,11 +233,11 @@ COMPARISON_NOTES: dict[str, Callable[..., str]] = {
 POWER: dict[str, str] = {
     "separated": "they are told apart already",
     "seeds": "about {seeds:,} seeds in all would separate them",
-    "images": "about {images:,} images in all would separate them",
-    "both": "about {seeds:,} seeds, or {images:,} images, in all would separate them",
+    "images": "about {images:,} {unit} in all would separate them",
+    "both": "about {seeds:,} seeds, or {images:,} {unit}, in all would separate them",
     "none": "neither more seeds nor more images alone would separate them",
     "no_difference": "no difference was seen, so nothing can be planned",
-    "one_image": "one image cannot say",
+    "one_image": "one {one} cannot say",
 }
 """The codes of `benchmark.statistics.power`."""
 
@@ -263,9 +278,10 @@ def _code(rows: int, changed: int, unknown: int) -> str:
     )
 
 
-def _overlap(data_sets: int, missing: Sequence[str]) -> str:
+def _overlap(data_sets: int, missing: Sequence[str], compared: bool) -> str:
+    copies = ", nor one nearly the same" if compared else ""
     absent = f"; not on this machine: {listed(missing)}" if missing else ""
-    return f"{_number(data_sets, 'data set')}: no image in two splits, the baseline is the mean of train{absent}"
+    return f"{_number(data_sets, 'data set')}: no image in two splits or folds{copies}, the baseline is the mean of train{absent}"
 
 
 CHECKS: dict[str, tuple[str, Callable[..., str]]] = {
@@ -347,7 +363,13 @@ def statistic(note: Coded) -> str:
         code = "one_fitted_model" if values["models"] == 1 else "two_fitted_models"
     seeds = int(values.get("seeds", 1))
     of_seeds = f" and {seeds} seeds" if seeds > 1 else ""
-    return STATISTICS[code].format(**values, of_seeds=of_seeds, percent=100 * values.get("limit", 0.0))
+    worth = worth_of(values["groups"], values["effective"]) if "effective" in values else ""
+    return STATISTICS[code].format(**values, of_seeds=of_seeds, worth=worth, percent=100 * values.get("limit", 0.0))
+
+
+def worth_of(groups: float, effective: float) -> str:
+    """How many groups of one size are worth as much, where these differ in size."""
+    return f" (of uneven sizes: worth {effective:,.1f})" if effective < 0.95 * groups else ""
 
 
 def interval(span: Interval) -> str:
@@ -362,7 +384,10 @@ def undefined(code: str) -> str:
 
 def power(plan: Power) -> str:
     """What would separate two rows, as part of a sentence."""
-    text = POWER[plan.code].format(seeds=plan.seeds, images=None if plan.images is None else _rounded(plan.images))
+    unit, one = ("groups of images", "group of images") if plan.grouped else ("images", "image")
+    text = POWER[plan.code].format(
+        seeds=plan.seeds, images=None if plan.images is None else _rounded(plan.images), unit=unit, one=one
+    )
     if plan.seeds_seen == 1 and plan.code in ("images", "none"):
         text += " (these two fitted models: with one seed it is not known how many seeds)"
     return text
@@ -407,6 +432,9 @@ def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
         return f"{text} How bad a failure would be is not known."
     if given.images_needed is None:
         return f"{text} More test images alone would not do."
+    if board.groups is not None:
+        there = f"{_number(len(board.groups), 'group')}{worth_of(len(board.groups), board.groups.effective)}"
+        return f"{text} About {_rounded(given.images_needed):,} groups of test images would do (there are {there})."
     return f"{text} About {_rounded(given.images_needed):,} test images would do (there are {board.images:,})."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,10 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from photographs import photographs
+from PIL import Image
+from rich.console import Console
 
+from benchmark.api import grid_config, run_grid
 from benchmark.structures import UserError
 from datasets import formats, splits
 from datasets.formats.reading import ReadOptions
+from leaderboard.honesty_gap import honesty_gaps, two_grids
+from leaderboard.render.terminal import print_gaps
 
 
 def digests(n: int) -> list[str]:
@@ -104,3 +110,57 @@ def test_splits_that_share_a_video_are_warned_of(videos: Path) -> None:
     (videos / "annotations.json").unlink()
     (warning,) = [n for n in formats.read(videos, options=ReadOptions(group_by=r"video\d+")).notes if "WARNING" in n]
     assert warning.startswith("WARNING: 2 groups lie in several of the splits that the data brings, as video06")
+
+
+def test_the_honesty_gap_of_a_detector_that_remembers_videos(videos: Path, tmp_path: Path) -> None:
+    """Frames of a video differ by their noise alone, so a nearest neighbour finds its own video where folds are random."""
+    random = np.random.default_rng(0)
+    document = json.loads((videos / "annotations.json").read_text())
+    for image, annotation in zip(document["images"], document["annotations"]):
+        base = np.random.default_rng(image["session"]).integers(40, 200, (32, 48, 3))
+        noisy = (base + random.integers(0, 5, base.shape)).astype(np.uint8)
+        Image.fromarray(noisy).save(videos / "images" / image["file_name"], quality=100)
+        x, y = np.random.default_rng(1000 + image["session"]).integers(2, 30, 2).tolist()
+        annotation["keypoints"] = [x, y, 2, x, y, 2]
+        annotation |= {"bbox": [0, 0, 48, 32], "area": 1536}
+    (videos / "annotations.json").write_text(json.dumps(document))
+    neighbour = tmp_path / "neighbour.py"
+    neighbour.write_text(NEIGHBOUR)
+    asked = grid_config(
+        [str(neighbour), "mean"],
+        data=videos,
+        options=ReadOptions(group_by="session"),
+        folds=3,
+        results=tmp_path / "results",
+    )
+    gaps = honesty_gaps(*map(run_grid, two_grids(asked)))
+    nearest, mean = gaps
+    assert (nearest.images, nearest.groups) == (30, 10)
+    assert nearest.random < nearest.grouped / 2
+    assert nearest.result.high < 0
+    assert nearest.result.difference == pytest.approx(nearest.random - nearest.grouped)
+    assert mean.result.low < mean.result.difference < mean.result.high
+    out = io.StringIO()
+    print_gaps(gaps, Console(file=out, width=80))
+    assert "honesty gap over 30 images in 10 groups" in out.getvalue()
+    with pytest.raises(UserError, match="group-by: say what names an image's video"):
+        two_grids(asked.model_copy(update={"options": ReadOptions()}))
+
+
+NEIGHBOUR = '''
+import numpy as np
+from benchmark.detector import Card, Detector
+from benchmark.registry import register
+
+@register("neighbour")
+class Neighbour(Detector):
+    """The point of the most similar training image."""
+    card = Card("the most similar image's")
+    def fit(self, train, val, *, seed, budget):
+        self.known = np.array([np.asarray(i, dtype=float).ravel() for i in train.images])
+        self.points = train.points
+    def predict(self, images):
+        asked = np.array([np.asarray(i, dtype=float).ravel() for i in images])
+        apart = ((asked[:, None] - self.known) ** 2).sum(axis=2)
+        return self.points[apart.argmin(axis=1)]
+'''

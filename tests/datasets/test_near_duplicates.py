@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,15 @@ import pytest
 from photographs import photographs
 from PIL import Image, ImageEnhance
 
+import benchmark
+from benchmark.runs.config import DataReference
+from benchmark.runs.data import open_data
+from benchmark.runs.store import Store
 from benchmark.structures import Annotations, LabeledImages
 from datasets import formats
 from datasets.load import load
 from datasets.near_duplicates import fingerprints, near_duplicates, note_on
+from leaderboard.audit import audit
 
 
 def labelled(images: list[np.ndarray]) -> LabeledImages:
@@ -68,7 +74,9 @@ def test_a_copy_is_found(change: str, photos: list[np.ndarray]) -> None:
     train, test = photos[:30], [*(CHANGES[change](image) for image in photos[:10]), *photos[30:50]]
     found = near_duplicates({"train": labelled(train), "test": labelled(test)})
     assert sorted(pair.names for pair in found) == sorted((f"{i}.jpg", f"{i}.jpg") for i in range(10))
-    assert note_on(found).startswith("WARNING: 10 test images are nearly the same as a training or val image (10 pairs")
+    assert note_on(found).startswith(
+        "WARNING: copies: 10 test images are nearly the same as a training or val image (10 pairs"
+    )
     assert note_on([]) == ""
 
 
@@ -87,4 +95,28 @@ def test_ten_thousand_images_take_seconds() -> None:
     started = time.process_time()
     near_duplicates({"train": labelled(list(images[:6000])), "test": labelled(list(images[6000:]))})
     assert time.process_time() - started < 60  # 20 s promised on two cores; far slower would be another algorithm
-    assert fingerprints(images[:2])[1].shape == (2, 256)
+    assert fingerprints(images[:2])[1].shape == (2, 1024)
+
+
+def test_copies_between_folds_and_splits_are_said_by_a_run_and_fail_the_audit(
+    photos: list[np.ndarray], tmp_path: Path
+) -> None:
+    folder, results = tmp_path / "photos", tmp_path / "results"
+    photographs(folder, 30, k=2, size=(96, 64), seed=3)
+    document = json.loads((folder / "annotations.json").read_text())
+    for record in document["images"][:6]:  # a brighter copy of six images, with the same labels
+        name = f"copy-{record['file_name']}"
+        picture = ImageEnhance.Brightness(Image.open(folder / "images" / record["file_name"])).enhance(1.1)
+        picture.save(folder / "images" / name)
+        new = 1000 + record["id"]
+        document["images"].append({**record, "id": new, "file_name": name})
+        own = [one for one in document["annotations"] if one["image_id"] == record["id"]]
+        document["annotations"] += [{**one, "id": 5000 + one["id"], "image_id": new} for one in own]
+    (folder / "annotations.json").write_text(json.dumps(document))
+    for folds in (0, 3):
+        benchmark.run("mean", data=folder, folds=folds, results=results)
+        (parts,) = [open_data(DataReference(data=str(folder), folds=folds))]
+        assert [note for note in parts[0].notes if note.startswith("WARNING: copies: ")]
+    (overlap,) = [check for check in audit(Store(results)).checks if check.code == "overlap"]
+    assert overlap.status == "failed"
+    assert any("fold" in problem and "copy-" in problem for problem in overlap.problems)

@@ -48,6 +48,7 @@ def test_every_code_has_its_words() -> None:
 @pytest.mark.parametrize("code", notes.CODES)
 def test_every_note_of_the_statistics_is_a_sentence(code: str) -> None:
     values = {"seeds": 3, "images": 291, "failure": 20.0, "carrying": 7.0, "limit": 0.01, "level": 0.95, "models": 2}
+    values |= {"groups": 40, "effective": 12.5}
     assert "{" not in words.statistic(notes.Note(code, values))
 
 
