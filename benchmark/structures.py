@@ -289,7 +289,33 @@ def mean_points(points: FloatArray) -> FloatArray:
     return np.where(np.isnan(mean), others.mean(axis=0) if len(others) else 0.0, mean)
 
 
-class Picked(Sequence[Image]):
+def image_digest(image: Image) -> str:
+    """What identifies an image.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+
+    Returns:
+        sha256 in hex over its shape and pixels.
+    """
+    h = hashlib.sha256(str(image.shape).encode())
+    h.update(np.ascontiguousarray(image).data)
+    return h.hexdigest()
+
+
+class LazyImages(Sequence[Image]):
+    """Images that are decoded when they are asked for, and what can be had of one for less."""
+
+    def digest(self, i: int) -> str:
+        """`image_digest` of an image; whoever holds files keeps it, so that each is decoded for it once."""
+        return image_digest(self[i])
+
+    def preview(self, i: int) -> Image:
+        """An image, perhaps reduced in size while it is decoded, to look at and not to measure in."""
+        return self[i]
+
+
+class Picked(LazyImages):
     """Some images of a sequence, by position, without decoding the others."""
 
     def __init__(self, images: Sequence[Image], positions: Sequence[int]) -> None:
@@ -309,6 +335,16 @@ class Picked(Sequence[Image]):
 
     def __iter__(self) -> Iterator[Image]:
         return (self._images[i] for i in self._positions)
+
+    def digest(self, i: int) -> str:
+        """`LazyImages.digest`."""
+        images, at = self._images, self._positions[i]
+        return images.digest(at) if isinstance(images, LazyImages) else image_digest(images[at])
+
+    def preview(self, i: int) -> Image:
+        """`LazyImages.preview`."""
+        images, at = self._images, self._positions[i]
+        return images.preview(at) if isinstance(images, LazyImages) else images[at]
 
 
 def stack_images(images: Sequence[Image]) -> Image:

@@ -14,7 +14,16 @@ from typing import Any, Literal, overload
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark.structures import Annotations, Image, IntArray, LabeledImages, UserError, mean_points
+from benchmark.structures import (
+    Annotations,
+    Image,
+    IntArray,
+    LabeledImages,
+    LazyImages,
+    UserError,
+    image_digest,
+    mean_points,
+)
 from datasets import splits
 
 SPLITS = ("train", "val", "test")
@@ -146,8 +155,8 @@ def content_digest(parts: Mapping[str, LabeledImages]) -> str:
     h = hashlib.sha256()
     for name, data in parts.items():
         h.update(f"{name} {len(data)}\n".encode())
-        for image in data.images:
-            h.update(bytes.fromhex(splits.image_digest(image)))
+        for digest in splits.digests(data.images):
+            h.update(bytes.fromhex(digest))
         h.update(bytes.fromhex(data.annotations.digest))
     return h.hexdigest()
 
@@ -243,7 +252,7 @@ def _chained(parts: Sequence[Sequence[Image]]) -> Sequence[Image]:
     return _Chained(parts)
 
 
-class _Chained(Sequence[Image]):
+class _Chained(LazyImages):
     """Images of several sequences, decoded when they are asked for."""
 
     def __init__(self, parts: Sequence[Sequence[Image]]) -> None:
@@ -260,12 +269,26 @@ class _Chained(Sequence[Image]):
     def __getitem__(self, i: int | slice) -> Image | Sequence[Image]:
         if isinstance(i, slice):
             return [self[j] for j in range(len(self))[i]]
-        at = range(len(self))[i]
-        part = int(np.searchsorted(self._starts, at, side="right")) - 1
-        return self._parts[part][at - int(self._starts[part])]
+        images, at = self._place(i)
+        return images[at]
 
     def __iter__(self) -> Iterator[Image]:
         return (image for part in self._parts for image in part)
+
+    def digest(self, i: int) -> str:
+        """`LazyImages.digest`."""
+        images, at = self._place(i)
+        return images.digest(at) if isinstance(images, LazyImages) else image_digest(images[at])
+
+    def preview(self, i: int) -> Image:
+        """`LazyImages.preview`."""
+        images, at = self._place(i)
+        return images.preview(at) if isinstance(images, LazyImages) else images[at]
+
+    def _place(self, i: int) -> tuple[Sequence[Image], int]:
+        at = range(len(self))[i]
+        part = int(np.searchsorted(self._starts, at, side="right")) - 1
+        return self._parts[part], at - int(self._starts[part])
 
 
 def check_folds(folds: int) -> None:

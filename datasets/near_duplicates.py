@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 
 from benchmark.colour import coloured
 from benchmark.structures import FloatArray, Image, LabeledImages
+from datasets.splits import of_each
 
 SIDE = 32  # px, of a thumbnail
 LOWEST = 8  # frequencies an axis
@@ -74,9 +75,8 @@ def fingerprints(images: Sequence[Image]) -> tuple[NDArray[np.uint64], NDArray[n
     """
     basis = _cosines()
     hashes, thumbnails = np.zeros(len(images), dtype=np.uint64), np.zeros((len(images), SIDE * SIDE), np.float32)
-    for i, image in enumerate(images):
-        small = Pillow.fromarray(coloured(np.asarray(image), False)).resize((SIDE, SIDE), Pillow.Resampling.BOX)
-        values = np.asarray(small, dtype=np.float64)
+    for i, small in enumerate(of_each(images, _small, lambda lazy, at: _small(lazy.preview(at)))):
+        values = small.astype(np.float64)
         if values.std() < FLAT:
             continue
         waves = (basis @ values @ basis.T).ravel()[1:]  # without the mean
@@ -85,6 +85,12 @@ def fingerprints(images: Sequence[Image]) -> tuple[NDArray[np.uint64], NDArray[n
         centred = values.ravel() - values.mean()
         thumbnails[i] = centred / np.linalg.norm(centred)
     return hashes, thumbnails
+
+
+def _small(image: Image) -> Image:
+    """(32, 32) uint8: the image in grey, reduced."""
+    grey = Pillow.fromarray(coloured(np.asarray(image), False))
+    return np.asarray(grey.resize((SIDE, SIDE), Pillow.Resampling.BOX))
 
 
 def _cosines() -> FloatArray:

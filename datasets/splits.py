@@ -8,30 +8,37 @@ labels are known, every part holds its share of each (largest remainder, the low
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
-from benchmark.structures import Image, IntArray, UserError
+from benchmark.structures import Image, IntArray, LazyImages, UserError, image_digest
 
-
-def image_digest(image: Image) -> str:
-    """What identifies an image.
-
-    Args:
-        image: (H, W) or (H, W, 3) uint8.
-
-    Returns:
-        sha256 in hex over its shape and pixels.
-    """
-    h = hashlib.sha256(str(image.shape).encode())
-    h.update(np.ascontiguousarray(image).tobytes())
-    return h.hexdigest()
+T = TypeVar("T")
 
 
 def digests(images: Iterable[Image]) -> tuple[str, ...]:
-    """`image_digest` of every image."""
-    return tuple(image_digest(image) for image in images)
+    """`benchmark.structures.image_digest` of every image."""
+    return tuple(of_each(images, image_digest, LazyImages.digest))
+
+
+def of_each(
+    images: Iterable[Image], of_image: Callable[[Image], T], of_lazy: Callable[[LazyImages, int], T]
+) -> list[T]:
+    """Something of every image; of images that are still to be decoded on every core, since decoders leave Python's lock.
+
+    Args:
+        images: N images.
+        of_image: What is wanted of an image.
+        of_lazy: The same of a position in images that are decoded when they are asked for.
+    """
+    if not isinstance(images, LazyImages):
+        return [of_image(image) for image in images]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda i: of_lazy(images, i), range(len(images))))
 
 
 def draw(digest: str, tag: str, count: int, below: int) -> IntArray:
@@ -78,7 +85,7 @@ def split(
     """Divide images into parts, stratified by label.
 
     Args:
-        image_digests: N digests, see `image_digest`.
+        image_digests: N digests, see `benchmark.structures.image_digest`.
         labels: (N,) int64; None: not stratified.
         sizes: Images a part; together at most N.
         number: Which division.
@@ -115,7 +122,7 @@ def split_groups(
     lacks most of its share, so parts are as large as whole groups let them be.
 
     Args:
-        image_digests: N digests, see `image_digest`.
+        image_digests: N digests, see `benchmark.structures.image_digest`.
         groups: N names.
         sizes: Images a part, about; together N.
         number: Which division.
@@ -145,7 +152,7 @@ def subset(image_digests: Sequence[str], labels: IntArray | None, n: int, seed: 
     """A training subset: nested (each n holds every smaller one of its seed), as stratified as any prefix can be.
 
     Args:
-        image_digests: N digests, see `image_digest`.
+        image_digests: N digests, see `benchmark.structures.image_digest`.
         labels: (N,) int64; None: not stratified.
         n: How many images, 1 to N.
         seed: Which of the nested sequences.
@@ -176,7 +183,7 @@ def folds(
     """Divide images into folds, stratified by label; or by groups, none of which lies in two parts.
 
     Args:
-        image_digests: N digests, see `image_digest`.
+        image_digests: N digests, see `benchmark.structures.image_digest`.
         labels: (N,) int64; None: not stratified.
         k: How many folds, at least 2.
         seed: Which division.

@@ -53,7 +53,7 @@ def compose(images: Image, image_digests: Sequence[str], canvas: Canvas, number:
 
     Args:
         images: (N, H, W) uint8.
-        image_digests: Their N digests, see `datasets.splits.image_digest`.
+        image_digests: Their N digests, see `benchmark.structures.image_digest`.
         canvas: What they are laid on.
         number: Which division the images are of.
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.structures import UserError
+from benchmark.structures import UserError, image_digest
 from datasets.sources import mnist_embedded
-from datasets.splits import digests, draw, folds, image_digest, split, subset
+from datasets.splits import digests, draw, folds, split, subset
 
 PINNED = {
     "tiny": ((3, 7), (568, 141, 291), ["692df0687b5a4304", "8d8846777536835c", "693a8694a04c8663"]),
