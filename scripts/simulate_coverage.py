@@ -30,6 +30,7 @@ from benchmark.statistics.intervals import exact_share, interval
 from benchmark.statistics.paired import p_value, paired
 from benchmark.statistics.power import power
 from benchmark.statistics.ranks import Row, rank_intervals
+from benchmark.statistics.sequential import FIRST_SEEDS, ranked_at
 from benchmark.structures import FloatArray, IntArray
 
 SEEDS = (1, 2, 3, 5, 10)
@@ -389,9 +390,46 @@ def power_check(seeds_asked: bool, repeats: int, rng: np.random.Generator) -> tu
     return asked, sum(p_value(*rows(*shape)) < 0.05 for _ in range(repeats)) / repeats
 
 
-Sizes_of = Callable[[np.random.Generator, int], IntArray]
+def told_apart_early(
+    board: Board, images: int, most: int, repeats: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """How often some row of equal ones is told apart at any look from 2 to ``most`` seeds: at 95 % each time, and as spent."""
+    naive = spent = 0
+    for _ in range(repeats):
+        drawn = board.draw(rng, most, images)
+        looks = [
+            [Row(f"{i:03}", e[:seeds], tuple(range(seeds)), "images") for i, e in enumerate(drawn.errors)]
+            for seeds in range(FIRST_SEEDS, most + 1)
+        ]
+        naive += any(ranks.better for rows in looks for ranks in rank_intervals(rows, drawn.failure))
+        spent += any(
+            ranks.better for look, rows in enumerate(looks, 1) for ranks in ranked_at(rows, drawn.failure, look)
+        )
+    return naive / repeats, spent / repeats
 
-GROUP_SIZES: dict[str, Sizes_of] = {
+
+def _look_tables(repeats: int, rng: np.random.Generator) -> None:
+    boards = [equal(world, 4) for world in (*EQUAL, skewed("skewed, seed spread a fifth", 0.2))]
+    boards += [heavy(0.02, constant(), 2, 2), heavy(0.05, lognormal(), 2, 2, spread=0.2)]
+    cells = [(most, images) for most in (5, 10) for images in (50, IMAGES)]
+
+    def cell(row: int, column: int) -> str:
+        most, images = cells[column]
+        rates = told_apart_early(boards[row], images, most, repeats, rng)
+        return " / ".join(f"{100 * rate:.1f}" for rate in rates)
+
+    _table(
+        "grids of four equal rows in which some are told apart at any look, % (5 at most is meant): looking at 95 % after "
+        "each seed / as spent over looks; most seeds x images",
+        [board.name for board in boards],
+        [f"{most} x {images}" for most, images in cells],
+        cell,
+    )
+
+
+GroupSizes = Callable[[np.random.Generator, int], IntArray]
+
+GROUP_SIZES: dict[str, GroupSizes] = {
     "equal": lambda rng, g: np.full(g, 10),
     "4 to 16 images": lambda rng, g: rng.integers(4, 17, g),
     "lognormal": lambda rng, g: np.maximum(1, np.round(rng.lognormal(2, 1, g))).astype(np.int64),
@@ -402,7 +440,7 @@ ALIKE = (0.0, 0.3, 0.9)
 
 
 def group_coverage(
-    sizes_of: Sizes_of, alike: float, count: int, seeds: int, repeats: int, rng: np.random.Generator
+    sizes_of: GroupSizes, alike: float, count: int, seeds: int, repeats: int, rng: np.random.Generator
 ) -> tuple[float, float, float]:
     """How often 95 % intervals hold the true value: a row's over groups, a pair's over groups, a row's over images."""
     held = np.zeros(3)
@@ -547,12 +585,12 @@ def main(
     repeats: Annotated[int, typer.Option(help="Draws of a row or a pair; boards are drawn a quarter as often.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
     only: Annotated[
-        list[str] | None, typer.Option(help="intervals, ranks, advice, power or groups; all if left out.")
+        list[str] | None, typer.Option(help="intervals, ranks, advice, power, looks or groups; all if left out.")
     ] = None,
 ) -> None:
     """Print the tables."""
     rng = np.random.default_rng(seed)
-    chosen = only or ["intervals", "ranks", "advice", "power", "groups"]
+    chosen = only or ["intervals", "ranks", "advice", "power", "looks", "groups"]
     if "intervals" in chosen:
         _interval_tables(repeats, rng)
     if "ranks" in chosen:
@@ -561,6 +599,8 @@ def main(
         _advice_tables(max(repeats // 4, 1), rng)
     if "power" in chosen:
         _power_tables(repeats, rng)
+    if "looks" in chosen:
+        _look_tables(max(repeats // 4, 1), rng)
     if "groups" in chosen:
         _group_tables(max(repeats // 2, 1), rng)
 
