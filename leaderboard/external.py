@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics import Scores, score
+from benchmark.metrics import Pair, Scores, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, Store, StoredRun, results_folder
 from benchmark.statistics.intervals import Interval, exact_share, interval
@@ -61,16 +61,19 @@ class Scored:
         }
 
 
-def score_files(predictions: Path, annotations: Path, options: ReadOptions | None = None) -> Scored:
+def score_files(
+    predictions: Path, annotations: Path, options: ReadOptions | None = None, pair: Pair | None = None
+) -> Scored:
     """Score a COCO keypoint results file.
 
     Args:
         predictions: The results file.
         annotations: An annotation file, which needs no images beside it, or a folder, of which the test split is taken.
         options: What the user says about them.
+        pair: Two keypoints whose distance errors are set against as well; see `benchmark.metrics.score`.
 
     Raises:
-        UserError: Naming the file and the entry that cannot be scored.
+        UserError: Naming the file and the entry that cannot be scored, or the keypoint that is none.
     """
     notes: tuple[str, ...] = ()
     if annotations.is_dir():
@@ -84,7 +87,7 @@ def score_files(predictions: Path, annotations: Path, options: ReadOptions | Non
         document = read_document(read_json(annotations), str(annotations), options, files=False)
         known, notes = document.annotations, document.notes
     answers = read_predictions(predictions, known)
-    scores = score(known, answers)
+    scores = score(known, answers, pair=pair)
     errors, exact = (values[np.isfinite(values)][None] for values in (scores.distances, scores.exact))
     return Scored(
         predictions,

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, BoardData, BoardTask, Category, Results, Sigmas, console_for, waiting
+from benchmark.cli.options import (
+    AsJson,
+    BoardData,
+    BoardTask,
+    Category,
+    PairName,
+    Results,
+    Sigmas,
+    console_for,
+    pair_of,
+    waiting,
+)
 
 app = typer.Typer()
 
@@ -34,6 +45,7 @@ def score(
     ] = None,
     category: Category = "",
     sigmas: Sigmas = "",
+    pair: PairName = "",
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +54,7 @@ def score(
     from leaderboard.external import score_files, store_external
     from leaderboard.render.terminal import print_scored
 
-    scored = score_files(predictions, annotations, ReadOptions(category=category, sigmas=sigmas))
+    scored = score_files(predictions, annotations, ReadOptions(category=category, sigmas=sigmas), pair_of(pair))
     if name is not None:
         store_external(scored, name, results)
     if as_json:
