@@ -136,7 +136,7 @@ def store_external(scored: Scored, name: str, results: Path) -> StoredRun:
         reference=scored.predictions.name,
         has_confidence=True,
         external=True,
-        scores=scored.scores.as_dict(),
+        scores=score(scored.annotations, scored.answers).as_dict(),  # a pair is asked for when results are read
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return store.write(record, predictions=scored.answers, log=f"predictions read from {scored.predictions}\n")

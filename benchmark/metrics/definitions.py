@@ -32,7 +32,11 @@ PCK_BOX: dict[float, Column | None] = {  # share of the box's longer side -> its
     0.2: None,
 }
 PCK_DIAGONAL = (0.01, 0.02, 0.05)  # shares of the image's diagonal
-PCK_PAIR = (0.1, 0.2, 0.5)  # shares of the distance between a pair of keypoints
+PCK_PAIR = {  # share of the distance between a pair of keypoints -> its column
+    0.1: Column("PCK@.1 pair %", priority=9, order=44),
+    0.2: Column("PCK@.2 pair %", priority=2, order=44),
+    0.5: Column("PCK@.5 pair %", priority=2, order=44),
+}
 AUC_PX = 3.0
 NO_SPREAD_PX = 1e-9  # a root mean square below this is rounding, not spread
 
@@ -102,7 +106,7 @@ def _has_threshold(evaluation: Evaluation, threshold: float) -> bool:
 
 
 for _threshold in sorted(PCK):
-    _usual = Column(f"PCK@{_threshold:g} px %", priority=10, order=41, only_for=("photographs",))
+    _usual = Column(f"PCK@{_threshold:g} px %", priority=4, order=41, only_for=("photographs",))
     metric(
         f"pck@{_threshold:g}",
         summary=f"Share of keypoints with a pixel error of at most {_threshold:g} px.",
@@ -198,14 +202,14 @@ def _pck_pair(errors: Errors, share: float) -> float:
     return _mean(_of_pair(errors) <= share)
 
 
-for _share in PCK_PAIR:
+for _share, _column in PCK_PAIR.items():
     metric(
         f"pck_pair@{_share:g}",
         summary=f"Share of keypoints with an error of at most {_share:g} of the distance between the pair's labels.",
         unit="share",
         better="higher",
         format=PERCENT,
-        column=Column(f"PCK@{f'{_share:g}'[1:]} pair %", priority=2, order=44),
+        column=_column,
         applies=_has_pair,
     )(partial(_pck_pair, share=_share))
 

@@ -41,10 +41,11 @@ class Column(Generic[AnyRow]):
 
 def columns(board: Board) -> list[Column[BoardRow]]:
     """The columns of a board, from left to right; those that would be empty in every row are left out."""
+    metrics = _middle_only([entry for entry in board_metrics() if _applies(entry, board)], board.finished)
     every = [
         Column("rank", rank, 0),
         Column("detector", name, 0, name=True),
-        *(_metric_column(entry) for entry in board_metrics() if _applies(entry, board)),
+        *(_metric_column(entry) for entry in metrics),
         Column("fit s", lambda row: short(row.fit_seconds), 3),
         Column("ms/image", lambda row: short(row.predict_ms), 10),
         Column("parameters", lambda row: count(row.n_parameters), 13),
@@ -61,13 +62,14 @@ def keypoint_columns(rows: Sequence[KeypointRow]) -> list[Column[KeypointRow]]:
         rows: The whole table; columns that would be empty in every row are left out.
     """
     having = _sizes(any("nme" in row.metrics for row in rows))
-    shown = [entry for entry in board_metrics() if entry.per_keypoint and "baseline" not in entry.needs]
+    of_pixels = [entry for entry in board_metrics() if entry.per_keypoint and "baseline" not in entry.needs]
+    shown = [entry for entry in of_pixels if entry.name == "median" or _for(entry, having)]
     every = [
         Column[KeypointRow]("keypoint", lambda row: row.keypoint, 0, name=True),
         Column[KeypointRow]("detector", lambda row: row.row, 0, name=True),
         Column[KeypointRow]("labelled", lambda row: f"{row.labelled:,}", 1),
         *([Column[KeypointRow]("scored", lambda row: f"{row.scored:,.0f}", 4)] if _some_missed(rows) else []),
-        *(_keypoint_metric(entry) for entry in shown if entry.name == "median" or _for(entry, having)),
+        *(_keypoint_metric(entry) for entry in _middle_only(shown, rows)),
     ]
     empty = ("", NONE)
     return [one for one in every if one.heading == "keypoint" or any(one.text(row) not in empty for row in rows)]
@@ -191,6 +193,13 @@ def _sizes(photographs: bool) -> dict[str, bool]:
 def _for(entry: Metric, having: Mapping[str, bool]) -> bool:
     """Whether a metric's column is for data that has these properties."""
     return entry.column is not None and all(having.get(need, True) for need in entry.column.only_for)
+
+
+def _middle_only(entries: Sequence[Metric], rows: Sequence[BoardRow] | Sequence[KeypointRow]) -> list[Metric]:
+    """The metrics without all thresholds in pixels but the one in the middle: files have the others as well."""
+    has = [e.name for e in entries if e.name.startswith("pck@") and any(e.name in row.metrics for row in rows)]
+    beside = {*has[: len(has) // 2], *has[len(has) // 2 + 1 :]}
+    return [entry for entry in entries if entry.name not in beside]
 
 
 def _some_missed(rows: Sequence[KeypointRow]) -> bool:
