@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmark.structures import Annotations, FloatArray
 from datasets.dataset import Dataset, pooled
+from datasets.usual_pairs import usual_pairs
 
 FAR = 8.0  # robust standard deviations
 LEAST = 0.05  # of the box's side: a keypoint that always touches the box's edge hardly deviates
@@ -83,6 +84,7 @@ class Inspection:
         groups: How many videos, sessions or subjects there are; None where unknown.
         keypoints: One summary a keypoint.
         flip_pairs: Names of keypoints that a mirror exchanges.
+        usual_pairs: Names of two keypoints, and what the field calls their distance, which ``--pair`` sets errors against.
         sigmas: One a keypoint.
         notes: What was mended, set aside or inferred.
         odd: Labels that look odd, the oddest first within each kind.
@@ -98,6 +100,7 @@ class Inspection:
     groups: int | None
     keypoints: list[KeypointSummary]
     flip_pairs: list[tuple[str, str]]
+    usual_pairs: list[tuple[str, str, str]]
     sigmas: list[float]
     notes: list[str]
     odd: list[Odd]
@@ -142,6 +145,7 @@ def inspect(dataset: Dataset) -> Inspection:
         groups=None if whole.groups is None else len(set(whole.groups)),
         keypoints=[_summary(whole, j) for j in range(len(names))],
         flip_pairs=[(names[a], names[b]) for a, b in whole.flip_pairs],
+        usual_pairs=usual_pairs(names),
         sigmas=whole.sigmas.tolist(),
         notes=list(dataset.notes),
         odd=_sorted([odd for name, one in parts.items() for odd in _odd(name, one, whole)]),

@@ -245,7 +245,15 @@ def _rescoring(finished: Sequence[StoredRun]) -> tuple[list[StoredRun], Check]:
 def _comparable(stored: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
     """Stored scores without what may differ: sentences, and metrics that are not for such data any more."""
     apart = {"reasons", *(metrics().keys() - again.keys())}
-    return {name: value for name, value in stored.items() if name not in apart}
+    kept = {name: value for name, value in stored.items() if name not in apart}
+    if isinstance(tables := kept.get("keypoints"), Mapping):
+        kept["keypoints"] = {
+            keypoint: {name: value for name, value in table.items() if name not in apart}
+            if isinstance(table, Mapping)
+            else table
+            for keypoint, table in tables.items()
+        }
+    return kept
 
 
 def _pycocotools(runs: Sequence[StoredRun]) -> Check:

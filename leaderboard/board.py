@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.metrics import Pair
 from benchmark.metrics.oks import BoolArray
 from benchmark.metrics.pixels import distance
 from benchmark.runs.store import Results, StoredRun
@@ -45,6 +46,7 @@ NOTES = (
     "multi_instance",
     "uneven_recall",
     "tested_images",
+    "pair",
     "code_changed",
     "code_unknown",
     "older",
@@ -97,6 +99,7 @@ class Board:
         groups: Groups that the test images come in (videos, sessions, subjects), and how many these are worth; None where
             each image stands alone.
         multi_instance: Whether images may hold several instances, so that pixel metrics are over matched pairs.
+        pair: Two keypoints whose distance some metrics are relative to; None: not asked for, or not on this board.
         rows: Ranked, best first.
         references: Unranked rows, best first.
         failed: Rows of which no seed finished.
@@ -117,6 +120,7 @@ class Board:
     keypoints: tuple[str, ...]
     groups: Groups | None
     multi_instance: bool
+    pair: Pair | None
     rows: tuple[BoardRow, ...]
     references: tuple[BoardRow, ...]
     failed: tuple[BoardRow, ...]
@@ -151,13 +155,14 @@ class Board:
         return next((row for row in self.finished if row.label == label), None)
 
 
-def boards(results: Results, task: str | None = None, data: str | None = None) -> list[Board]:
+def boards(results: Results, task: str | None = None, data: str | None = None, pair: Pair | None = None) -> list[Board]:
     """Every board with runs of that task and data name, by task, version and data.
 
     Args:
         results: Where the runs are. One whose files cannot be read is a failed seed, with the reason.
         task: None for any.
         data: None for any.
+        pair: Two keypoints; boards that have both hold the metrics relative to the distance between their labels as well.
 
     Raises:
         UserError: Where a record is broken.
@@ -169,7 +174,7 @@ def boards(results: Results, task: str | None = None, data: str | None = None) -
             groups.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
     chosen = [runs for runs in groups.values() if data is None or any(r.record.config.data == data for r in runs)]
     code = CodeNow()
-    made = [_board(runs, results, code) for runs in chosen]
+    made = [_board(runs, results, code, pair) for runs in chosen]
     return sorted(made, key=lambda board: (board.task, board.version, board.data, board.digest))
 
 
@@ -207,11 +212,11 @@ def find_run(results: Results, detector: str, task: str, data: str, seed: int | 
     return by_seed[seed]
 
 
-def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
+def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pair | None) -> Board:
     shown, older = newest(runs)
     labels = labels_of(shown)
     made = [
-        make_row(labels[identity], seeds, code.state(seeds[0].record, results.root))
+        make_row(labels[identity], seeds, code.state(seeds[0].record, results.root), pair)
         for identity, seeds in shown.items()
     ]
     failed = sorted((row for row in made if not row.runs), key=lambda row: row.label)
@@ -239,6 +244,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow) -> Board:
         keypoints=annotations.keypoint_names if annotations else (),
         groups=groups,
         multi_instance=multi_instance,
+        pair=next((table.pair for row in ordered for table in row.scores if table.pair), None),
         rows=tuple(ranked),
         references=rows[len(ranked) :],
         failed=tuple(failed),
@@ -404,6 +410,10 @@ def _notes(
     add("multi_instance", multi_instance)
     add("uneven_recall", uneven)
     add("tested_images", tested_images is not None, images=tested_images)
+    paired = next((table for row in rows for table in row.scores if table.pair), None)
+    if paired is not None and paired.pair is not None:
+        instances = paired.counts["instances"]
+        add("pair", True, keypoints=list(paired.pair), left_out=paired.n_without_pair, instances=instances)
     changed = [row.code for row in own if row.code and row.code.status == "changed"]
     unrecorded = sum(not code.recorded for code in changed)
     add("code_changed", changed, rows=len(changed), of=len(own), unrecorded=unrecorded)

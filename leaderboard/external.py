@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.metrics import Scores, score
+from benchmark.metrics import Pair, Scores, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, Store, StoredRun, results_folder
 from benchmark.statistics.intervals import Interval, exact_share, interval
@@ -60,16 +60,19 @@ class Scored:
         }
 
 
-def score_files(predictions: Path, annotations: Path, options: ReadOptions | None = None) -> Scored:
+def score_files(
+    predictions: Path, annotations: Path, options: ReadOptions | None = None, pair: Pair | None = None
+) -> Scored:
     """Score a COCO keypoint results file.
 
     Args:
         predictions: The results file.
         annotations: An annotation file, which needs no images beside it, or a folder, of which the test split is taken.
         options: What the user says about them.
+        pair: Two keypoints whose distance errors are set against as well; see `benchmark.metrics.score`.
 
     Raises:
-        UserError: Naming the file and the entry that cannot be scored.
+        UserError: Naming the file and the entry that cannot be scored, or the keypoint that is none.
     """
     notes: tuple[str, ...] = ()
     if annotations.is_dir():
@@ -83,7 +86,7 @@ def score_files(predictions: Path, annotations: Path, options: ReadOptions | Non
         document = read_document(read_json(annotations), str(annotations), options, files=False)
         known, notes = document.annotations, document.notes
     answers = read_predictions(predictions, known)
-    scores = score(known, answers)
+    scores = score(known, answers, pair=pair)
     having, lattice = answered(scores.distances[None]), answered(scores.exact[None])
     return Scored(
         predictions,
@@ -132,7 +135,7 @@ def store_external(scored: Scored, name: str, results: Path) -> StoredRun:
         reference=scored.predictions.name,
         has_confidence=True,
         external=True,
-        scores=scored.scores.as_dict(),
+        scores=score(scored.annotations, scored.answers).as_dict(),  # a pair is asked for when results are read
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return store.write(record, predictions=scored.answers, log=f"predictions read from {scored.predictions}\n")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.metrics import Scores, metrics, score
+from benchmark.metrics import Pair, Scores, metrics, score
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, StoredRun
 from benchmark.statistics.groups import Groups
@@ -151,19 +151,25 @@ class BoardRow:
         return {kind: sum(table.taxonomy[kind] for table in self.scores) / len(self.scores) for kind in names}
 
 
-_scored: dict[tuple[Hashable, str, bool], Scores] = {}
+_scored: dict[tuple[Hashable, str, bool, Pair | None], Scores] = {}
 
 
-def rescored(run: StoredRun) -> Scores:
+def rescored(run: StoredRun, pair: Pair | None = None) -> Scores:
     """The table of a finished run, from its stored predictions; each file is scored once a process.
+
+    Args:
+        run: Which.
+        pair: Two keypoints whose distance errors are set against as well, where the run's annotations have both.
 
     Raises:
         UserError: Where they, or the annotations, cannot be read.
     """
     annotations = run.annotations  # read, and its digest checked, by every store, also where scores are known already
-    key = (run.fingerprint, run.record.annotations, run.record.has_confidence)
+    has_both = pair is not None and len(set(pair) & set(annotations.keypoint_names)) == 2
+    asked = pair if has_both else None
+    key = (run.fingerprint, run.record.annotations, run.record.has_confidence, asked)
     if key not in _scored:
-        _scored[key] = score(annotations, run.predictions, has_scores=run.record.has_confidence)
+        _scored[key] = score(annotations, run.predictions, has_scores=run.record.has_confidence, pair=asked)
     return _scored[key]
 
 
@@ -253,13 +259,14 @@ def labels_of(identities: Iterable[Identity]) -> dict[Identity, str]:
     return labels
 
 
-def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> BoardRow:
+def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None, pair: Pair | None = None) -> BoardRow:
     """The row of some runs that differ in their seeds alone.
 
     Args:
         label: What it is called on its board.
         runs: At least one; those that failed, or cannot be read, become its failures.
         code: Whether its code has changed since.
+        pair: See `rescored`.
     """
     done, tables, failures = [], [], {}
     for run in runs:
@@ -267,7 +274,7 @@ def make_row(label: str, runs: Sequence[StoredRun], code: CodeState | None) -> B
             failures[run.record.seed] = run.record.error or "failed; its log.txt says more"
             continue
         try:
-            tables.append(rescored(run))
+            tables.append(rescored(run, pair))
         except UserError as error:
             failures[run.record.seed] = str(error)
         else:

@@ -103,6 +103,8 @@ def _print(found: Inspection) -> None:
             f"{sigma:g}",
         )
     console.print(table)
+    for a, b, title in found.usual_pairs:
+        say(f"errors relative to {title}: leaderboard or score with --pair {a},{b}")
     if not found.odd:
         say("no label looks odd")
         return

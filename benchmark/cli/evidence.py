@@ -14,9 +14,11 @@ from benchmark.cli.options import (
     BoardTask,
     Category,
     GroupBy,
+    PairName,
     Results,
     Sigmas,
     console_for,
+    pair_of,
     stdout_kept,
     waiting,
 )
@@ -46,6 +48,7 @@ def score(
     ] = None,
     category: Category = "",
     sigmas: Sigmas = "",
+    pair: PairName = "",
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -54,7 +57,7 @@ def score(
     from leaderboard.external import score_files, store_external
     from leaderboard.render.terminal import print_scored
 
-    scored = score_files(predictions, annotations, ReadOptions(category=category, sigmas=sigmas))
+    scored = score_files(predictions, annotations, ReadOptions(category=category, sigmas=sigmas), pair_of(pair))
     if name is not None:
         store_external(scored, name, results)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 from collections.abc import Iterator
@@ -80,12 +81,30 @@ GroupBy = Annotated[
         help="What names an image's video or subject: a pattern on file names, or a field of the image records; none: ignore the files' own.",
     ),
 ]
+PairName = Annotated[
+    str,
+    typer.Option(
+        "--pair",
+        metavar="A,B",
+        help="Two keypoints; PCK and NME relative to the distance between their labels as well (head, eyes, torso).",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
 BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
 BoardData = Annotated[
     str | None,
     typer.Option("--data", metavar="NAME", help="Only boards of this data, as their titles call it; default all."),
 ]
+
+
+def pair_of(text: str) -> tuple[str, str] | None:
+    """The two names of ``--pair``; None where it is not given. A name with a comma in it stands in double quotes."""
+    if not text:
+        return None
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
+    if len(names) != 2 or not all(names):
+        raise UserError(f"pair {text}: give two keypoints with a comma between them, as left_eye,right_eye")
+    return names[0], names[1]
 
 
 def console_for(*, stderr: bool = False) -> Console:

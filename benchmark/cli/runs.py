@@ -17,6 +17,7 @@ from benchmark.cli.options import (
     Device,
     Folds,
     GroupBy,
+    PairName,
     Results,
     Sigmas,
     Split,
@@ -24,6 +25,7 @@ from benchmark.cli.options import (
     TestShare,
     ValShare,
     console_for,
+    pair_of,
     say,
     stdout_kept,
     waiting,
@@ -31,6 +33,7 @@ from benchmark.cli.options import (
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
+    from benchmark.metrics import Pair
     from benchmark.runs.store import Results as StoredResults
 
 app = typer.Typer()
@@ -187,12 +190,19 @@ def export(
 
 @app.command("leaderboard", epilog="Example: python -m benchmark leaderboard --task topleft --json")
 def leaderboard_command(
-    task: BoardTask = None, data: BoardData = None, results: Results = Path("results"), as_json: AsJson = False
+    task: BoardTask = None,
+    data: BoardData = None,
+    pair: PairName = "",
+    per_keypoint: Annotated[
+        bool, typer.Option("--per-keypoint", help="How well each keypoint is found; writes KEYPOINTS.csv too.")
+    ] = False,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
 ) -> None:
     """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them."""
     from benchmark.runs.bundle import open_results
 
-    _publish(open_results(results), task, data, as_json)
+    _publish(open_results(results), task, data, as_json, pair=pair_of(pair), per_keypoint=per_keypoint)
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
@@ -245,29 +255,42 @@ def show(
 
 
 def _publish(
-    store: StoredResults, task: str | None, data: str | None, as_json: bool, digest: str | None = None
+    store: StoredResults,
+    task: str | None,
+    data: str | None,
+    as_json: bool,
+    digest: str | None = None,
+    pair: Pair | None = None,
+    per_keypoint: bool = False,
 ) -> None:
     """Print the boards asked for; the files in the results folder always hold all of them.
 
     digest: of the data's content; two folders may have one name.
     """
+    from benchmark.metrics.scale import pair_positions
     from leaderboard.board import boards
+    from leaderboard.keypoints import keypoint_records
     from leaderboard.render.files import write
     from leaderboard.render.tables import as_rows
-    from leaderboard.render.terminal import print_boards
+    from leaderboard.render.terminal import print_boards, print_keypoints
 
     with waiting("scoring"):
-        every = boards(store)
+        every = boards(store, pair=pair)
     shown = [b for b in every if task in (None, b.task) and data in (None, b.data) and digest in (None, b.digest)]
     if not shown:
         there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""
         raise UserError(f"{store.root}: holds no run of {task or 'any task'} on {data or 'any data'}{there}")
+    if pair is not None and not any(board.pair for board in shown):
+        for board in shown:
+            if board.finished:
+                pair_positions(pair, board.keypoints)  # says what is wrong with it
     if as_json:
-        print(json.dumps([row for board in shown for row in as_rows(board)], allow_nan=False))
+        records = keypoint_records(shown) if per_keypoint else [row for board in shown for row in as_rows(board)]
+        print(json.dumps(records, allow_nan=False))
     else:
-        print_boards(shown, console_for())
+        (print_keypoints if per_keypoint else print_boards)(shown, console_for())
     if store.root.is_dir():
-        write(every, store.root)
+        write(every, store.root, per_keypoint=per_keypoint)
 
 
 def _listing(what: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from benchmark.metrics.average_precision import AveragePrecision, average_precis
 from benchmark.metrics.evaluation import Evaluation
 from benchmark.metrics.pixels import Errors
 from benchmark.metrics.registry import Column, Metric, Undefined, board_metrics, get_metric, metric, metrics
+from benchmark.metrics.scale import Pair
 from benchmark.metrics.table import Scores, score
 
 METRICS: tuple[str, ...]
@@ -21,6 +22,7 @@ __all__ = [
     "Errors",
     "Evaluation",
     "Metric",
+    "Pair",
     "Scores",
     "Undefined",
     "average_precision",

@@ -1,6 +1,6 @@
 """Every metric of the table, in its order.
 
-A metric is added here, by one decorated function (a PCK threshold by an entry of `PCK`), and nowhere else.
+A metric is added here, by one decorated function (a PCK threshold by an entry of a table), and nowhere else.
 
 Metrics of pixel error take `Errors` and are also reported of every keypoint on its own; all others take an `Evaluation`.
 Three R2 are told apart, all against the same baseline (the mean of the training split): per axis (``r2``), pooled over
@@ -18,18 +18,24 @@ from benchmark.metrics.evaluation import Evaluation
 from benchmark.metrics.oks import BoolArray
 from benchmark.metrics.pixels import Errors
 from benchmark.metrics.registry import PERCENT, Column, Undefined, metric
+from benchmark.metrics.scale import SMALL_THRESHOLDS, STEPS
 from benchmark.structures import FloatArray
 
-PCK: dict[float, Column | None] = {  # threshold, px -> its column on boards, if it has one
-    0.5: None,
-    1.0: Column("PCK@1 %", priority=5, order=40, only_for=("small_images",)),
-    2.0: None,
+PCK = (*SMALL_THRESHOLDS, *(step for step in STEPS if step not in SMALL_THRESHOLDS))  # px; data has a few of them
+PCK_COLUMNS: dict[float, Column | None] = {  # px -> its column on boards, or none, where it is not the usual one
+    1.0: Column("PCK@1 %", priority=5, order=40),
     3.0: None,
 }
 PCK_BOX: dict[float, Column | None] = {  # share of the box's longer side -> its column
     0.05: Column("PCK@.05 box %", priority=2, order=42, only_for=("photographs",)),
     0.1: Column("PCK@.1 box %", priority=9, order=43, only_for=("photographs",)),
     0.2: None,
+}
+PCK_DIAGONAL = (0.01, 0.02, 0.05)  # shares of the image's diagonal
+PCK_PAIR = {  # share of the distance between a pair of keypoints -> its column
+    0.1: Column("PCK@.1 pair %", priority=9, order=44),
+    0.2: Column("PCK@.2 pair %", priority=2, order=44),
+    0.5: Column("PCK@.5 pair %", priority=2, order=44),
 }
 AUC_PX = 3.0
 NO_SPREAD_PX = 1e-9  # a root mean square below this is rounding, not spread
@@ -91,25 +97,34 @@ def exact(errors: Errors) -> float:
 
 
 def _pck(errors: Errors, threshold: float) -> float:
+    """PCK in pixels: the share of labelled keypoints with d <= threshold (px). Yang and Ramanan 2013, without its box."""
     return _mean(errors.labelled_distances <= threshold)
 
 
-for _threshold, _column in PCK.items():
+def _has_threshold(evaluation: Evaluation, threshold: float) -> bool:
+    return threshold in evaluation.pixel_thresholds
+
+
+for _threshold in sorted(PCK):
+    _usual = Column(f"PCK@{_threshold:g} px %", priority=4, order=41, only_for=("photographs",))
     metric(
         f"pck@{_threshold:g}",
         summary=f"Share of keypoints with a pixel error of at most {_threshold:g} px.",
         unit="share",
         better="higher",
         format=PERCENT,
-        column=_column,
+        column=PCK_COLUMNS.get(_threshold, _usual),
+        applies=partial(_has_threshold, threshold=_threshold),
     )(partial(_pck, threshold=_threshold))
 
 
-# Errors relative to the instance's box, for images that are no digits: Yang and Ramanan 2013 (PCK), Sagonas 2013 (NME).
+# Errors relative to a length of the instance, for images that are no digits. PCK: Yang and Ramanan, "Articulated Human
+# Detection with Flexible Mixtures of Parts" (TPAMI 2013). NME: Sagonas et al., "300 Faces in-the-Wild" (ICCVW 2013).
 
 
 def _pck_box(errors: Errors, share: float) -> float:
-    return _mean(errors.relative(errors.boxes.max(axis=1)) <= share)
+    """PCK by the box: the share of labelled keypoints with d / max(w, h) <= share, w x h px the instance's box."""
+    return _mean(errors.relative(errors.box_lengths[:, 0], "no_boxes") <= share)
 
 
 for _share, _column in PCK_BOX.items():
@@ -132,11 +147,90 @@ for _share, _column in PCK_BOX.items():
     column=Column("NME %", priority=3, order=46, only_for=("photographs",)),
 )
 def nme(errors: Errors) -> float:
-    """Mean error over the square root of the area of the instance's box, in per cent."""
-    return 100 * _mean(errors.relative(np.sqrt(errors.boxes.prod(axis=1))))
+    """Mean error over the square root of the area of the instance's box, in per cent.
+
+    100 * mean(d / sqrt(w * h)), w x h px the box; Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D Face
+    Alignment problem?" (ICCV 2017).
+    """
+    return 100 * _mean(errors.relative(errors.box_lengths[:, 1], "no_boxes"))
 
 
-@metric("auc", unit="share", better="higher")
+def _is_of_photographs(evaluation: Evaluation) -> bool:
+    return evaluation.photographs
+
+
+def _pck_diagonal(errors: Errors, share: float) -> float:
+    """PCK by the image: the share of labelled keypoints with d / hypot(W, H) <= share, W x H px the image.
+
+    After Ham et al., "Proposal Flow" (CVPR 2016), who divide by max(W, H).
+    """
+    return _mean(errors.relative(np.hypot(errors.sizes[:, 0], errors.sizes[:, 1]), "no_sizes") <= share)
+
+
+for _share in PCK_DIAGONAL:
+    metric(
+        f"pck_diagonal@{_share:g}",
+        summary=f"Share of keypoints with an error of at most {_share:g} of the image's diagonal.",
+        unit="share",
+        better="higher",
+        format=PERCENT,
+        applies=_is_of_photographs,
+    )(partial(_pck_diagonal, share=_share))
+
+
+# Errors relative to the distance between two keypoints that the user names, on whatever images.
+
+
+def _has_pair(evaluation: Evaluation) -> bool:
+    return evaluation.pair is not None
+
+
+def _of_pair(errors: Errors) -> FloatArray:
+    """(L,) errors over the distance between the pair's labels."""
+    if errors.pair_lengths is None:
+        raise ValueError("no pair was asked for")
+    return errors.relative(errors.pair_lengths, "no_pair_lengths")
+
+
+def _pck_pair(errors: Errors, share: float) -> float:
+    """PCK by a pair: the share of labelled keypoints with d / |a - b| <= share, a and b the labels of the pair, px.
+
+    With the ends of the head segment it is PCKh (Andriluka et al., "2D Human Pose Estimation: New Benchmark", CVPR 2014,
+    who take .6 of the diagonal of MPII's head box for that segment, which COCO files do not hold); with left shoulder and
+    right hip it is PDJ (Sapp and Taskar, "MODEC", CVPR 2013).
+    """
+    return _mean(_of_pair(errors) <= share)
+
+
+for _share, _column in PCK_PAIR.items():
+    metric(
+        f"pck_pair@{_share:g}",
+        summary=f"Share of keypoints with an error of at most {_share:g} of the distance between the pair's labels.",
+        unit="share",
+        better="higher",
+        format=PERCENT,
+        column=_column,
+        applies=_has_pair,
+    )(partial(_pck_pair, share=_share))
+
+
+@metric(
+    "nme_pair",
+    better="lower",
+    format=".2f",
+    column=Column("NME pair %", priority=2, order=47),
+    applies=_has_pair,
+)
+def nme_pair(errors: Errors) -> float:
+    """Mean error over the distance between the pair's labels, in per cent.
+
+    100 * mean(d / |a - b|), a and b px; with the outer corners of the eyes it is the interocular NME of Sagonas et al.
+    (ICCVW 2013).
+    """
+    return 100 * _mean(_of_pair(errors))
+
+
+@metric("auc", unit="share", better="higher", needs=("small_images",))
 def auc(errors: Errors) -> float:
     """Mean of max(0, 1 - d / 3 px): the area under the curve of PCK from 0 to 3 px."""
     return _mean(np.maximum(0.0, 1 - errors.labelled_distances / AUC_PX))

@@ -21,11 +21,11 @@ import numpy as np
 
 from benchmark.metrics.average_precision import AveragePrecision, average_precision
 from benchmark.metrics.oks import BoolArray, group, ignored, match, positions
-from benchmark.metrics.pixels import Errors
+from benchmark.metrics.pixels import SHORTEST, Errors
+from benchmark.metrics.scale import Pair, pair_lengths, photographs, pixel_thresholds
 from benchmark.structures import Annotations, FloatArray, IntArray, Predictions, UserError
 
 MATCH_OKS = 0.1
-DIGITS = 64  # px, the longer side of an image up to which errors in pixels speak for themselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +50,12 @@ class Evaluation:
     Attributes:
         annotations: What is known of the images.
         predictions: What was predicted for them, checked.
+        pair: Two keypoints whose distance errors are set against as well; None: against none.
     """
 
     annotations: Annotations
     predictions: Predictions
+    pair: Pair | None = None
 
     @cached_property
     def counted(self) -> BoolArray:
@@ -68,10 +70,24 @@ class Evaluation:
 
     @cached_property
     def photographs(self) -> bool:
-        """Whether answers lie on no lattice and most images are larger than `DIGITS` px: pixels alone mean little then."""
-        spacing = self.annotations.spacing
-        on_lattice = spacing is not None and not np.isnan(spacing).all()
-        return not on_lattice and float(np.median(self.annotations.sizes.max(axis=1))) > DIGITS
+        """Whether pixels alone mean little; see `benchmark.metrics.scale`."""
+        return photographs(self.annotations)
+
+    @cached_property
+    def pixel_thresholds(self) -> tuple[float, ...]:
+        """The thresholds of PCK in pixels, which the annotations decide."""
+        return pixel_thresholds(self.annotations, self.counted)
+
+    @cached_property
+    def pair_lengths(self) -> FloatArray | None:
+        """(M,) px: the distance between the labels of `pair`, NaN where one is not labelled; None without a pair."""
+        return None if self.pair is None else pair_lengths(self.annotations, self.pair)
+
+    @cached_property
+    def n_without_pair(self) -> int:
+        """The number of instances that count, and have no `pair` of at least a pixel to set errors against."""
+        lengths = self.pair_lengths
+        return 0 if lengths is None else int((self.counted & ~(lengths >= SHORTEST)).sum())
 
     @cached_property
     def at_most_one(self) -> bool:
@@ -107,6 +123,7 @@ class Evaluation:
             spacing=np.full(len(annotations.keypoint_names), np.nan) if spacing is None else spacing,
             from_baseline=None if baseline is None else annotations.keypoints[rows] - baseline[image],
             boxes=annotations.boxes[rows, 2:],
+            pair_lengths=None if self.pair_lengths is None else self.pair_lengths[rows],
         )
 
     @cached_property

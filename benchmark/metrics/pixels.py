@@ -15,6 +15,9 @@ from benchmark.metrics.oks import BoolArray
 from benchmark.metrics.registry import Undefined
 from benchmark.structures import FloatArray
 
+AROUND_ONE = 6.0  # px, the sides of the box that is made around a single keypoint where a file gives none
+SHORTEST = 1.0  # px: a shorter length of an instance is none that errors can be set against
+
 
 @dataclass(frozen=True, eq=False)
 class Errors:
@@ -28,6 +31,8 @@ class Errors:
         spacing: (K,) float64 px, the pitch of the lattice of each keypoint; NaN for a keypoint on none.
         from_baseline: (R, K, 2) float64 px, annotation minus the training mean; None where that is unknown.
         boxes: (R, 2) float64 px, width and height of each annotated instance's box.
+        pair_lengths: (R,) float64 px, how far apart a pair of keypoints is labelled, NaN where it is not; None where no
+            pair was asked for.
     """
 
     offsets: FloatArray
@@ -37,6 +42,7 @@ class Errors:
     spacing: FloatArray
     from_baseline: FloatArray | None
     boxes: FloatArray
+    pair_lengths: FloatArray | None = None
 
     @cached_property
     def distances(self) -> FloatArray:
@@ -54,6 +60,15 @@ class Errors:
     def on_lattice(self) -> BoolArray:
         """(R, K) bool: the labelled keypoints for which being exact has a meaning."""
         return self.labelled & ~np.isnan(self.spacing)
+
+    @cached_property
+    def box_lengths(self) -> FloatArray:
+        """(R, 2) px: the longer side of each box, and the square root of its area; NaN where that tells nothing.
+
+        A box of at most `AROUND_ONE` px is what is made around a single keypoint, where a file gives none.
+        """
+        longer, root = self.boxes.max(axis=1), np.sqrt(self.boxes.prod(axis=1))
+        return np.where((longer > AROUND_ONE)[:, None], np.column_stack([longer, root]), np.nan)
 
     @cached_property
     def any_labelled(self) -> bool:
@@ -130,19 +145,21 @@ class Errors:
             from_baseline=base,
         )
 
-    def relative(self, lengths: FloatArray) -> FloatArray:
+    def relative(self, lengths: FloatArray, lacking: str) -> FloatArray:
         """(L,) the error of every labelled keypoint over a length of its instance.
 
         Args:
-            lengths: (R,) px; keypoints of instances whose length is below a pixel do not count.
+            lengths: (R,) px; keypoints of instances whose length is NaN or below a pixel do not count.
+            lacking: The reason to give where no keypoint counts, a key of `benchmark.metrics.registry.REASONS`.
 
         Raises:
             Undefined: Where no labelled keypoint counts.
         """
-        counted = self.labelled & (lengths >= 1)[:, None]
+        long = lengths >= SHORTEST
+        counted = self.labelled & long[:, None]
         if not counted.any():
-            raise Undefined("no_boxes")
-        shares: FloatArray = (self.distances / np.maximum(lengths, 1)[:, None])[counted]
+            raise Undefined(lacking)
+        shares: FloatArray = (self.distances / np.where(long, lengths, SHORTEST)[:, None])[counted]
         return shares
 
 

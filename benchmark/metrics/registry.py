@@ -32,6 +32,7 @@ Compute = TypeVar("Compute", bound=Callable[..., float])
 REASONS: dict[str, str] = {
     "no_pairs": "no labelled keypoint has a prediction",
     "no_boxes": "no instance with a labelled keypoint has a box",
+    "no_pair_lengths": "no instance with a labelled keypoint has both keypoints of the pair",
     "no_sizes": "the sizes of the images are not given",
     "no_lattice": "the answers lie on no lattice",
     "no_baseline": "the mean of the training split is unknown",
@@ -43,7 +44,9 @@ REASONS: dict[str, str] = {
 }
 """Why a value is None: a stable code for programs -> a sentence for people."""
 
-RESERVED = frozenset({"reasons", "flags", "keypoints", "taxonomy", "counts"})  # the other keys of `Scores.as_dict`
+RESERVED = frozenset(
+    {"reasons", "flags", "keypoints", "labels", "taxonomy", "counts", "pair"}
+)  # the other keys of `Scores.as_dict`
 PERCENT = "%"
 
 
@@ -93,9 +96,12 @@ class Metric:
         format: How a figure is written: a format specification such as ``.3f``, or ``%`` for a share in per cent.
         needs: What of the data or the detector it needs. ``lattice``, ``baseline``: undefined without one.
             ``several_instances``, ``several_keypoints``, ``photographs``: left out of the table of data with one instance an
-            image, one keypoint, or small images or a lattice. ``confidence``: depends on scores, and is flagged where these are tied.
+            image, one keypoint, or small images or a lattice; ``small_images``: of that of photographs. ``confidence``:
+            depends on scores, and is flagged where these are tied.
         over_seeds: How the values of several seeds become one.
         column: Where it stands on a board; None: on none.
+        applies: Whether data has this metric at all, of an `Evaluation`: of a dozen thresholds in pixels data has three. A
+            table of other data holds no empty entry for it. None: all data has it.
         per_keypoint: Whether it depends on pixel errors alone, and so is also reported of every keypoint on its own.
         origin: The file and line that define it.
     """
@@ -109,6 +115,7 @@ class Metric:
     needs: tuple[Need, ...] = ()
     over_seeds: OverSeeds = "mean"
     column: Column | None = None
+    applies: Callable[[Any], bool] | None = None
     per_keypoint: bool = True
     origin: str = ""
 
@@ -182,6 +189,7 @@ def metric(
     needs: tuple[Need, ...] = (),
     over_seeds: OverSeeds = "mean",
     column: Column | None = None,
+    applies: Callable[[Any], bool] | None = None,
     per_keypoint: bool = True,
 ) -> Callable[[Compute], Compute]:
     """A decorator that registers a function as a metric.
@@ -195,6 +203,7 @@ def metric(
         needs: What of the data or the detector it needs.
         over_seeds: How the values of several seeds become one.
         column: Where it stands on a board.
+        applies: Whether data has this metric at all.
         per_keypoint: True: the function takes `Errors`. False: it takes an `Evaluation`.
 
     Returns:
@@ -215,6 +224,7 @@ def metric(
                 needs=needs,
                 over_seeds=over_seeds,
                 column=column,
+                applies=applies,
                 per_keypoint=per_keypoint,
                 origin=f"{code.co_filename}:{code.co_firstlineno}" if code else repr(written),
             )

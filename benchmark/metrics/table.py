@@ -12,6 +12,7 @@ import benchmark.metrics.definitions  # noqa: F401  (registers the metrics)
 from benchmark.metrics.evaluation import Evaluation
 from benchmark.metrics.pixels import Errors
 from benchmark.metrics.registry import REASONS, Metric, Undefined, metrics
+from benchmark.metrics.scale import Pair
 from benchmark.metrics.taxonomy import KINDS, kinds
 from benchmark.metrics.validation import check_annotations, first_problem
 from benchmark.structures import Annotations, FloatArray, Predictions, UserError
@@ -29,8 +30,13 @@ class Scores(Mapping[str, float | None]):
         flags: ``tied_scores``: equal scores decide the AP, or the detector has none. ``multi_instance``: predictions are
             matched to instances by OKS.
         keypoints: keypoint name -> the metrics of pixel error of that keypoint alone.
+        labels: keypoint name -> ``labelled``, in how many instances that count, and ``scored``, how many of these have a
+            pixel error, which are fewer where instances are matched and some are missed.
         taxonomy: kind of error (see `benchmark.metrics.taxonomy`) -> number of keypoints.
         counts: images, instances (that count), predictions, spare (predictions that answer nothing).
+        pair: the keypoints whose distance ``pck_pair`` and ``nme_pair`` are relative to; None: not asked for.
+        n_without_pair: number of instances that these metrics leave out: the pair is not labelled in them, or within a
+            pixel.
         distances: (N,) float64 px, mean over an image's labelled keypoints; NaN for an image that has nothing to average,
             which never happens with one instance an image.
         exact: (N,) float64, the share of an image's keypoints on a lattice that are exact; NaN where it has none.
@@ -40,10 +46,13 @@ class Scores(Mapping[str, float | None]):
     reason_codes: dict[str, str]
     flags: dict[str, bool]
     keypoints: dict[str, dict[str, float | None]]
+    labels: dict[str, dict[str, int]]
     taxonomy: dict[str, int]
     counts: dict[str, int]
     distances: FloatArray = field(repr=False)
     exact: FloatArray = field(repr=False)
+    pair: Pair | None = None
+    n_without_pair: int = 0
 
     def __getitem__(self, name: str) -> float | None:
         return self.metrics[name]
@@ -60,36 +69,42 @@ class Scores(Mapping[str, float | None]):
         return {name: REASONS[code] for name, code in self.reason_codes.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-able dict: the metrics by name, then reasons, flags, keypoints, taxonomy and counts."""
+        """A JSON-able dict: the metrics by name, then reasons, flags, keypoints, labels, taxonomy, counts, any pair."""
         return {
             **self.metrics,
             "reasons": self.reasons,
             "flags": self.flags,
             "keypoints": self.keypoints,
+            "labels": self.labels,
             "taxonomy": self.taxonomy,
             "counts": self.counts,
+            **({"pair": {"keypoints": list(self.pair), "left_out": self.n_without_pair}} if self.pair else {}),
         }
 
 
-def score(annotations: Annotations, predictions: Predictions, *, has_scores: bool = True) -> Scores:
+def score(
+    annotations: Annotations, predictions: Predictions, *, has_scores: bool = True, pair: Pair | None = None
+) -> Scores:
     """Score predictions; see `benchmark.metrics.evaluation` for which prediction answers which instance.
 
     Args:
         annotations: What is known of the images. Not changed.
         predictions: What was predicted for them. Not changed.
         has_scores: Whether the detector's scores carry confidence; if not, AP is flagged as tied.
+        pair: Names of two keypoints; errors are given relative to the distance between their labels as well (PCKh,
+            interocular NME), over the instances that have both.
 
     Returns:
         The whole table.
 
     Raises:
-        UserError: Where a number is not finite or a prediction is not for these images.
+        UserError: Where a keypoint of the pair is not one, a number is not finite or a prediction is not for these images.
     """
     check_annotations(annotations)
     if problem := first_problem(predictions, annotations):
         row, words = problem
         raise UserError(f"prediction {row}: {words}")
-    evaluation = Evaluation(annotations, predictions)
+    evaluation = Evaluation(annotations, predictions, pair)
     errors, names = evaluation.errors, annotations.keypoint_names
     lacking = {
         need
@@ -97,13 +112,14 @@ def score(annotations: Annotations, predictions: Predictions, *, has_scores: boo
             ("several_instances", evaluation.single_instance),
             ("several_keypoints", len(names) == 1),
             ("photographs", not evaluation.photographs),
+            ("small_images", evaluation.photographs),
         )
         if lacks
     }
     values: dict[str, float | None] = {}
     reason_codes: dict[str, str] = {}
     for entry in metrics().values():
-        if lacking.intersection(entry.needs):
+        if lacking.intersection(entry.needs) or (entry.applies is not None and not entry.applies(evaluation)):
             continue
         values[entry.name], code = _value(entry, errors, errors if entry.per_keypoint else evaluation)
         if code:
@@ -121,6 +137,7 @@ def score(annotations: Annotations, predictions: Predictions, *, has_scores: boo
             "multi_instance": not evaluation.single_instance,
         },
         keypoints=keypoints,
+        labels=_labels(evaluation),
         taxonomy=_taxonomy(evaluation),
         counts={
             "images": len(annotations),
@@ -130,6 +147,8 @@ def score(annotations: Annotations, predictions: Predictions, *, has_scores: boo
         },
         distances=evaluation.per_image(errors.distances, errors.labelled),
         exact=evaluation.per_image(errors.exact, errors.on_lattice),
+        pair=pair,
+        n_without_pair=evaluation.n_without_pair,
     )
 
 
@@ -149,6 +168,17 @@ def _value(entry: Metric, errors: Errors, argument: Errors | Evaluation) -> tupl
 
 def _keypoint_values(errors: Errors, entries: Mapping[str, Metric]) -> dict[str, float | None]:
     return {name: _value(entry, errors, errors)[0] for name, entry in entries.items()}
+
+
+def _labels(evaluation: Evaluation) -> dict[str, dict[str, int]]:
+    """Keypoint -> in how many instances that count it is labelled, and how many of these have a pixel error."""
+    annotations = evaluation.annotations
+    labelled = (annotations.visible[evaluation.counted] > 0).sum(axis=0).tolist()
+    scored = evaluation.errors.labelled.sum(axis=0).tolist()
+    return {
+        name: {"labelled": all_of_it, "scored": some}
+        for name, all_of_it, some in zip(annotations.keypoint_names, labelled, scored)
+    }
 
 
 def _taxonomy(evaluation: Evaluation) -> dict[str, int]:

@@ -1,47 +1,51 @@
-"""The one list of a board's columns: what every layout shows, made of the metric registry and of what rows cost.
+"""The one list of a board's columns, and of a table of keypoints: what every layout shows, made of the metric registry.
 
 A metric has a column where its entry in `benchmark.metrics.registry` has one; its heading, format, place and priority
-stand there. The others are listed here.
+stand there. The others (what rows cost, how often a keypoint is labelled) are listed here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from benchmark.metrics.registry import Metric, board_metrics, percent
 from leaderboard.board import Board
+from leaderboard.keypoints import KeypointRow
 from leaderboard.render.words import MARKS
 from leaderboard.rows import TIED, BoardRow
 
 NAME_WIDTH = 40
 NONE = "–"
+AnyRow = TypeVar("AnyRow")
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a board.
+class Column(Generic[AnyRow]):
+    """A column of a board, or of a table of keypoints.
 
     Attributes:
         heading: What stands above it.
         text: The cell of a row; "" for none.
-        priority: 0 is always shown; where a board is too wide, the column with the largest number leaves first.
+        priority: 0 is always shown; where a table is too wide, the column with the largest number leaves first.
         name: Whether it holds names, aligned to the left and broken where they are long.
     """
 
     heading: str
-    text: Callable[[BoardRow], str]
+    text: Callable[[AnyRow], str]
     priority: int
     name: bool = False
 
 
-def columns(board: Board) -> list[Column]:
+def columns(board: Board) -> list[Column[BoardRow]]:
     """The columns of a board, from left to right; those that would be empty in every row are left out."""
+    metrics = _middle_only([entry for entry in board_metrics() if _applies(entry, board)], board.finished)
     every = [
         Column("rank", rank, 0),
         Column("detector", name, 0, name=True),
-        *(_metric_column(entry) for entry in board_metrics() if _applies(entry, board)),
+        *(_metric_column(entry) for entry in metrics),
         Column("fit s", lambda row: short(row.fit_seconds), 3),
         Column("ms/image", lambda row: short(row.predict_ms), 10),
         Column("parameters", lambda row: count(row.n_parameters), 13),
@@ -51,29 +55,57 @@ def columns(board: Board) -> list[Column]:
     return [column for column in every if not column.priority or any(column.text(row) for row in board.finished)]
 
 
-def fitting(board: Board, width: int, gap: int = 2) -> list[Column]:
+def keypoint_columns(rows: Sequence[KeypointRow]) -> list[Column[KeypointRow]]:
+    """The columns of a table of keypoints, from left to right: those of a board that a keypoint has, and the median.
+
+    Args:
+        rows: The whole table; columns that would be empty in every row are left out.
+    """
+    having = _sizes(any("nme" in row.metrics for row in rows))
+    of_pixels = [entry for entry in board_metrics() if entry.per_keypoint and "baseline" not in entry.needs]
+    shown = [entry for entry in of_pixels if entry.name == "median" or _for(entry, having)]
+    every = [
+        Column[KeypointRow]("keypoint", lambda row: row.keypoint, 0, name=True),
+        Column[KeypointRow]("detector", lambda row: row.row, 0, name=True),
+        Column[KeypointRow]("labelled", lambda row: f"{row.labelled:,}", 1),
+        *([Column[KeypointRow]("scored", lambda row: f"{row.scored:,.0f}", 4)] if _some_missed(rows) else []),
+        *(_keypoint_metric(entry) for entry in _middle_only(shown, rows)),
+    ]
+    empty = ("", NONE)
+    return [one for one in every if one.heading == "keypoint" or any(one.text(row) not in empty for row in rows)]
+
+
+def photographs(board: Board) -> bool:
+    """Whether the board is of images on which pixels alone mean little; see `benchmark.metrics.scale`."""
+    return any("nme" in row.metrics for row in board.finished)
+
+
+def fitting(board: Board, width: int, gap: int = 2) -> list[Column[BoardRow]]:
+    """The columns of a board that fit; see `fit`."""
+    return fit(columns(board), board.finished, width, gap)
+
+
+def fit(chosen: Sequence[Column[AnyRow]], rows: Sequence[AnyRow], width: int, gap: int = 2) -> list[Column[AnyRow]]:
     """The columns that fit; those of the largest priority leave first, the most telling never.
 
     Args:
-        board: Whose.
+        chosen: All columns.
+        rows: The rows of the table.
         width: Characters there are.
         gap: Characters between two columns.
     """
-    chosen = columns(board)
-    while sum(widths(board, chosen)) + gap * len(chosen) > width and any(column.priority > 1 for column in chosen):
-        chosen.remove(max(chosen, key=lambda column: column.priority))
-    return chosen
+    kept = list(chosen)
+    while sum(widths(rows, kept)) + gap * len(kept) > width and any(column.priority > 1 for column in kept):
+        kept.remove(max(kept, key=lambda column: column.priority))
+    return kept
 
 
-def widths(board: Board, shown: Sequence[Column]) -> list[int]:
+def widths(rows: Sequence[AnyRow], shown: Sequence[Column[AnyRow]]) -> list[int]:
     """Characters that each column takes; a long name is broken."""
-    return [
-        max([len(column.heading), *(min(len(column.text(row)), NAME_WIDTH) for row in board.finished)])
-        for column in shown
-    ]
+    return [max([len(column.heading), *(min(len(column.text(row)), NAME_WIDTH) for row in rows)]) for column in shown]
 
 
-def unshown_marks(shown: Sequence[Column]) -> tuple[str, ...]:
+def unshown_marks(shown: Sequence[Column[BoardRow]]) -> tuple[str, ...]:
     """The marks that speak of a column which is not shown."""
     return () if any(column.heading == "AP" for column in shown) else (TIED,)
 
@@ -125,7 +157,7 @@ def count(value: int | None) -> str:
     return str(value)
 
 
-def _metric_column(entry: Metric) -> Column:
+def _metric_column(entry: Metric) -> Column[BoardRow]:
     def text(row: BoardRow) -> str:
         value = row.metrics.get(entry.name)
         tied = " " + MARKS[TIED].letter if "confidence" in entry.needs and TIED in row.marks else ""
@@ -135,16 +167,43 @@ def _metric_column(entry: Metric) -> Column:
     return Column(entry.column.heading, mean if entry.name == "mean" else text, entry.column.priority)
 
 
+def _keypoint_metric(entry: Metric) -> Column[KeypointRow]:
+    def text(row: KeypointRow) -> str:
+        value = row.metrics.get(entry.name)
+        return NONE if value is None else entry.text(value)
+
+    assert entry.column is not None, "board_metrics has those with a column"
+    return Column(entry.column.heading, text, entry.column.priority)
+
+
 def _applies(entry: Metric, board: Board) -> bool:
     """Whether a metric's column is for boards of such data."""
-    photographs = any("nme" in row.metrics for row in (*board.rows, *board.references))
     having = {
         "several_instances": board.multi_instance,
         "several_keypoints": len(board.keypoints) > 1,
-        "photographs": photographs,
-        "small_images": not photographs,
+        **_sizes(photographs(board)),
     }
+    return _for(entry, having)
+
+
+def _sizes(photographs: bool) -> dict[str, bool]:
+    return {"photographs": photographs, "small_images": not photographs}
+
+
+def _for(entry: Metric, having: Mapping[str, bool]) -> bool:
+    """Whether a metric's column is for data that has these properties."""
     return entry.column is not None and all(having.get(need, True) for need in entry.column.only_for)
+
+
+def _middle_only(entries: Sequence[Metric], rows: Sequence[BoardRow] | Sequence[KeypointRow]) -> list[Metric]:
+    """The metrics without all thresholds in pixels but the one in the middle: files have the others as well."""
+    has = [e.name for e in entries if e.name.startswith("pck@") and any(e.name in row.metrics for row in rows)]
+    beside = {*has[: len(has) // 2], *has[len(has) // 2 + 1 :]}
+    return [entry for entry in entries if entry.name not in beside]
+
+
+def _some_missed(rows: Sequence[KeypointRow]) -> bool:
+    return any(row.scored != row.labelled for row in rows)
 
 
 def _untrained(row: BoardRow) -> str:

@@ -1,4 +1,4 @@
-"""The three files beside the results: ``LEADERBOARD.md``, ``.csv`` and ``.json``."""
+"""The files beside the results: ``LEADERBOARD.md``, ``.csv`` and ``.json``, and where it is asked for ``KEYPOINTS.csv``."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from pathlib import Path
 from benchmark.files import write_text
 from leaderboard.board import Board
 from leaderboard.render.markdown import markdown
-from leaderboard.render.tables import as_rows, flat
+from leaderboard.render.tables import as_rows, flat, flat_keypoints
 
 NAMES = ("LEADERBOARD.md", "LEADERBOARD.csv", "LEADERBOARD.json")
+KEYPOINTS = "KEYPOINTS.csv"
 
 
-def write(boards: Sequence[Board], folder: Path) -> list[Path]:
+def write(boards: Sequence[Board], folder: Path, *, per_keypoint: bool = False) -> list[Path]:
     """Write the files, each aside and renamed last.
 
     Args:
         boards: All boards of the results.
         folder: The folder of results.
+        per_keypoint: Whether to write the table of keypoints too; one that is there is always written again.
 
     Returns:
         Their paths.
@@ -33,7 +35,9 @@ def write(boards: Sequence[Board], folder: Path) -> list[Path]:
         flat(boards).to_csv(index=False, lineterminator="\n"),
         json.dumps(rows, indent=1, allow_nan=False),
     )
-    paths = [folder / name for name in NAMES]
-    for path, text in zip(paths, texts):
-        write_text(path, text)
-    return paths
+    named = dict(zip(NAMES, texts))
+    if per_keypoint or (folder / KEYPOINTS).exists():
+        named[KEYPOINTS] = flat_keypoints(boards).to_csv(index=False, lineterminator="\n")
+    for name, text in named.items():
+        write_text(folder / name, text)
+    return [folder / name for name in named]

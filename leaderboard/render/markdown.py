@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from benchmark.metrics.registry import percent
 from leaderboard.audit import Report
 from leaderboard.board import Board
+from leaderboard.keypoints import keypoint_rows
 from leaderboard.render import words
-from leaderboard.render.columns import NONE, Column, fitting, unshown_marks
+from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, photographs, unshown_marks
 from leaderboard.render.tables import ADVISING
 from leaderboard.rows import BoardRow
 
@@ -105,7 +106,7 @@ def _figures(row: BoardRow | None) -> tuple[str, str, str]:
     return row.label, NONE if mean is None else f"{mean:.3f}", NONE if exact is None else percent(exact)
 
 
-def _board(board: Board, shown: Sequence[Column]) -> list[str]:
+def _board(board: Board, shown: Sequence[Column[BoardRow]]) -> list[str]:
     lines = [f"{escaped(words.size(board))}."]
     lines += [
         f"**{escaped(sentence)}**" if not i else escaped(sentence) for i, sentence in enumerate(words.advice(board))
@@ -133,12 +134,23 @@ def _failure(row: BoardRow) -> str:
 
 def _by_keypoint(board: Board) -> list[str]:
     """Mean error and exact share of each keypoint: of every row where there are few, else of the best rows."""
+    if photographs(board):
+        return _keypoint_table(board)
     if len(board.keypoints) <= FEW_KEYPOINTS:
         headings = ["detector", *(f"{keypoint}: px, exact %" for keypoint in board.keypoints)]
         return table(headings, [[row.label, *(_cell(row, key) for key in board.keypoints)] for row in board.finished])
     best = board.finished[:3]
     headings = ["keypoint", *(f"{row.label}: px, exact %" for row in best)]
     return table(headings, [[key, *(_cell(row, key) for row in best)] for key in board.keypoints])
+
+
+def _keypoint_table(board: Board) -> list[str]:
+    """A row a keypoint and detector: of every detector where there are few keypoints, else of the best."""
+    few = board.finished if len(board.keypoints) <= FEW_KEYPOINTS else board.finished[:3]
+    rows = [one for one in keypoint_rows(board) if one.row in {row.label for row in few}]
+    shown = fit(keypoint_columns(rows), rows, WIDTH, gap=3)
+    names = [i for i, column in enumerate(shown) if column.name]
+    return table([column.heading for column in shown], [[c.text(row) for c in shown] for row in rows], names)
 
 
 def _cell(row: BoardRow, keypoint: str) -> str:

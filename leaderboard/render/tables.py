@@ -10,6 +10,7 @@ from benchmark.metrics import metrics
 from benchmark.statistics.advice import Advice
 from benchmark.statistics.intervals import Interval
 from leaderboard.board import Board
+from leaderboard.keypoints import keypoint_records
 from leaderboard.render import words
 from leaderboard.render.columns import rank
 from leaderboard.rows import BoardRow
@@ -40,6 +41,7 @@ def as_dict(board: Board) -> dict[str, Any]:
         "images": board.images,
         "keypoints": list(board.keypoints),
         "multi_instance": board.multi_instance,
+        "pair": None if board.pair is None else list(board.pair),
         "failure": board.failure,
         "marks": board.marks,
         "advice": _advice(board.advice),
@@ -70,8 +72,16 @@ def flat(boards: Sequence[Board]) -> pd.DataFrame:
     return table
 
 
+def flat_keypoints(boards: Sequence[Board]) -> pd.DataFrame:
+    """A row a board, keypoint and detector, for CSV: how often it is labelled and scored, and its pixel metrics."""
+    import pandas as pd
+
+    return pd.DataFrame(keypoint_records(boards))
+
+
 def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
     facts = row.record.facts
+    known = {name for other in board.finished for name in other.metrics}
     return {
         "detector": row.config.detector,
         "row": row.label,
@@ -93,7 +103,8 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "failed_seeds": sorted(row.failures),
         "error": row.error,
         "marks": list(row.marks),
-        **{name: row.metrics.get(name) for name in metrics()},
+        **{name: row.metrics.get(name) for name, entry in metrics().items() if entry.applies is None or name in known},
+        **({"pair": ",".join(board.pair)} if board.pair else {}),
         **_limits("mean", row.interval),
         **_limits("exact", row.exact_interval),
         "untrained_mean": row.untrained.get("mean"),

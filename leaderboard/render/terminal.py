@@ -10,15 +10,15 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.metrics import Scores
-from benchmark.metrics.registry import get_metric
 from leaderboard.audit import Report
 from leaderboard.board import Board
 from leaderboard.compare import Comparison
 from leaderboard.external import Scored
 from leaderboard.honesty_gap import Gap
+from leaderboard.keypoints import KeypointRow, keypoint_rows, keypoint_rows_of
 from leaderboard.render import words
-from leaderboard.render.columns import NONE, Column, fitting, unshown_marks
+from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, unshown_marks
+from leaderboard.rows import BoardRow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,6 +68,24 @@ def print_gaps(gaps: Sequence[Gap], console: Console) -> None:
     console.print(table)
     _say(console, "grouped: folds keep groups whole, as new ones will be met; random: they do not.", "dim")
     _say(console, "A gap below 0 is how much too good random folds look; its interval is over groups.", "dim")
+
+
+def print_keypoints(boards: Sequence[Board], console: Console) -> None:
+    """Print how well the rows of each board find every keypoint.
+
+    Args:
+        boards: In the order they are printed.
+        console: Its width decides which columns are shown.
+    """
+    for board in boards:
+        rows = keypoint_rows(board)
+        console.print()
+        _say(console, f"{board.title}: {words.size(board)}", "bold")
+        if rows:
+            console.print(_keypoints(rows, console.width), highlight=False)
+        notes = [words.NOTES[note.code](**note.values) for note in board.notes if note.code == "pair"]
+        for note in (*words.keypoint_notes(rows), *notes):
+            _say(console, note, "dim")
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -131,19 +149,22 @@ def print_scored(scored: Scored, console: Console) -> None:
     for name, value in scores.items():
         _add(table, [name, NONE if value is None else f"{value:.4f}", _remark(scored, name, value)])
     console.print(table, highlight=False)
-    if len(scores.keypoints) > 1:
+    rows = keypoint_rows_of(scores)
+    if len(rows) > 1:
         console.print()
-        console.print(_keypoints(scores), highlight=False)
+        console.print(_keypoints(rows, console.width), highlight=False)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in scores.taxonomy.items())
     console.print(f"keypoints by kind of error: {kinds}", highlight=False, soft_wrap=True)
     notes = [TAXONOMY]
     if scores.flags["multi_instance"]:
         notes.append("several instances an image: pixel metrics are over matched pairs")
-    for note in (*notes, *scored.notes):
+    if scores.pair is not None:
+        notes.append(words.pair_note(scores.pair, scores.n_without_pair, scores.counts["instances"]))
+    for note in (*notes, *(words.keypoint_notes(rows) if len(rows) > 1 else ()), *scored.notes):
         _say(console, note, "dim")
 
 
-def _print_board(board: Board, console: Console) -> list[Column]:
+def _print_board(board: Board, console: Console) -> list[Column[BoardRow]]:
     """Print a board without what stands once below all; returns the columns it was printed with."""
     shown = fitting(board, console.width)
     names = [i for i, column in enumerate(shown) if column.name]
@@ -177,13 +198,14 @@ def _remark(scored: Scored, name: str, value: float | None) -> str:
     return words.undefined(scored.scores.reason_codes.get(name, ""))
 
 
-def _keypoints(scores: Scores) -> Table:
-    shown = [get_metric(name) for name in ("mean", "p95", "exact", "pck@1")]
-    headings = [metric.column.heading if metric.column else metric.name for metric in shown]
-    table = _table(["keypoint", *headings])
-    for name, figures in scores.keypoints.items():
-        values = [(metric, figures[metric.name]) for metric in shown]
-        _add(table, [name, *(NONE if value is None else metric.text(value) for metric, value in values)])
+def _keypoints(rows: Sequence[KeypointRow], width: int) -> Table:
+    """A row a keypoint and detector, with a line below each keypoint that has several."""
+    shown = fit(keypoint_columns(rows), rows, width)
+    table = _table([column.heading for column in shown], [i for i, column in enumerate(shown) if column.name])
+    several = len({row.row for row in rows}) > 1
+    for i, row in enumerate(rows):
+        last = several and i + 1 < len(rows) and rows[i + 1].keypoint != row.keypoint
+        _add(table, [column.text(row) for column in shown], last=last)
     return table
 
 

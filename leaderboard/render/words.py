@@ -16,6 +16,7 @@ from benchmark.statistics.power import Power
 from leaderboard.audit import NEAR, Check, Report
 from leaderboard.board import LEVEL, Board, Separation
 from leaderboard.compare import Comparison
+from leaderboard.keypoints import KeypointRow
 from leaderboard.rows import (
     EXTERNAL,
     FAILED,
@@ -200,6 +201,14 @@ def _tested_images(images: int) -> str:
     return f"Rows are tested on the {images:,} images in which each of them matched an instance."
 
 
+def pair_note(keypoints: Sequence[str], left_out: int, instances: int) -> str:
+    """What metrics of a pair are relative to, and how many instances they leave out."""
+    without = (
+        f"{left_out:,} of {_number(instances, 'instance')} lack it and are left out" if left_out else "all have it"
+    )
+    return f"Pair: errors over the distance between the labels of {' and '.join(keypoints)}; {without}."
+
+
 NOTES: dict[str, Callable[..., str]] = {
     "few_images": _few_images,
     "grouped": _grouped,
@@ -214,6 +223,7 @@ NOTES: dict[str, Callable[..., str]] = {
         "missed is in neither: see precision, recall, misses."
     ),
     "tested_images": _tested_images,
+    "pair": pair_note,
     "code_changed": _code_changed,
     "code_unknown": _code_unknown,
     "older": _older,
@@ -346,6 +356,19 @@ def notes_of(board: Board) -> list[str]:
             untested.setdefault(row.untested, []).append(row.label)
     sentences = [f"Not tested, so without a rank: {listed(rows)} ({REASONS[why]})." for why, rows in untested.items()]
     return sentences + [text for note in board.notes if (text := NOTES[note.code](**note.values))]
+
+
+def keypoint_notes(rows: Sequence[KeypointRow]) -> list[str]:
+    """What a reader must know of a table of keypoints, in sentences."""
+    labelled = {row.keypoint: row.labelled for row in rows}
+    notes = []
+    if len(labelled) == 1:
+        notes.append("There is one keypoint, so its figures are those of the board.")
+    if unlabelled := [name for name, number in labelled.items() if not number]:
+        notes.append(f"Labelled in no test image, so without figures: {listed(unlabelled, most=len(unlabelled))}.")
+    if any(row.scored != row.labelled for row in rows):
+        notes.append("Scored: keypoints of matched instances alone; those of missed ones have no pixel error.")
+    return notes
 
 
 def comparison_note(note: Coded) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from datasets import formats
 from datasets.inspect import inspect
+from datasets.usual_pairs import usual_pairs
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,21 @@ def test_the_command_prints_draws_and_speaks_json(
         assert sheet.width > 1000
     listed = runner.invoke(app, ["inspect", str(folder), "--json"])
     assert json.loads(listed.stdout)["instances"]["0"] == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (("head_top", "upper_neck", "neck"), ["head_top,upper_neck"]),
+        (("HeadTop", "neck", "nose"), ["HeadTop,neck"]),
+        (("leftEye", "REye", "nose"), ["leftEye,REye"]),
+        (("left_eye", "right-eye", "l_shoulder", "r_hip"), ["left_eye,right-eye", "l_shoulder,r_hip"]),
+        (
+            ("left_eye_outer", "left_eye_inner", "right_eye_inner", "right_eye_outer"),
+            ["left_eye_outer,right_eye_outer"],
+        ),
+        (("left_eye", "right_ear", "head", "top"), []),
+    ],
+)
+def test_usual_pairs_are_read_off_names(names: tuple[str, ...], pairs: list[str]) -> None:
+    assert [f"{a},{b}" for a, b, _ in usual_pairs(names)] == pairs

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark.cli import main
@@ -95,3 +97,37 @@ def test_audit_leaves_with_1_where_something_fails(typed: Any, filled: Store) ->
     code, out, _ = typed("audit", "--results", filled.root, "--json")
     assert code == 1
     assert json.loads(out)["failed"] is True
+
+
+def test_a_pair_and_single_keypoints_as_typed(typed: Any, maker: Any, tmp_path: Path) -> None:
+    """Two points 10 px apart, each off by 3 and 4 px; the tables of both commands agree."""
+    known = replace(maker.annotations(20, 2), keypoints=np.tile([[[5.0, 5.0], [15.0, 5.0]]], (20, 1, 1)))
+    answers = maker.answers(known, (3.0, 4.0))
+    maker.put("net", known, answers)
+    results = ["--results", maker.store.root]
+    for pair in ("p0,p1", '"p1", p0'):
+        code, out, _ = typed("leaderboard", "--pair", pair, *results, "--json")
+        (row,) = json.loads(out)
+        assert (code, row["nme_pair"], row["pck_pair@0.5"], row["pck_pair@0.2"]) == (0, 50.0, 1.0, 0.0)
+    code, out, _ = typed("leaderboard", "--per-keypoint", "--pair", "p0,p1", *results, "--json")
+    rows = json.loads(out)
+    assert [(row["keypoint"], row["row"], row["labelled"], row["nme_pair"]) for row in rows] == [
+        ("p0", "net", 20, 50.0),
+        ("p1", "net", 20, 50.0),
+    ]
+    assert (maker.store.root / "KEYPOINTS.csv").is_file()
+    assert typed("leaderboard", "--per-keypoint", *results)[1].count("5.000") == 4  # mean and median of each
+    (tmp_path / "points.json").write_text(json.dumps(annotations_to_json(known)))
+    write_predictions(tmp_path / "theirs.json", answers, known)
+    files = ["--predictions", tmp_path / "theirs.json", "--annotations", tmp_path / "points.json"]
+    assert json.loads(typed("score", *files, "--pair", "p0,p1", "--json")[1])["nme_pair"] == 50.0
+    for command in (["leaderboard", *results], ["score", *files]):
+        for pair, words in (
+            ("p0,p7", "'p7' is no keypoint of these annotations: did you mean 'p"),
+            ("p0", "give two keypoints with a comma between them"),
+            ("p0,p0", "name two different keypoints"),
+        ):
+            code, out, err = typed(*command, "--pair", pair)
+            assert (code, out) == (2, "")
+            assert words in err
+            assert err.count("\n") == 1

@@ -23,6 +23,7 @@ from benchmark.metrics import (
     score,
 )
 from benchmark.metrics.registry import REASONS, register, unregister
+from benchmark.metrics.scale import STEPS
 from benchmark.structures import Predictions, UserError
 
 
@@ -123,8 +124,8 @@ def test_every_entry_describes_itself() -> None:
     assert shown_for == {
         "exact_all": ("several_keypoints",),
         "misses": ("several_instances",),
-        "pck@1": ("small_images",),
         **dict.fromkeys(("median", "pck_box@0.05", "pck_box@0.1", "nme"), ("photographs",)),
+        **dict.fromkeys((f"pck@{step:g}" for step in STEPS if step != 1), ("photographs",)),
     }
     assert all("definitions.py:" in entry.origin for entry in metrics().values())
     assert [entry.name for entry in metrics().values() if entry.over_seeds == "max"] == ["max"]
