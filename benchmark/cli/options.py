@@ -80,6 +80,15 @@ GroupBy = Annotated[
         help="What names an image's video or subject: a pattern on file names, or a field of the image records.",
     ),
 ]
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        metavar="PATH",
+        help="The same images labelled again by another annotator, in any format: how noisy labels are, and the error below "
+        "which no detector can be shown to be better.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
 BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
 BoardData = Annotated[

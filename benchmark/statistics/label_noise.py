@@ -14,9 +14,10 @@ differences d = a - b of n points:
                 annotator's labels. Exact for normal noise of any covariance, which may differ from image to image; noise of
                 heavy tails that strike one annotator alone is overstated by up to sqrt 2
 
-**Points far apart** (swaps, slips), more than `FAR` robust standard deviations in pixels and in shares of the instance's size,
-are counted and left out of offset and sigmas, as COCO ignores "occasional outliers". In the floor they count, by half their
-distance: one of the two annotators made the mistake.
+**Slips** (swaps, wrong clicks), points that lie apart by more than `FAR` robust standard deviations in pixels and in shares of the
+instance's size, are counted and left out of all of these, as COCO ignores "occasional outliers": a few of them would be the whole
+figure. Labels that hold slips have a higher floor than is said here, by about half the mean distance of slips times their
+share, since one of two annotators made each (`slips_add`).
 
 Intervals are t intervals of the linearised means, on a logarithmic scale but for the offset, over clusters (images, or
 groups of images), with the number of clusters that carry the variance (Kish's effective number) for degrees of freedom.
@@ -56,7 +57,7 @@ class LabelNoise:
 
     Attributes:
         points: How many points both annotators labelled.
-        far: Of these, how many lie so far apart that one of the two labels is a slip.
+        slips: Of these, how many lie so far apart that one of the two labels is a slip.
         sigma: px along one axis; None where fewer than two clusters have points, as the others.
         coco_sigma: A share of the square root of the area; None also where no instance has an area.
         floor: px.
@@ -64,7 +65,7 @@ class LabelNoise:
     """
 
     points: int
-    far: int
+    slips: int
     sigma: Estimate | None
     coco_sigma: Estimate | None
     floor: Estimate | None
@@ -81,8 +82,8 @@ def label_noise(differences: FloatArray, sizes: FloatArray, clusters: IntArray, 
         level: Of the intervals.
     """
     points = len(differences)
-    near = ~far_apart(differences, sizes)
-    counts = {"points": points, "far": points - int(near.sum())}
+    near = ~slips(differences, sizes)
+    counts = {"points": points, "slips": points - int(near.sum())}
     if len(np.unique(clusters[near])) < 2:
         return LabelNoise(**counts, sigma=None, coco_sigma=None, floor=None, offset=None)
     kept, own = differences[near], clusters[near]
@@ -98,7 +99,7 @@ def label_noise(differences: FloatArray, sizes: FloatArray, clusters: IntArray, 
         **counts,
         sigma=_root(_mean(squares, own, level)),
         coco_sigma=coco,
-        floor=_mean(_errors(differences, near), clusters, level),
+        floor=_mean(_errors(kept), own, level),
         offset=(x, y),
     )
 
@@ -123,21 +124,27 @@ def pooled_floor(
         px; None where a keypoint that counts has no floor, or none counts.
     """
     counted = [j for j in range(len(differences)) if weights[j] > 0]
-    nears = {j: ~far_apart(differences[j], sizes[j]) for j in counted}
+    nears = {j: ~slips(differences[j], sizes[j]) for j in counted}
     if not counted or any(len(np.unique(clusters[j][nears[j]])) < 2 for j in counted):
         return None
     values, centres, shares, own = [], [], [], []
     for j in counted:
-        errors = _errors(differences[j], nears[j])
+        errors = _errors(differences[j][nears[j]])
         values.append(errors)
         centres.append(np.full(len(errors), errors.mean()))
         shares.append(np.full(len(errors), weights[j] / weights.sum() / len(errors)))
-        own.append(clusters[j])
+        own.append(clusters[j][nears[j]])
     joined = (np.concatenate(arrays) for arrays in (values, centres, shares))
     return _positive(*joined, np.concatenate(own), level)
 
 
-def far_apart(differences: FloatArray, sizes: FloatArray) -> NDArray[np.bool_]:
+def slips_add(differences: FloatArray, sizes: FloatArray) -> float:
+    """What slips add to the floor of a keypoint, px: half the distance of each, over all points. See `label_noise`."""
+    lengths = _lengths(differences)[slips(differences, sizes)]
+    return float(lengths.sum()) / 2 / max(1, len(differences))
+
+
+def slips(differences: FloatArray, sizes: FloatArray) -> NDArray[np.bool_]:
     """Which points lie so far apart that one of the two labels is a slip; see the module.
 
     Args:
@@ -149,11 +156,11 @@ def far_apart(differences: FloatArray, sizes: FloatArray) -> NDArray[np.bool_]:
     """
     if not len(differences):
         return np.zeros(0, dtype=np.bool_)
-    far = _beyond(differences, COARSEST)
+    found = _beyond(differences, COARSEST)
     sized = sizes > 0
     if sized.any():
-        far[sized] &= _beyond(differences[sized] / sizes[sized, None], 0.0)
-    return far
+        found[sized] &= _beyond(differences[sized] / sizes[sized, None], 0.0)
+    return found
 
 
 def _beyond(differences: FloatArray, least: float) -> NDArray[np.bool_]:
@@ -162,11 +169,10 @@ def _beyond(differences: FloatArray, least: float) -> NDArray[np.bool_]:
     return np.asarray(lengths > FAR * spread)
 
 
-def _errors(differences: FloatArray, near: NDArray[np.bool_]) -> FloatArray:
-    """(P,) px: what each point adds to the mean error of a perfect detector."""
-    n = int(near.sum())
-    lengths = _lengths(differences - differences[near].mean(axis=0))
-    return np.where(near, lengths * math.sqrt(n / (n - 1) / 2), lengths / 2)
+def _errors(differences: FloatArray) -> FloatArray:
+    """(P,) px, whose mean is that of a perfect detector's errors."""
+    n = len(differences)
+    return _lengths(differences - differences.mean(axis=0)) * math.sqrt(n / (n - 1) / 2)
 
 
 def _lengths(vectors: FloatArray) -> FloatArray:
