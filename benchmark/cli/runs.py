@@ -17,6 +17,7 @@ from benchmark.cli.options import (
     Device,
     Folds,
     GroupBy,
+    Labels,
     Results,
     Sigmas,
     Split,
@@ -71,6 +72,7 @@ def run(
     val: ValShare = None,
     test: TestShare = None,
     group_by: GroupBy = "",
+    labels: Labels = "",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +113,7 @@ def run(
         task=task,
         data=data,
         options=ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by),
+        labels=labels,
         seeds=seeds,
         n=n,
         split=split,

@@ -9,7 +9,7 @@ from benchmark.structures import UserError
 from datasets.dataset import Dataset, check_folds
 from datasets.load import load
 
-_opened: dict[DataReference, tuple[Dataset, ...]] = {}  # the last one: the jobs of a grid share it
+_opened: dict[DataReference, tuple[Dataset, tuple[Dataset, ...]]] = {}  # the last one: the jobs of a grid share it
 
 
 def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset, ...]:
@@ -32,8 +32,14 @@ def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset
             options=reference.options,
         )
         _opened.clear()
-        _opened[reference] = whole.folds(reference.folds) if reference.folds else (whole,)
-    return _opened[reference]
+        _opened[reference] = whole, whole.folds(reference.folds) if reference.folds else (whole,)
+    return _opened[reference][1]
+
+
+def open_whole(reference: DataReference) -> Dataset:
+    """The data set of a reference before it is divided into folds; see `open_data`."""
+    open_data(reference)
+    return _opened[reference][0]
 
 
 def verified_data(reference: DataReference, digest: str) -> tuple[Dataset, ...]:

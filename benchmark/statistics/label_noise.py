@@ -1,7 +1,7 @@
 """What the differences between two annotators say of the noise in one annotator's labels.
 
-Both label the same place t: a = t + habit_a + e_a, and b likewise, with independent noise of one distribution. Of the
-differences d = a - b of n points:
+Both label the same place t: a = t + habit_a + e_a, and b likewise, with independent noise of one distribution (of two that are
+not equally careful, the figures are those of the two together). Of the differences d = a - b of n points:
 
     offset      mean d: how the habits differ. Whoever learns from one annotator learns the habit too, so it is no noise
     sigma       sqrt(sum |d - offset|^2 / (4 (n - 1))) px: the standard deviation of one annotator's noise along one axis, since
