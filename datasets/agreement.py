@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from benchmark.files import write_text
@@ -30,6 +31,7 @@ from datasets.formats.reading import ReadOptions
 
 SAME = 1e-3  # px: positions written as text of a few digits
 COPIES = 0.1  # share of points that are the same in both, before copying is suspected
+MOST = 100  # disagreements that are listed
 UNPAIRED = 2.0  # what leaving two instances unpaired costs, in box diagonals; they may be 1 apart
 
 
@@ -79,14 +81,14 @@ class Agreement:
 
     Attributes:
         other: Name of the other labels.
-        images: Images that both have.
-        only_first: Images of the data that the other labels lack.
-        only_second: Images that only the other labels have.
+        images: Images that are compared.
+        only_first: Images of the data that are not: the other labels lack them, or have them in another size.
+        only_second: Images of the other labels that are not.
         instances: Matched instances.
         groups: Groups of images the intervals are over; None where they are over images.
         keypoints: One entry a keypoint.
         floor: px, of the mean error over all labelled keypoints of the data; None where a keypoint has none.
-        disagreements: Points that differ, the farthest first.
+        disagreements: The hundred points that differ most, the farthest first.
         notes: What was set aside or looks odd, a sentence with a count each.
         digest: Of the data.
     """
@@ -159,7 +161,7 @@ def compare_labels(dataset: Dataset, other: Path | str, options: ReadOptions | N
         for j, name in enumerate(first.known.keypoint_names)
     )
     counted = (first.known.visible[~first.known.crowd] > 0).sum(axis=0).astype(np.float64)
-    floor = pooled_floor(*([one[part] for one in data] for part in range(3)), weights=counted)
+    floor = pooled_floor([d for d, _, _ in data], [s for _, s, _ in data], [c for _, _, c in data], counted)
     added = sum(slips_add(d, s) * n for (d, s, _), n in zip(data, counted.tolist())) / max(1.0, float(counted.sum()))
     notes += _odd(first.known.keypoints[a][both], differences[both], keypoints, counted, sizes[both.any(axis=1)], added)
     return Agreement(
@@ -194,7 +196,9 @@ def write_sigmas(path: Path, agreement: Agreement) -> None:
             f"{path}: not written: there is no sigma above 0 for {', '.join(bad[:3])}: label more of its points twice, "
             "independently"
         )
-    lines = ",\n".join(f' {json.dumps(name)}: {float(f"{sigma.value:.4g}")!r}' for name, sigma in known.items() if sigma)
+    lines = ",\n".join(
+        f" {json.dumps(name)}: {float(f'{sigma.value:.4g}')!r}" for name, sigma in known.items() if sigma
+    )
     write_text(path, f"{{\n{lines}\n}}")
 
 
@@ -271,9 +275,9 @@ def _matched_images(first: _Labels, second: _Labels, notes: list[str]) -> tuple[
     if other.any():
         names = [first.names[i] for i in a[other].tolist()]
         notes.append(f"{len(names)} images have another size in {second.title}: set aside, as {names[0]}")
-    for one, at, found in ((first, a, set(a.tolist())), (second, b, set(b.tolist()))):
-        if lacking := len(one.names) - len(at):
-            example = next(name for i, name in enumerate(one.names) if i not in found)
+    for one, shared in ((first, set(a.tolist())), (second, set(b.tolist()))):
+        if lacking := len(one.names) - len(shared):
+            example = next(name for i, name in enumerate(one.names) if i not in shared)
             notes.append(f"{lacking} images only in {one.title}: not compared, as {example}")
     return a[~other], b[~other]
 
@@ -304,7 +308,7 @@ def _matched_instances(
                 kept = cost[i, j] < 1
                 chosen += (start + i[kept] * len(other) + j[kept]).tolist()
         a, b = a[chosen], b[chosen]
-    for side, count, where in ((rows[0], counts[0], "the data"), (rows[1], counts[1], "the other labels")):
+    for count, where in zip(counts, ("the data", "the other labels")):
         if alone := count - len(a):
             notes.append(f"{alone} of {count} instances of {where} have none that belongs to them: not compared")
     return a, b
@@ -375,30 +379,35 @@ def _odd(
     if len(points) > 2 and not same.all():
         spread = np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=1).mean())
         if np.median(np.hypot(differences[:, 0], differences[:, 1])) > spread:
-            notes.append("WARNING: the two differ as much as the points of different images do: are these the same images?")
+            notes.append(
+                "WARNING: the two differ as much as the points of different images do: are these the same images?"
+            )
     return notes
 
 
 def _disagreements(
-    first: _Labels, second: _Labels, a: IntArray, b: IntArray, both: Any, sizes: FloatArray
+    first: _Labels, second: _Labels, a: IntArray, b: IntArray, both: NDArray[np.bool_], sizes: FloatArray
 ) -> tuple[Disagreement, ...]:
+    """The farthest, in the order of the data where they are equally far."""
+    mine, theirs = first.known.keypoints[a], second.known.keypoints[b]
+    lengths = np.where(both, np.hypot(*np.moveaxis(mine - theirs, 2, 0)), 0.0)
+    slip = np.zeros_like(both)
+    for j in range(both.shape[1]):
+        slip[both[:, j], j] = slips((mine - theirs)[both[:, j], j], sizes[both[:, j]])
     found = []
-    for j, keypoint in enumerate(first.known.keypoint_names):
-        own = np.flatnonzero(both[:, j])
-        mine, theirs = first.known.keypoints[a[own], j], second.known.keypoints[b[own], j]
-        lengths = np.hypot(*(mine - theirs).T)
-        slip = slips(mine - theirs, sizes[own])
-        for i in np.flatnonzero(lengths >= SAME).tolist():
-            position = int(first.known.index[a[own[i]]])
+    for flat in np.argsort(-lengths, axis=None, kind="stable")[:MOST].tolist():
+        i, j = divmod(flat, both.shape[1])
+        if lengths[i, j] >= SAME:
+            position = int(first.known.index[a[i]])
             found.append(
                 Disagreement(
-                    first.known.file_names[position],
-                    position,
-                    keypoint,
-                    round(float(lengths[i]), 3),
-                    bool(slip[i]),
-                    (float(mine[i, 0]), float(mine[i, 1])),
-                    (float(theirs[i, 0]), float(theirs[i, 1])),
+                    image=first.known.file_names[position],
+                    position=position,
+                    keypoint=first.known.keypoint_names[j],
+                    pixels=round(float(lengths[i, j]), 3),
+                    slip=bool(slip[i, j]),
+                    first=(float(mine[i, j, 0]), float(mine[i, j, 1])),
+                    second=(float(theirs[i, j, 0]), float(theirs[i, j, 1])),
                 )
             )
-    return tuple(sorted(found, key=lambda one: (-one.pixels, one.image, one.keypoint)))
+    return tuple(found)

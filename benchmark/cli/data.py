@@ -22,7 +22,6 @@ from benchmark.cli.options import (
     say,
     waiting,
 )
-
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +53,12 @@ def inspect(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="PNG to draw: the oddest labels and random images; with --labels what differs most.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="PNG to draw: the oddest labels and random images; with --labels what differs most.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -171,8 +175,12 @@ def _print_agreement(found: Agreement) -> None:
             f"floor: {_with_interval(found.floor, '.3f')} px, the mean error that a perfect detector would be measured to "
             "have; run --labels puts it on boards"
         )
-    say("one: labelled by the data + by the other alone; sigma: one annotator's noise along an axis; offset: data - other,")
-    say("which sigma px and floor leave out, as whoever learns from one annotator learns the habit; COCO's sigma does not")
+    say(
+        "one: labelled by the data + by the other alone; sigma: one annotator's noise along an axis; offset: data - other,"
+    )
+    say(
+        "which sigma px and floor leave out, as whoever learns from one annotator learns the habit; COCO's sigma does not"
+    )
     for one in found.disagreements[: SHOWN // 2]:
         say(f"  {one.image} {one.keypoint}: {one.pixels:.1f} px apart" + (", likely a slip" if one.slip else ""))
 

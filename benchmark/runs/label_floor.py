@@ -75,5 +75,7 @@ def read_label_floor(text: str | bytes, digest: str, origin: Path | str) -> Labe
             f"{origin}: {where}: {first['msg']}; delete it, and run with --labels to make it again"
         ) from error
     if floor.data_digest != digest:
-        raise UserError(f"{origin}: is the noise floor of other data; delete it, and run with --labels to make it again")
+        raise UserError(
+            f"{origin}: is the noise floor of other data; delete it, and run with --labels to make it again"
+        )
     return floor

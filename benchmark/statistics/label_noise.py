@@ -134,8 +134,9 @@ def pooled_floor(
         centres.append(np.full(len(errors), errors.mean()))
         shares.append(np.full(len(errors), weights[j] / weights.sum() / len(errors)))
         own.append(clusters[j][nears[j]])
-    joined = (np.concatenate(arrays) for arrays in (values, centres, shares))
-    return _positive(*joined, np.concatenate(own), level)
+    return _positive(
+        np.concatenate(values), np.concatenate(centres), np.concatenate(shares), np.concatenate(own), level
+    )
 
 
 def slips_add(differences: FloatArray, sizes: FloatArray) -> float:

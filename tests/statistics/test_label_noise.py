@@ -43,7 +43,9 @@ def test_the_figures_are_those_of_one_annotator_against_the_truth() -> None:
     assert found.coco_sigma is not None
     assert found.floor is not None
     assert found.sigma.value == pytest.approx(b.std(), rel=0.01)
-    assert found.coco_sigma.value == pytest.approx(np.sqrt(np.mean((alone / sizes) ** 2)), rel=0.01)  # COCO's E[d^2/s^2]
+    assert found.coco_sigma.value == pytest.approx(
+        np.sqrt(np.mean((alone / sizes) ** 2)), rel=0.01
+    )  # COCO's E[d^2/s^2]
     assert found.coco_sigma.value == pytest.approx(0.03 * np.sqrt(2), rel=0.01)  # two axes
     assert found.floor.value == pytest.approx(alone.mean(), rel=0.01)
 
