@@ -32,7 +32,7 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
     Args:
         detectors: One specification or several (``"forest:features=pts12"``); default the suite ``default``.
         **settings: The fields of `benchmark.runs.config.GridConfig`: ``task``, ``data`` (a preset or a folder),
-            ``seeds`` (how many, or which), ``n`` (numbers of training images), ``split``, ``folds``, ``budget`` (``20``
+            ``labels`` (the same images labelled again, a folder or file), ``seeds`` (how many, or which), ``n`` (numbers of training images), ``split``, ``folds``, ``budget`` (``20``
             epochs, ``"60s"``, ``"500steps"``), ``device``, ``threads``, ``results``, ``overwrite``, ``reuse``,
             ``save_weights``.
 
@@ -66,7 +66,7 @@ def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -
     single = isinstance(seeds, Integral)
     given["seeds"] = range(whole("seeds", seeds, 1, MOST_SEEDS)) if single else _several("seeds", seeds)
     given["n"] = () if given.get("n") is None else _several("n", given["n"], Integral)
-    for name in ("task", "data", "results"):
+    for name in ("task", "data", "labels", "results"):
         if name in given and not (name == "task" and given[name] is None):
             given[name] = _name(name, given[name])
     for name in ("split", "folds"):

@@ -190,7 +190,7 @@ def pooled(parts: Sequence[LabeledImages]) -> LabeledImages:
     annotations = [part.annotations for part in parts]
     names = tuple(f"{i}-{name}" for i, one in enumerate(annotations) for name in one.file_names)
     ids = np.arange(1, sum(map(len, annotations)) + 1)
-    joined = replace(_concatenated(annotations), image_ids=ids, file_names=names, baseline=None)
+    joined = replace(concatenated(annotations), image_ids=ids, file_names=names, baseline=None)
     return LabeledImages(_chained([part.images for part in parts]), joined)
 
 
@@ -205,13 +205,17 @@ def tests_of(folds: Sequence[Dataset]) -> LabeledImages:
     """
     if len(folds) == 1:
         return folds[0].test
-    joined = _concatenated([fold.test.annotations for fold in folds])
+    joined = concatenated([fold.test.annotations for fold in folds])
     whole = LabeledImages(_chained([fold.test.images for fold in folds]), joined)
     return whole.take(np.argsort(joined.image_ids, kind="stable"))
 
 
-def _concatenated(parts: Sequence[Annotations]) -> Annotations:
-    """Annotations one after the other. An optional field stays where all parts have it; categories are united by id."""
+def concatenated(parts: Sequence[Annotations]) -> Annotations:
+    """Annotations one after the other. An optional field stays where all parts have it; categories are united by id.
+
+    Args:
+        parts: Of the same keypoints; ids are kept as they are.
+    """
     starts = np.cumsum([0, *(len(part) for part in parts)])
 
     def joined(name: str) -> Any:

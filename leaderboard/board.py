@@ -19,6 +19,7 @@ import numpy as np
 from benchmark.metrics import Pair
 from benchmark.metrics.oks import BoolArray
 from benchmark.metrics.pixels import distance
+from benchmark.runs.label_floor import LabelFloor
 from benchmark.runs.store import Results, StoredRun
 from benchmark.statistics.advice import Advice, advise
 from benchmark.statistics.components import TIE
@@ -27,7 +28,18 @@ from benchmark.statistics.power import Power, power
 from benchmark.statistics.ranks import Row, board_order, rank_intervals
 from benchmark.structures import Annotations, UserError
 from benchmark.suggestions import suggestion
-from leaderboard.rows import MARKS, ORACLE, STRUCTURED, UNTESTED, BoardRow, groups_of, labels_of, make_row, newest
+from leaderboard.rows import (
+    AT_FLOOR,
+    MARKS,
+    ORACLE,
+    STRUCTURED,
+    UNTESTED,
+    BoardRow,
+    groups_of,
+    labels_of,
+    make_row,
+    newest,
+)
 from leaderboard.staleness import CodeNow
 
 LEVEL = 0.95
@@ -39,6 +51,7 @@ NOTES = (
     "few_images",
     "grouped",
     "none_wrong",
+    "label_floor",
     "several_annotations",
     "several_settings",
     "several_processors",
@@ -219,6 +232,9 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pai
         make_row(labels[identity], seeds, code.state(seeds[0].record, results.root), pair)
         for identity, seeds in shown.items()
     ]
+    floor = results.label_floor(runs[0].record.config.data_digest)
+    if floor is not None:
+        made = [_at_floor(row, floor) for row in made]
     failed = sorted((row for row in made if not row.runs), key=lambda row: row.label)
     ordered = _ordered([row for row in made if row.runs])
     references = [row for row in ordered if not row.record.ranked]
@@ -252,8 +268,15 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pai
         advice=advice,
         unaided=unaided,
         separation=_separation(ranked, tests, failure),
-        notes=_notes(rows, groups, multi_instance, uneven, tested_images, older),
+        notes=_notes(rows, groups, multi_instance, uneven, tested_images, older, floor),
     )
+
+
+def _at_floor(row: BoardRow, floor: LabelFloor) -> BoardRow:
+    """The row, marked where its mean error is not shown to be above the noise floor: their 95 % intervals meet."""
+    if row.interval is None or not np.isfinite(row.interval.high) or row.interval.low > floor.floor.high:
+        return row
+    return replace(row, marks=tuple(mark for mark in MARKS if mark in (*row.marks, AT_FLOOR)))
 
 
 def failure_size(annotations: Annotations | None, rows: Sequence[BoardRow]) -> float:
@@ -383,6 +406,7 @@ def _notes(
     uneven: bool,
     tested_images: int | None,
     older: int,
+    floor: LabelFloor | None,
 ) -> tuple[Note, ...]:
     notes = []
 
@@ -399,6 +423,8 @@ def _notes(
         add("grouped", True, groups=len(groups), effective=groups.effective)
     limits = [n for row in rows if row.exact_interval for n in row.exact_interval.notes if n.code == "none_wrong"]
     add("none_wrong", limits, **(limits[0].values if limits else {}))
+    if floor is not None:
+        add("label_floor", True, **floor.model_dump(exclude={"data_digest"}))
     add("several_annotations", len({digest for row in rows for digest in row.annotation_digests}) > 1)
     add("several_settings", len({(row.config.device, row.config.threads) for row in own}) > 1)
     hardware = sorted({name for row in rows for name in row.hardware})

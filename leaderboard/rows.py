@@ -32,8 +32,9 @@ UNTESTED = "untested"
 NO_CATEGORIES = "no_categories"
 GIVEN_BOXES = "given_boxes"
 STALE = "code_changed"
+AT_FLOOR = "label_floor"
 
-MARKS = (ORACLE, STRUCTURED, EXTERNAL, GIVEN_BOXES, TIED, NO_CATEGORIES, STALE, FAILED, UNTESTED)
+MARKS = (ORACLE, STRUCTURED, EXTERNAL, GIVEN_BOXES, TIED, NO_CATEGORIES, AT_FLOOR, STALE, FAILED, UNTESTED)
 """Every mark a row can carry, in the order of the legend."""
 
 Identity = tuple[str, int, str]

@@ -14,7 +14,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmark.statistics.advice import advise
 from benchmark.statistics.groups import Groups
 from benchmark.statistics.intervals import exact_share, interval
+from benchmark.statistics.label_noise import label_noise
 from benchmark.statistics.paired import p_value, paired
 from benchmark.statistics.power import power
 from benchmark.statistics.ranks import Row, rank_intervals
@@ -581,16 +582,91 @@ def _power_tables(repeats: int, rng: np.random.Generator) -> None:
         print(f"{asked:>6} {'seeds' if seeds_asked else 'images'}: {100 * rate:.1f} %")
 
 
+@dataclass(frozen=True)
+class Labels:
+    """A world of labels made twice: what multiplies the noise of each instance, and which are of one image.
+
+    spread(rng, n): (n,) px, the standard deviation along an axis. sizes(rng, spread): (n,) px.
+    """
+
+    name: str
+    spread: Callable[[np.random.Generator, int], FloatArray]
+    per_image: int = 1
+    stretch: tuple[float, float] = (1.0, 1.0)
+    scaled: bool = False
+    swaps: float = 0.0
+
+    def draw(self, rng: np.random.Generator, n: int) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+        """(n, 2) px how far each of two annotators is off, (n,) sizes, (n,) images."""
+        images = np.arange(n) // self.per_image
+        spread = self.spread(rng, images[-1] + 1)[images]
+        off = rng.standard_normal((2, n, 2)) * spread[:, None] * self.stretch
+        swapped = rng.random((2, n)) < self.swaps
+        angle = rng.uniform(0, 2 * math.pi, (2, n))
+        off += 40 * swapped[:, :, None] * np.stack([np.cos(angle), np.sin(angle)], axis=2)
+        off[0] += HABIT
+        return off[0], off[1], 50 * spread if self.scaled else np.full(n, 50.0), images
+
+
+HABIT = (3.0, -2.0)
+LABELS = (
+    Labels("normal", lambda rng, n: np.ones(n)),
+    Labels("6 times as wide along an axis", lambda rng, n: np.ones(n), stretch=(2, 1 / 3)),
+    Labels("heavy tails (Laplace) of hard images", lambda rng, n: np.sqrt(rng.exponential(1, n))),
+    Labels("spread by image, lognormal .5", lambda rng, n: rng.lognormal(0, 0.5, n)),
+    Labels("by size of the object, lognormal .5", lambda rng, n: rng.lognormal(0, 0.5, n), scaled=True),
+    Labels("five instances an image, lognormal .4", lambda rng, n: rng.lognormal(0, 0.4, n), per_image=5),
+    Labels("3 % of labels swapped", lambda rng, n: np.ones(n), swaps=0.03),
+)
+
+
+def label_coverage(world: Labels, n: int, repeats: int, rng: np.random.Generator) -> list[float]:
+    """How often the intervals of sigma, COCO's sigma, floor and offset hold what one annotator's noise is."""
+    _, off, sizes, _ = replace(world, swaps=0.0).draw(rng, 1_000_000)
+    squares = (off**2).sum(axis=1)
+    habit = (HABIT[0] ** 2 + HABIT[1] ** 2) / 2 * float(np.mean(1 / sizes**2))
+    truths = (
+        math.sqrt(squares.mean() / 2),
+        math.sqrt(np.mean(squares / sizes**2) + habit),
+        np.sqrt(squares).mean(),
+        HABIT[0],
+    )
+    held = np.zeros(4)
+    for _ in range(repeats):
+        first, second, sizes, images = world.draw(rng, n)
+        found = label_noise(first - second, sizes, images)
+        spans = (found.sigma, found.coco_sigma, found.floor, found.offset and found.offset[0])
+        held += [span is not None and span.low <= truth <= span.high for span, truth in zip(spans, truths)]
+    return list(held / repeats)
+
+
+def _label_tables(repeats: int, rng: np.random.Generator) -> None:
+    counts = (20, 50, 100, 300)
+
+    def cell(row: int, column: int) -> str:
+        return "  " + " / ".join(
+            f"{100 * rate:.1f}" for rate in label_coverage(LABELS[row], counts[column], repeats, rng)
+        )
+
+    _table(
+        "noise of labels made twice: coverage of sigma / COCO's sigma / floor / offset, %, by instances",
+        [world.name for world in LABELS],
+        [str(n) for n in counts],
+        cell,
+    )
+
+
 def main(
     repeats: Annotated[int, typer.Option(help="Draws of a row or a pair; boards are drawn a quarter as often.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
     only: Annotated[
-        list[str] | None, typer.Option(help="intervals, ranks, advice, power, looks or groups; all if left out.")
+        list[str] | None,
+        typer.Option(help="intervals, ranks, advice, power, looks, groups or labels; all if left out."),
     ] = None,
 ) -> None:
     """Print the tables."""
     rng = np.random.default_rng(seed)
-    chosen = only or ["intervals", "ranks", "advice", "power", "looks", "groups"]
+    chosen = only or ["intervals", "ranks", "advice", "power", "looks", "groups", "labels"]
     if "intervals" in chosen:
         _interval_tables(repeats, rng)
     if "ranks" in chosen:
@@ -603,6 +679,8 @@ def main(
         _look_tables(max(repeats // 4, 1), rng)
     if "groups" in chosen:
         _group_tables(max(repeats // 2, 1), rng)
+    if "labels" in chosen:
+        _label_tables(repeats, rng)
 
 
 if __name__ == "__main__":

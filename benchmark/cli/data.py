@@ -12,6 +12,7 @@ from benchmark.cli.options import (
     AsJson,
     Category,
     GroupBy,
+    Labels,
     Sigmas,
     Split,
     TaskName,
@@ -21,8 +22,11 @@ from benchmark.cli.options import (
     say,
     waiting,
 )
+from benchmark.structures import UserError
 
 if TYPE_CHECKING:
+    from benchmark.statistics.label_noise import Estimate
+    from datasets.agreement import Agreement
     from datasets.dataset import Dataset
     from datasets.inspect import Inspection
 
@@ -41,28 +45,50 @@ def inspect(
     val: ValShare = None,
     test: TestShare = None,
     group_by: GroupBy = "",
+    labels: Labels = "",
+    sigmas_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--sigmas-out", metavar="FILE", help="With --labels: JSON to write, COCO's sigmas as --sigmas reads them."
+        ),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="PNG to draw: the oddest labels and random images.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="PNG to draw: the oddest labels and random images; with --labels what differs most.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is in a data set: counts, sizes, keypoints, what was mended when it was read, labels that look odd."""
+    """Say what is in a data set: counts, sizes, keypoints, labels that look odd; with --labels, how noisy labels are."""
+    from datasets.agreement import compare_labels, write_sigmas
     from datasets.formats.reading import ReadOptions
     from datasets.inspect import inspect as look
     from datasets.load import load
 
+    if sigmas_out is not None and not labels:
+        raise UserError("--sigmas-out: needs --labels, the same images labelled again")
     options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
     with waiting("reading"):
         dataset = load(task, data, split=split, options=options)
         found = look(dataset)
+        agreement = compare_labels(dataset, labels, options) if labels else None
+    if sigmas_out is not None and agreement is not None:
+        write_sigmas(sigmas_out, agreement)
     if out is not None:
-        _draw(dataset, found, out)
+        _draw(dataset, found, out) if agreement is None else _draw_disagreements(dataset, agreement, out)
     if as_json:
-        print(json.dumps(found.as_dict(), allow_nan=False))
+        compared = {} if agreement is None else {"agreement": agreement.as_dict()}
+        print(json.dumps({**found.as_dict(), **compared}, allow_nan=False))
         return
     _print(found)
-    if out is not None:
-        say(str(out))
+    if agreement is not None:
+        _print_agreement(agreement)
+    for path in (sigmas_out, out):
+        if path is not None:
+            say(str(path))
 
 
 def _print(found: Inspection) -> None:
@@ -114,6 +140,65 @@ def _print(found: Inspection) -> None:
         say(f"  {odd.split} {odd.image}, instance {odd.instance}{what}: {odd.kind} ({odd.measure:g})")
     if len(found.odd) > SHOWN:
         say(f"  and {len(found.odd) - SHOWN} more (--json lists all)")
+
+
+def _print_agreement(found: Agreement) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = console_for()
+    say("")
+    over = f"{found.groups} groups" if found.groups else "images"
+    say(
+        f"against {found.other}: {found.images} images with {found.instances} instances labelled twice; "
+        f"95 % intervals over {over}"
+    )
+    for note in found.notes:
+        console.print(f"  {note}", style="yellow", markup=False, highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("keypoint", "both", "one", "slips", "sigma px", "COCO sigma", "floor px", "offset x, y px"):
+        table.add_column(name, justify="left" if name == "keypoint" else "right")
+    for point in found.keypoints:
+        noise = point.noise
+        table.add_row(
+            escape(point.name),
+            str(noise.points),
+            f"{point.only_first} + {point.only_second}",
+            str(noise.slips),
+            _with_interval(noise.sigma, ".2f"),
+            _with_interval(noise.coco_sigma, ".4f"),
+            _with_interval(noise.floor, ".2f"),
+            "" if noise.offset is None else ", ".join(f"{x.value:+.2f} ±{x.high - x.value:.2f}" for x in noise.offset),
+        )
+    console.print(table)
+    if found.floor is not None:
+        say(
+            f"floor: {_with_interval(found.floor, '.3f')} px, the mean error that a perfect detector would be measured to "
+            "have; run --labels puts it on boards"
+        )
+    say(
+        "one: labelled by the data + by the other alone; sigma: one annotator's noise along an axis; offset: data - other,"
+    )
+    say(
+        "which sigma px and floor leave out, as whoever learns from one annotator learns the habit; COCO's sigma does not"
+    )
+    for one in found.disagreements[: SHOWN // 2]:
+        say(f"  {one.image} {one.keypoint}: {one.pixels:.1f} px apart" + (", likely a slip" if one.slip else ""))
+
+
+def _with_interval(estimate: Estimate | None, form: str) -> str:
+    if estimate is None:
+        return ""
+    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
+
+
+def _draw_disagreements(dataset: Dataset, found: Agreement, out: Path) -> None:
+    from datasets.dataset import pooled
+    from leaderboard.disagreement_sheet import disagreement_sheet
+
+    whole = pooled([part for part in dataset.splits.values() if len(part)])
+    disagreement_sheet(whole.images, found.disagreements[:SHOWN], out)
 
 
 def _draw(dataset: Dataset, found: Inspection, out: Path) -> None:

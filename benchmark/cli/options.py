@@ -89,6 +89,15 @@ PairName = Annotated[
         help="Two keypoints; PCK and NME relative to the distance between their labels as well (head, eyes, torso).",
     ),
 ]
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        metavar="PATH",
+        help="The same images labelled again by another annotator, in any format: how noisy labels are, and the error below "
+        "which no detector can be shown to be better.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
 BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
 BoardData = Annotated[

@@ -17,6 +17,7 @@ from benchmark.cli.options import (
     Device,
     Folds,
     GroupBy,
+    Labels,
     PairName,
     Results,
     Sigmas,
@@ -74,6 +75,7 @@ def run(
     val: ValShare = None,
     test: TestShare = None,
     group_by: GroupBy = "",
+    labels: Labels = "",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -114,6 +116,7 @@ def run(
         task=task,
         data=data,
         options=ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by),
+        labels=labels,
         seeds=seeds,
         n=n,
         split=split,

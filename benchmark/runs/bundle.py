@@ -5,6 +5,7 @@ A bundle is a zip archive (``<task>@<version>-<data>.bundle.zip``) with
     manifest.json       the format, and the sha256 of every other member
     records.jsonl       a run a line: its record, history and log, and which arrays hold its answers
     annotations.jsonl   what the runs were scored against, a COCO document a line
+    floor.json          the noise floor of the data's labels, where it is known (`benchmark.runs.label_floor`)
     arrays/<hash>.npy   answers, as numpy arrays named by the hash of their bytes: equal ones are kept once
 
 Nothing in it is trusted: members have fixed names and limited sizes, every hash is compared before a byte is used, arrays
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark import files
 from benchmark.metrics.validation import first_problem
+from benchmark.runs.label_floor import LabelFloor, read_label_floor
 from benchmark.runs.store import FolderRun, Record, Results, Store, StoredRun, read_record, slug, verified_annotations
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_to_json
@@ -41,6 +43,7 @@ _ARRAY = re.compile(r"arrays/([0-9a-f]{32})\.npy")
 _FILE = re.compile(r'File "(?:[^"\n]*[/\\])?([^"/\\\n]+)"')  # in a traceback
 _PATH = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\]+[/\\])+([^\s'\"/\\]+)")  # an absolute path
 _FIXED = ("manifest.json", "records.jsonl", "annotations.jsonl")
+_FLOOR = "floor.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same runs make the same bytes
 _FIELDS = {"image_ids": "<i8", "keypoints": "<f8", "scores": "<f8", "category_ids": "<i8"}
 
@@ -113,6 +116,7 @@ class Bundle(Results):
                 self._check_members(archive)
                 self._hashes = self._manifest(archive)
                 self._text = {name: self._member(archive, name) for name in _FIXED[1:]}
+                self._floor = self._member(archive, _FLOOR) if _FLOOR in self._hashes else None
         except Exception as error:  # whatever the archive makes the reader raise
             why = getattr(error, "strerror", None) or error
             raise UserError(f"{self.root}: is not a bundle that can be read ({why}); get it again") from error
@@ -121,6 +125,13 @@ class Bundle(Results):
     def runs(self) -> Iterator[BundleRun]:
         """Every run, in the bundle's order."""
         yield from self._runs
+
+    def label_floor(self, digest: str) -> LabelFloor | None:
+        """The noise floor of the labels of the data of that digest; None where the bundle is of other data, or has none."""
+        known = {run.record.config.data_digest for run in self._runs}
+        if self._floor is None or digest not in known:
+            return None
+        return read_label_floor(self._floor, digest, f"{self.root}: {_FLOOR}")
 
     def annotations(self, digest: str) -> Annotations:
         """The annotations of that digest.
@@ -188,7 +199,7 @@ class Bundle(Results):
     def _check_members(archive: zipfile.ZipFile) -> None:
         """ValueError where the archive holds anything but the members of a bundle, or too much of it."""
         names = [info.filename for info in archive.infolist()]
-        if strangers := [name for name in names if name not in _FIXED and not _ARRAY.fullmatch(name)]:
+        if strangers := [name for name in names if name not in (*_FIXED, _FLOOR) and not _ARRAY.fullmatch(name)]:
             raise ValueError(f"{strangers[0][:80]!r} has no place in it")
         if len(set(names)) < len(names) or len(names) > MOST_MEMBERS:
             raise ValueError("a member is there twice, or there are too many")
@@ -229,6 +240,10 @@ class Collection(Results):
                 if run.record.key not in seen:
                     seen.add(run.record.key)
                     yield run
+
+    def label_floor(self, digest: str) -> LabelFloor | None:
+        """The noise floor of the labels of the data of that digest, from the first part that has it; None where none has."""
+        return next((floor for part in self.parts if (floor := part.label_floor(digest)) is not None), None)
 
 
 def open_results(path: Path | str) -> Results:
@@ -276,7 +291,7 @@ def write_bundles(results: Results, folder: Path) -> list[Path]:
         if path in written:  # two folders of one name
             path = folder / f"{name}-{digest[:8]}{SUFFIX}"
         written[path] = digest
-        files.write_bytes(path, _packed(runs))
+        files.write_bytes(path, _packed(runs, results.label_floor(digest)))
     return list(written)
 
 
@@ -295,6 +310,10 @@ def unpack(bundle: Bundle, store: Store) -> int:
         if run.record.status == "finished":
             _ = run.predictions
     written = 0
+    for digest in {run.record.config.data_digest for run in runs}:
+        floor = bundle.label_floor(digest)
+        if floor is not None and store.label_floor(digest) is None:
+            store.put_label_floor(floor)
     for run in runs:
         earlier = store.find(run.record.config, run.record.seed)
         if earlier is not None and not _replaces(run, earlier):
@@ -317,7 +336,7 @@ def _replaces(run: BundleRun, earlier: FolderRun) -> bool:
     return run.record.created > earlier.record.created or earlier.record.status == "failed" != run.record.status
 
 
-def _packed(runs: Sequence[StoredRun]) -> bytes:
+def _packed(runs: Sequence[StoredRun], floor: LabelFloor | None) -> bytes:
     """The bytes of a bundle."""
     arrays: dict[str, bytes] = {}
     documents: dict[str, str] = {}
@@ -343,6 +362,7 @@ def _packed(runs: Sequence[StoredRun]) -> bytes:
     members = {
         "records.jsonl": "".join(line + "\n" for line in lines).encode(),
         "annotations.jsonl": "".join(text + "\n" for _, text in sorted(documents.items())).encode(),
+        **({} if floor is None else {_FLOOR: floor.model_dump_json().encode()}),
         **dict(sorted(arrays.items())),
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}

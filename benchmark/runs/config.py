@@ -34,6 +34,7 @@ class GridConfig(_Frozen):
     task: str | None = Field(default=None, description="a task's name; None is topleft, or what a folder brings")
     data: str = Field(default="tiny", description="a preset's name, or the path of a folder or file")
     options: ReadOptions = Field(default=ReadOptions(), description="what the user says about a folder or file")
+    labels: str = Field(default="", description="other labels of the same images: their noise floor stands on boards")
     split: int = Field(default=0, description="which division of the images; 0 for development")
     folds: int = Field(default=0, description="above 1: out-of-fold answers over all images")
     seeds: tuple[StrictInt, ...] = (0,)

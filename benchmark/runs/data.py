@@ -12,7 +12,7 @@ from datasets.load import load
 from datasets.near_duplicates import FOLD, MOST_COMPARED, WARNING, near_duplicates, note_on
 from datasets.tasks.build import PRESETS
 
-_opened: dict[DataReference, tuple[Dataset, ...]] = {}  # the last one: the jobs of a grid share it
+_opened: dict[DataReference, tuple[Dataset, tuple[Dataset, ...]]] = {}  # the last one: the jobs of a grid share it
 
 
 def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset, ...]:
@@ -35,8 +35,14 @@ def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset
             options=reference.options,
         )
         _opened.clear()
-        _opened[reference] = _folds(whole, reference) if reference.folds else (whole,)
-    return _opened[reference]
+        _opened[reference] = whole, _folds(whole, reference) if reference.folds else (whole,)
+    return _opened[reference][1]
+
+
+def open_whole(reference: DataReference) -> Dataset:
+    """The data set of a reference before it is divided into folds; see `open_data`."""
+    open_data(reference)
+    return _opened[reference][0]
 
 
 def _folds(whole: Dataset, reference: DataReference) -> tuple[Dataset, ...]:

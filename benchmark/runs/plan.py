@@ -19,7 +19,8 @@ from benchmark.detector import Budget
 from benchmark.registry import Spec, resolve, suite
 from benchmark.runs import facts
 from benchmark.runs.config import DataReference, GridConfig, Job, RunConfig
-from benchmark.runs.data import open_data
+from benchmark.runs.data import open_data, open_whole
+from benchmark.runs.label_floor import label_floor
 from benchmark.runs.store import FolderRun, Record, Store, results_folder
 from benchmark.structures import UserError
 from datasets.dataset import tests_of
@@ -85,6 +86,8 @@ def plan(grid: GridConfig) -> list[Planned]:
     specs = {text.strip(): _checked(resolve(text), device) for text in grid.detectors}
     _refuse_namesakes(specs.values())
     store.put_annotations(tests_of(parts).annotations)  # a damaged copy would make every stored run unreadable
+    if grid.labels:
+        store.put_label_floor(label_floor(open_whole(reference), grid.labels, grid.options))
     planned: dict[str, Planned] = {}
 
     def add(text: str, spec: Spec, asked: bool) -> None:

@@ -3,7 +3,8 @@
 ``results/<task>@<version>/<data>/<detector>/n<train>/seed<k>/<key>/`` holds ``run.json`` (checked against `Record`),
 ``predictions.json`` (a COCO results file), ``history.csv`` and ``log.txt``. A folder is written aside and renamed last,
 so one with a ``run.json`` is whole. The annotations a run was scored against are kept once per digest in
-``_annotations/``: a board can be scored again anywhere. Nothing is pickled.
+``_annotations/``: a board can be scored again anywhere. The noise floor of labels, where it is known, is in ``_floors/``.
+Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from benchmark import files
 from benchmark.detector import HistoryRow
 from benchmark.runs.config import RunConfig
 from benchmark.runs.facts import Facts
+from benchmark.runs.label_floor import LabelFloor, read_label_floor
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_from_json, annotations_to_json
 from datasets.formats.coco_results import read_predictions, write_predictions
@@ -134,6 +136,10 @@ class Results:
     def runs(self) -> Iterator[StoredRun]:
         """Every run, in an order that does not change. UserError where a record is broken."""
         raise NotImplementedError
+
+    def label_floor(self, digest: str) -> LabelFloor | None:
+        """The noise floor of the labels of the data of that digest; None where none is kept. UserError where it is broken."""
+        return None
 
 
 class FolderRun(StoredRun):
@@ -291,6 +297,18 @@ class Store(Results):
                 raise UserError(f"{error} (the annotations of a stored run cannot be read; run it again)") from error
             self._annotations[digest] = verified_annotations(document, digest, str(path))
         return self._annotations[digest]
+
+    def label_floor(self, digest: str) -> LabelFloor | None:
+        """The noise floor of the labels of the data of that digest; None where none is kept."""
+        path = self._floor_path(digest)
+        return read_label_floor(path.read_bytes(), digest, path) if path.is_file() else None
+
+    def put_label_floor(self, floor: LabelFloor) -> None:
+        """Keep a noise floor, in the place of an earlier one of the same data."""
+        files.write_text(self._floor_path(floor.data_digest), floor.model_dump_json(indent=1))
+
+    def _floor_path(self, digest: str) -> Path:
+        return self.root / "_floors" / f"{slug(digest)}.json"
 
     def _annotations_path(self, digest: str) -> Path:
         return self.root / "_annotations" / f"{digest}.json"

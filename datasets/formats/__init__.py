@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from benchmark.structures import UserError
+from benchmark.structures import Annotations, UserError
 from datasets.dataset import Dataset
 from datasets.divide import divide
 from datasets.formats import coco_folder, coco_layouts, deeplabcut, yolo_pose
+from datasets.formats.coco import read_document
+from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
 
 
@@ -56,12 +58,44 @@ def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -
     root = Path(path)
     if not root.exists():
         raise UserError(f"{root}: there is no such folder")
+    chosen = options or ReadOptions()
     if coco_folder.sniff(root):
-        return coco_folder.read(root, split)
-    form = next((form for form in FORMATS if form.sniff(root)), None)
+        return coco_folder.read(root, split, chosen.sigmas)
+    return divide(_form_of(root).read(root, chosen), root, chosen, split)
+
+
+def read_labels(path: Path, options: ReadOptions | None = None) -> tuple[dict[str, Annotations], tuple[str, ...]]:
+    """The annotations alone of a folder or file, as far divided as it divides them; COCO files need no images beside them.
+
+    Args:
+        path: The folder or file, of any format. A folder with our card is read whatever the card promises of its content.
+        options: What the user says about it.
+
+    Returns:
+        Split -> annotations, and notes on what was mended.
+
+    Raises:
+        UserError: One line with file and entry, for anything missing, unreadable or inconsistent.
+    """
+    if not path.exists():
+        raise UserError(f"labels {path}: there is no such file or folder")
+    chosen = options or ReadOptions()
+    form = _form_of(path)
+    if form is not coco_layouts:
+        reading = form.read(path, chosen)
+        return {name: annotations for name, (_, annotations) in reading.splits.items()}, reading.notes
+    notes: list[str] = []
+    files = coco_layouts.annotation_files(path, notes) if path.is_dir() else {"all": (path, read_json(path))}
+    documents = {name: read_document(content, str(file), chosen) for name, (file, content) in files.items()}
+    notes += dict.fromkeys(note for document in documents.values() for note in document.notes)
+    return {name: document.annotations for name, document in documents.items()}, tuple(notes)
+
+
+def _form_of(path: Path) -> Format:
+    """The format of a folder or file. UserError where none is known."""
+    form = next((form for form in FORMATS if form.sniff(path)), None)
     if form is None:
         raise UserError(
-            f"{root}: is a file; give the folder that holds annotations and images, or the annotation file of a tool known here"
+            f"{path}: is a file; give the folder that holds annotations and images, or the annotation file of a tool known here"
         )
-    chosen = options or ReadOptions()
-    return divide(form.read(root, chosen), root, chosen, split)
+    return form

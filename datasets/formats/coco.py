@@ -535,38 +535,50 @@ def boxes_around(keypoints: FloatArray, visible: IntArray) -> FloatArray:
         return np.where(known, np.hstack([low, high - low]), 0.0)
 
 
-def default_sigmas(names: Sequence[str]) -> tuple[FloatArray, str]:
-    """The sigmas of keypoints of which no file says any.
+def default_sigmas(names: Sequence[str], file: str = "") -> tuple[FloatArray, str]:
+    """The sigmas of keypoints of which the data says none: those of a file, else the usual.
 
     Args:
         names: K names.
+        file: What `ReadOptions.sigmas` names: a JSON file of K numbers, or of keypoint name -> number; "" for none.
 
     Returns:
         (K,) float64, and a sentence on where they come from.
+
+    Raises:
+        UserError: Where the file does not give a number above 0 for each.
     """
+    if file:
+        return sigmas_in(file, names), f"sigmas of {file} are used"
     if tuple(names) == HUMAN_KEYPOINTS:
         return HUMAN_SIGMAS.copy(), "no sigmas given: COCO's human sigmas are used"
     words = f"no sigmas given: {DEFAULT_SIGMA:g} is used for every keypoint, so AP compares with nobody else's"
     return np.full(len(names), DEFAULT_SIGMA), words
 
 
+def sigmas_in(file: str, names: Sequence[str]) -> FloatArray:
+    """The sigmas of a JSON file; see `default_sigmas`."""
+    given = read_json(file)
+    if type(given) is dict:
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise UserError(f"{file}: has no sigma for {missing[0]!r}; give one for each of {', '.join(names)}")
+        given = [given[name] for name in names]
+    return _checked_sigmas(given, len(names), file)
+
+
 def _sigmas(info: Record, shape: _Shape, origin: str, file: str, notes: list[str]) -> FloatArray:
-    names, k = shape.names, len(shape.names)
-    given, where = info.get("sigmas"), f"{origin}: info"
+    given = info.get("sigmas")
     if given is None:
         given = next((one["sigmas"] for one in shape.records if one.get("sigmas")), None)
-    if file:
-        given, where = read_json(file), file
-        if type(given) is dict:
-            missing = [name for name in names if name not in given]
-            if missing:
-                raise UserError(f"{file}: has no sigma for {missing[0]!r}; give one for each of {', '.join(names)}")
-            given = [given[name] for name in names]
-        notes.append(f"sigmas of {file} are used")
-    if given is None:
-        sigmas, words = default_sigmas(names)
+    if file or given is None:
+        sigmas, words = default_sigmas(shape.names, file)
         notes.append(words)
         return sigmas
+    return _checked_sigmas(given, len(shape.names), f"{origin}: info")
+
+
+def _checked_sigmas(given: Any, k: int, where: str) -> FloatArray:
     if type(given) is not list or len(given) != k:
         raise UserError(f"{where}: 'sigmas' must be a list of {k} numbers, one a keypoint")
     return real_numbers(given, "sigmas", lambda i: f"{where}: entry {i}", low=0, above=True)

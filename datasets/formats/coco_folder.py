@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from benchmark import files
 from benchmark.structures import Annotations, UserError
 from datasets.dataset import SPLITS, Dataset, DatasetCard, content_digest
-from datasets.formats.coco import annotations_to_json, read_annotations
+from datasets.formats.coco import annotations_to_json, read_annotations, sigmas_in
 from datasets.formats.image_paths import stems_of
 from datasets.images import ImageFiles, open_splits, write_png
 
@@ -34,12 +34,13 @@ def sniff(root: Path) -> bool:
     return (root / "card.json").is_file()
 
 
-def read(root: Path, split: int = 0) -> Dataset:
+def read(root: Path, split: int = 0, sigmas: str = "") -> Dataset:
     """The data set of an exported folder.
 
     Args:
         root: The folder.
         split: 0, or the number of the division the folder holds.
+        sigmas: A file of sigmas (see `datasets.formats.coco.sigmas_in`) that stand for the card's; they change the digest.
 
     Returns:
         Its three splits, card and digest.
@@ -63,7 +64,16 @@ def read(root: Path, split: int = 0) -> Dataset:
             f"{root}: its content is not what card.json promises (digest {digest[:12]}, promised {card.digest[:12]}); "
             "export again, or delete the card to use the folder as it is"
         )
-    return Dataset(loaded["train"], loaded["val"], loaded["test"], card, digest)
+    if not sigmas:
+        return Dataset(loaded["train"], loaded["val"], loaded["test"], card, digest)
+    given = sigmas_in(sigmas, loaded["test"].annotations.keypoint_names)
+    changed = {
+        name: replace(data, annotations=replace(data.annotations, sigmas=given)) for name, data in loaded.items()
+    }
+    digest = content_digest(changed)
+    card = card.model_copy(update={"sigmas": given.tolist(), "digest": digest})
+    notes = (f"sigmas of {sigmas} are used",)
+    return Dataset(changed["train"], changed["val"], changed["test"], card, digest, notes=notes)
 
 
 def write(path: Path, dataset: Dataset) -> Dataset:

@@ -83,7 +83,7 @@ def read(path: Path, options: ReadOptions) -> Reading:
     visible = np.where(np.isnan(given).any(axis=2), 0, 2).astype(np.int64)
     keypoints = np.where((visible > 0)[:, :, None], given, 0.0)
     boxes = boxes_around(keypoints, visible)
-    sigmas, words = default_sigmas(names)
+    sigmas, words = default_sigmas(names, options.sigmas)
     if bare := len(files) - len(set(index)):
         notes.append(f"{bare} frames without a labelled point: they hold no instance")
     order = np.argsort(np.array(index, dtype=np.int64), kind="stable")

@@ -68,7 +68,7 @@ def read(path: Path, options: ReadOptions) -> Reading:
     kept = {i for i, title in titles.items() if options.category in ("", title)}
     names = _keypoint_names(told, k)
     pairs = _flip_pairs(told, k, file)
-    sigmas, words = default_sigmas(names)
+    sigmas, words = default_sigmas(names, options.sigmas)
     notes = ["positions are shares counted from the image's edge: a keypoint is at x * width - .5 px", words]
     splits: dict[str, tuple[ImageFiles, Annotations]] = {}
     bare = set_aside = 0

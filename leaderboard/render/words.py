@@ -18,6 +18,7 @@ from leaderboard.board import LEVEL, Board, Separation
 from leaderboard.compare import Comparison
 from leaderboard.keypoints import KeypointRow
 from leaderboard.rows import (
+    AT_FLOOR,
     EXTERNAL,
     FAILED,
     GIVEN_BOXES,
@@ -67,6 +68,12 @@ MARKS: dict[str, Mark] = {
         "k",
         "tells no categories apart",
         "tells no categories apart: every answer is given the commonest category",
+    ),
+    AT_FLOOR: Mark(
+        "n",
+        "at the noise floor",
+        f"noise floor reached: not shown ({SURE}) to be above the error that noise in the labels alone would give a perfect "
+        "detector; what such rows still differ by may be noise",
     ),
     STALE: Mark("c", "code changed since", "code changed since it was run, or was not recorded then"),
     FAILED: Mark("f", "failed seeds", "failed seeds: some seeds failed; the figures are those of the others"),
@@ -162,6 +169,17 @@ def _none_wrong(images: float, limit: float, level: float) -> str:
     return f"Exact 100 %: none of {images:,.0f} images wrong still allows {100 * limit:.2f} % (one-sided {SURE})."
 
 
+def _label_floor(
+    labels: str, images: int, slips: int, floor: Sequence[float], keypoints: Mapping[str, Sequence[float] | None]
+) -> str:
+    value, low, high = floor
+    aside = f"; {_number(slips, 'point')} that one of the two misplaced left out" if slips else ""
+    return (
+        f"Noise floor of the labels: {value:.3g} px ({SURE} {low:.3g} to {high:.3g}), by {_number(images, 'image')} labelled "
+        f"again in {labels}{aside}."
+    )
+
+
 def _several_processors(processors: Sequence[str], mixed_rows: int) -> str:
     return (
         f"Rows were run on {len(processors)} kinds of processor ({'; '.join(processors)}), between which results differ "
@@ -213,6 +231,7 @@ NOTES: dict[str, Callable[..., str]] = {
     "few_images": _few_images,
     "grouped": _grouped,
     "none_wrong": _none_wrong,
+    "label_floor": _label_floor,
     "several_annotations": lambda: "Rows were scored against more than one set of annotations: run the audit.",
     "several_settings": lambda: "Rows ran on different devices or thread counts: their seconds do not compare.",
     "several_processors": _several_processors,
