@@ -36,7 +36,7 @@ from datasets.formats.coco_layouts import split_word
 from datasets.formats.image_paths import images_below
 from datasets.formats.instances import DrawnBox, DrawnImage, DrawnPoint, Instance, Skeleton, reading_of
 from datasets.formats.reading import Reading, ReadOptions
-from datasets.images import SUFFIXES
+from datasets.images import SUFFIXES, sizes_of
 
 HEAD = 2**16  # bytes that are looked at to tell what a file is
 _SHAPES = ("skeleton", "points", "box")
@@ -75,12 +75,15 @@ def read(path: Path, options: ReadOptions) -> Reading:
         paths, found = images_below(root, places, [picture.names for picture in pictures], str(export.file))
         notes += found
         present = [(picture, image) for picture, image in zip(pictures, paths) if image is not None]
+        unsized = [(picture.record, image) for picture, image in present if "width" not in picture.record]
+        for (record, _), (width, height) in zip(unsized, sizes_of([image for _, image in unsized], str(export.file))):
+            record |= {"width": int(width), "height": int(height)}
         part = [_drawn(picture, image, root, numbered, counts) for picture, image in present]
         for one in part if len(exports) > 1 else ():
             one.split = one.split or str(export.file.relative_to(root))
         drawn += part
     if not drawn:
-        raise UserError(f"{path}: holds no image")
+        raise UserError(f"{path}: holds no image, and no frame in which somebody placed a point")
     _divide(drawn, notes)
     _group(drawn)
     skeletons: dict[str, Skeleton] = {}
@@ -209,7 +212,7 @@ class _Export:
         about = next((part for part in meta if part.tag in ("task", "project", "job")), meta)
         self._name = (about.findtext("name") or "").strip() or self._name
         self._video = bool((meta.findtext("source") or about.findtext("source") or "").strip())
-        if (size := about.find("original_size")) is not None:
+        if (size := next(meta.iter("original_size"), None)) is not None:
             self._size = (size.findtext("width") or "", size.findtext("height") or "")
         for task in meta.iter("task"):
             mode, source = task.findtext("mode") or "", task.findtext("source") or ""
