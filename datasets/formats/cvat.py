@@ -63,7 +63,7 @@ def read(path: Path, options: ReadOptions) -> Reading:
     Raises:
         UserError: One line with file and image, for what is wrong.
     """
-    root = path if path.is_dir() else path.parent
+    root = path if path.is_dir() else path.parent.parent if path.parent.name == "annotations" else path.parent
     exports = [_Export(file) for file in _files(path)]
     counts: dict[str, int] = {}
     notes = ["positions count from the image's edge: a keypoint is at x - .5 px"]
@@ -97,7 +97,8 @@ def read(path: Path, options: ReadOptions) -> Reading:
         if count > 1
     }
     notes += [f"{count} {words}" for words, count in counts.items()]
-    return reading_of(drawn, skeletons, str(exports[0].file), options, notes)
+    order = [label for export in exports for label in export.labels]
+    return reading_of(drawn, skeletons, str(exports[0].file), options, notes, order)
 
 
 @dataclass
@@ -167,11 +168,12 @@ class _Builder(ElementTree.TreeBuilder):
 
 
 class _Export:
-    """One XML file, read: its pictures and the skeletons that its meta element describes."""
+    """One XML file, read: its pictures, and the skeletons and labels that its meta element describes."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.skeletons: dict[str, Skeleton] = {}
+        self.labels: list[str] = []
         self._name = file.parent.name or file.stem
         self._video = False
         self._size: tuple[str, str] | None = None
@@ -228,6 +230,8 @@ class _Export:
                 children.setdefault(parent, []).append(name)
             elif label.findtext("svg") or label.findtext("type") == "skeleton":
                 drawings[name] = label.findtext("svg") or ""
+            else:
+                self.labels.append(name)
         for name, drawing in drawings.items():
             self.skeletons[name] = _skeleton(children.get(name, []), drawing)
 

@@ -13,6 +13,7 @@ sigmas, missing boxes and groups are dealt with in one place, `datasets.formats.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,7 @@ def reading_of(
     origin: str,
     options: ReadOptions,
     notes: Sequence[str] = (),
+    order: Sequence[str] = (),
 ) -> Reading:
     """What a tool drew, as data: points and boxes become instances, and these COCO annotations.
 
@@ -103,13 +105,17 @@ def reading_of(
         origin: The annotation file, named in errors.
         options: What the user said about it.
         notes: What was mended or set aside before.
+        order: Labels of points by themselves as the file lists them; the others follow by name, so that two exports of one
+            project have the same order.
 
     Raises:
         UserError: One line, for what cannot be told or is wrong.
     """
     _refuse_repeated(images, origin)
     said = list(notes)
-    labels = list(dict.fromkeys(point.label for image in images for point in image.points))
+    used = {point.label for image in images for point in image.points}
+    labels = [label for label in dict.fromkeys(order) if label in used]
+    labels += sorted(used - set(labels), key=_by_numbers)
     drawn, counts = [], dict.fromkeys(_HOW, 0)
     unclear: list[str] = []
     for image in images:
@@ -320,6 +326,11 @@ def _annotation(number: int, image: int, category: int, one: Instance, names: Se
         annotation["bbox"] = list(one.box)
         annotation["area"] = one.box[2] * one.box[3]
     return annotation
+
+
+def _by_numbers(name: str) -> list[tuple[int, str]]:
+    """A key that sorts part2 before part10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", name)]
 
 
 def _refuse_repeated(images: Sequence[DrawnImage], origin: str) -> None:

@@ -10,8 +10,8 @@ x / 100 * width - .5 in pixels whose centres are integers. (The tool's own COCO 
 
 An instance is a region and its children (``parentID``), or what relations join; what the file does not join is joined as
 `datasets.formats.instances` says. JSON-MIN has neither parents nor relations. Of several annotations of a task the ground
-truth is read, else the latest; cancelled ones and predictions are not. The order of keypoints is that in which the file first
-names them, for it does not hold the labelling interface. Every labelled point counts as visible.
+truth is read, else the latest; cancelled ones and predictions are not. Keypoints are in the order of their names, for the
+file does not hold the labelling interface. Every labelled point counts as visible.
 
 A turned image (``image_rotation``) is set aside: whether its points are of the turned or the stored image depends on the
 version of the tool. A turned box becomes the upright one around it.
@@ -23,7 +23,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import numpy as np
 
@@ -247,15 +248,18 @@ def _spellings(tasks: Sequence[_Task], root: Path) -> list[list[str]]:
 
 
 def _names_of(task: _Task) -> list[str]:
+    """What an address says of the file's path, its name, and that name without the digits of an upload."""
     try:
         parts = urlsplit(task.address)
-        inside = parse_qs(parts.query).get("d", [""])[0]
     except ValueError:  # an address that is none
-        parts, inside = urlsplit(""), ""
-    path = inside or unquote(parts.path) or task.address
-    path = path.replace("\\", "/").lstrip("/")
-    path = re.sub(r"^data/(upload/(\d+/)?)?", "", path)
-    names = [path, PurePosixPath(path).name, task.upload, _HASH.sub("", PurePosixPath(path).name)]
+        parts = urlsplit("")
+    local = re.search(r"(?:^|&)d=(.+)", parts.query)
+    given = [unquote_plus(local[1]), unquote(local[1])] if local else [unquote(parts.path) or task.address]
+    names: list[str] = []
+    for path in given:
+        path = re.sub(r"/+", "/", path.replace("\\", "/")).lstrip("/")
+        path = re.sub(r"^data/(upload/(\d+/)?)?", "", path)
+        names += [path, PurePosixPath(path).name, task.upload, _HASH.sub("", PurePosixPath(path).name)]
     return [name for name in dict.fromkeys(names) if name] or [task.address]
 
 
@@ -291,7 +295,7 @@ def _size(task: _Task, upright: IntArray, counts: dict[str, int]) -> IntArray:
     """The size that positions are shares of: the annotated one, or the file's where that is the same image, resized."""
     for result in task.results:
         given = [result.get("original_width"), result.get("original_height")]
-        if all(type(side) in (int, float) and 1 <= side <= 100_000 for side in given):
+        if not any(not_real(side, 1, 100_000) for side in given):
             annotated = np.array(given, dtype=np.int64)
             if np.array_equal(annotated, upright):
                 return upright
@@ -332,7 +336,7 @@ def _regions(task: _Task, counts: dict[str, int]) -> dict[str, _Region]:
 
 def _labels(value: Record, result: Record, what: str) -> list[str]:
     keys = {"point": ("keypointlabels", "labels"), "box": ("rectanglelabels", "labels")}.get(what, ("labels",))
-    given = next((value[key] for key in keys if type(value.get(key)) is list), [])
+    given: list[Any] = next((value[key] for key in keys if type(value.get(key)) is list), [])
     return [label for label in dict.fromkeys(given if all(type(one) is str for one in given) else []) if label]
 
 

@@ -154,12 +154,13 @@ def test_single_points_are_keypoints(tmp_path: Path) -> None:
         return single("nose", 5) + single("tail", 7)
 
     data = formats.read(made(tmp_path / "grouped", grouped, labels=labels))
-    assert instances(data, "images/0.png") == [[[4.5, 5, 2], [0, 0, 0]], [[8.5, 5, 2], [6.5, 5, 2]]]
+    assert instances(data, "images/0.png") == [[[0, 0, 0], [4.5, 5, 2]], [[6.5, 5, 2], [8.5, 5, 2]]]
     data = formats.read(made(tmp_path / "boxed", boxed, labels=labels))
     assert instances(data, "images/0.png") == [[[4.5, 5, 2]], [[29.5, 5, 2]]]
     assert data.train.annotations.categories[0].name == "cow"
     data = formats.read(made(tmp_path / "alone", alone, labels=labels))
-    assert instances(data, "images/0.png") == [[[4.5, 5, 2], [6.5, 5, 2]]]
+    assert instances(data, "images/0.png") == [[[6.5, 5, 2], [4.5, 5, 2]]]
+    assert data.train.annotations.keypoint_names == ("tail", "nose")  # as the file lists its labels
     assert any(note.startswith("6 images: all points of an image are one instance") for note in data.notes)
 
 
@@ -359,7 +360,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
     whole = made(tmp_path / "a", lambda i: cow(element("nose", 5, 5), more='group_id="1"') + box("body", 0, 0, 9, 9))
     frames = video(tmp_path / "b", *(track("cow", at(i, 1, 4)) for i in range(6)))
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(
         st.sampled_from([whole, frames]),
         st.integers(0, 2000),

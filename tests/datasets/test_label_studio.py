@@ -107,6 +107,13 @@ def test_convention_positions_are_per_cents_from_the_edge(file: bool, tmp_path: 
     assert "per cents counted from the image's edge" in notes(folder)
 
 
+def test_keypoints_are_in_the_order_of_their_names_whatever_was_drawn_first(tmp_path: Path) -> None:
+    """So two exports of one project agree: the file does not hold the labelling interface."""
+    folder = made(tmp_path, lambda i: [point(name, 9, 9) for name in ("part10", "part2", "nose")[i % 2 :]])
+    known, _ = parts(folder)["images/0a1b2c3d-0.png"]
+    assert known.keypoint_names == ("nose", "part2", "part10")
+
+
 def test_parents_tell_instances_apart(tmp_path: Path) -> None:
     """Two cows whose boxes overlap: a point in both is its parent's."""
 
@@ -256,6 +263,8 @@ def test_json_min(tmp_path: Path) -> None:
         ("/data/upload/3/0a1b2c3d-my_cow_1.png", "media/0a1b2c3d-my_cow_1.png"),
         ("/data/upload/0a1b2c3d-my_cow_1.png", "my cow (1).png"),
         ("/data/local-files/?d=farm%2Fcow+1.png", "farm/cow 1.png"),
+        ("/data/local-files/?d=farm/a+b&c.png", "farm/a+b&c.png"),
+        (r"\/data\/local-files\/?d=mnt\/farm%20%28deep%29\/cow.png", "farm (deep)/cow.png"),
         ("/data/local-files/?d=mnt/farm/cow.png", "images/cow.png"),
         ("https://example.org/a/cow%201.png?token=x%2Fy", "images/cow 1.png"),
         ("s3://bucket/farm/cow.png", "farm/cow.png"),
@@ -382,7 +391,7 @@ KEYS = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from([*KEYS, "image", "rotation", "rectanglelabels", "to_id", "updated_at", "predictions"]), JSON)
 def test_any_value_anywhere_is_read_or_refused_in_one_line(tmp_path: Path, key: str, value: Any) -> None:
     """Whatever stands where a value is expected: a data set, or a UserError of one line; nothing else."""
