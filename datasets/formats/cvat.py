@@ -2,19 +2,19 @@
 
     annotations.xml   beside images/, as the zip file unpacks; or one such folder a task
 
-A skeleton is an instance, its label a category, its elements the keypoints in the order in which ``<meta>`` lists them. ``<points>``
-of several points is an instance as well, whose keypoints have numbers. Single points have their label as their name; which of them
-are one instance, groups (``group_id``) and boxes say (`datasets.formats.instances`). An element that is *outside* is not
-labelled, one that is *occluded* is labelled and hidden.
+A skeleton is an instance, its label a category, its elements the keypoints in the order in which ``<meta>`` lists them.
+``<points>`` of several points is an instance as well, whose keypoints have numbers. Single points have their label as
+their name; which of them are one instance, groups (``group_id``) and boxes say (`datasets.formats.instances`). An
+element that is *outside* is not labelled, one that is *occluded* is labelled and hidden.
 
-Positions are in pixels **counted from the image's edge**: the canvas draws pixel 0 from 0 to 1, and a point in the corner at the
-bottom right is at (width, height). So .5 is taken off. (The tool's own COCO export leaves it in.) Boxes go from edge to
-edge in both.
+Positions are in pixels **counted from the image's edge**: the canvas draws pixel 0 from 0 to 1, and a point in the
+corner at the bottom right is at (width, height). So .5 is taken off. (The tool's own COCO export leaves it in.) Boxes
+go from edge to edge in both.
 
-Of a video those frames are read in which somebody placed a point (``keyframe="1"``), with all that is visible in them; frames that the
-tool alone made, by interpolation, are set aside and counted ("CVAT for images" does not tell them apart, and all of its images
-are read). Frames are ``images/frame_000012.PNG``, as the tool exports them. A task made of a video is a group, and
-subsets called train, validation and test are splits.
+Of a video those frames are read in which somebody placed a point (``keyframe="1"``), with all that is visible in them;
+frames that the tool alone made, by interpolation, are set aside and counted ("CVAT for images" does not tell them
+apart, and all of its images are read). Frames are ``images/frame_000012.PNG``, as the tool exports them. A task made of
+a video is a group, and subsets called train, validation and test are splits.
 
 A file that declares a document type is refused, so no entity is ever expanded.
 """

@@ -105,8 +105,8 @@ def images_below(
         i, why = nowhere[0]
         if 2 * len(nowhere) >= len(names):
             raise UserError(
-                f"{origin}: there is no file {names[i][0][:200]} in {root}{why}; {len(nowhere)} of {len(names)} images are missing: "
-                "put them beside the annotations, or into images/"
+                f"{origin}: there is no file {names[i][0][:200]} in {root}{why}; {len(nowhere)} of {len(names)} images "
+                "are missing: put them beside the annotations, or into images/"
             )
         words.append(
             f"WARNING: {len(nowhere)} of {len(names)} images are missing and set aside, as {names[i][0][:200]}{why}"

@@ -1,20 +1,21 @@
 r"""Label Studio's exports "JSON" and "JSON-MIN" (https://labelstud.io/guide/export): KeyPointLabels, and boxes around them.
 
-Images lie beside the file, or in a folder below it. A task names its image by an address (``/data/upload/1/5f3a1b2c-cow.jpg``,
-``/data/local-files/?d=farm/cow.jpg``, ``https://...``), so files are looked for by path, then by name, then by name
-without the eight hexadecimal digits that an upload gets.
+Images lie beside the file, or in a folder below it. A task names its image by an address
+(``/data/upload/1/5f3a1b2c-cow.jpg``, ``/data/local-files/?d=farm/cow.jpg``, ``https://...``), so files are looked for
+by path, then by name, then by name without the eight hexadecimal digits that an upload gets.
 
-Positions are per cents of the image's width and height, **counted from its edge**: the tool draws on a canvas whose left edge is 0,
-and its ``snap="pixel"`` puts a point at (floor(x) + .5) px, which is the centre of a pixel. So a keypoint lies at
-x / 100 * width - .5 in pixels whose centres are integers. (The tool's own COCO export rounds x / 100 * width instead.)
+Positions are per cents of the image's width and height, **counted from its edge**: the tool draws on a canvas whose
+left edge is 0, and its ``snap="pixel"`` puts a point at (floor(x) + .5) px, which is the centre of a pixel. So a
+keypoint lies at x / 100 * width - .5 in pixels whose centres are integers. (The tool's own COCO export rounds x / 100 *
+width instead.)
 
-An instance is a region and its children (``parentID``), or what relations join; what the file does not join is joined as
-`datasets.formats.instances` says. JSON-MIN has neither parents nor relations. Of several annotations of a task the ground
-truth is read, else the latest; cancelled ones and predictions are not. Keypoints are in the order of their names, for the
-file does not hold the labelling interface. Every labelled point counts as visible.
+An instance is a region and its children (``parentID``), or what relations join; what the file does not join is joined
+as `datasets.formats.instances` says. JSON-MIN has neither parents nor relations. Of several annotations of a task the
+ground truth is read, else the latest; cancelled ones and predictions are not. Keypoints are in the order of their
+names, for the file does not hold the labelling interface. Every labelled point counts as visible.
 
-A turned image (``image_rotation``) is set aside: whether its points are of the turned or the stored image depends on the
-version of the tool. A turned box becomes the upright one around it.
+A turned image (``image_rotation``) is set aside: whether its points are of the turned or the stored image depends on
+the version of the tool. A turned box becomes the upright one around it.
 """
 
 from __future__ import annotations
