@@ -14,8 +14,8 @@ as `datasets.formats.instances` says. JSON-MIN has neither parents nor relations
 ground truth is read, else the latest; cancelled ones and predictions are not. Keypoints are in the order of their
 names, for the file does not hold the labelling interface. Every labelled point counts as visible.
 
-A turned image (``image_rotation``) is set aside: whether its points are of the turned or the stored image depends on
-the version of the tool. A turned box becomes the upright one around it.
+A turned image (``image_rotation``) is set aside: nothing says whether its points are of the turned or of the stored
+image. A turned box becomes the upright one around it.
 """
 
 from __future__ import annotations
