@@ -18,13 +18,11 @@ import numpy as np
 
 from benchmark.structures import LabeledImages, UserError
 from datasets import splits
-from datasets.dataset import Dataset, DatasetCard, content_digest, with_baseline
+from datasets.dataset import SPLITS, Dataset, DatasetCard, content_digest, with_baseline
 from datasets.flip_pairs import inferred
 from datasets.formats.reading import NO_GROUPS, Reading, ReadOptions
 from datasets.images import open_splits
 from datasets.near_duplicates import MOST_COMPARED, near_duplicates, note_on
-
-LEAST_GROUPS = 3  # one for each split
 
 
 def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) -> Dataset:
@@ -105,22 +103,23 @@ def _with_groups(reading: Reading, root: Path, pattern: str) -> Reading:
             if missed:
                 notes.append(f"{missed} images whose names do not match {pattern!r}: each is a group of its own")
     known = {name: set(one.groups) for name, (_, one) in parts.items() if one.groups is not None}
-    if not pattern and "all" in parts and known and len(known["all"]) < LEAST_GROUPS:
-        images, one = parts["all"]
-        count = len(known["all"])
-        notes.append(
-            f"WARNING: {count} group{'s' if count > 1 else ''} cannot be divided into train, val and test: images of one lie "
-            "in several splits, so scores will be too good for another"
-        )
-        return Reading({"all": (images, replace(one, groups=None))}, tuple(notes))
-    if known:
-        notes.append(f"{len(set().union(*known.values()))} groups: none is divided between splits or folds made here")
     shared = {group for a in known for b in known if a < b for group in known[a] & known[b]}
     if shared:
         notes.append(
             f"WARNING: {len(shared)} groups lie in several of the splits that the data brings, as {sorted(shared)[0]}: "
             "scores will be too good; use --folds, or one file"
         )
+    whole, wanted = ("all", SPLITS) if "all" in parts else ("train", SPLITS[:2])  # what is divided, and into what
+    if not pattern and (whole == "all" or len(parts) < len(SPLITS)) and 0 < len(known.get(whole, ())) < len(wanted):
+        images, one = parts[whole]
+        count, into = len(known[whole]), ", ".join(wanted[:-1]) + f" and {wanted[-1]}"
+        notes.append(
+            f"WARNING: {count} group{'s' if count > 1 else ''} cannot be divided into {into}: images of one lie in several "
+            "splits, so scores will be too good for another"
+        )
+        return Reading({**parts, whole: (images, replace(one, groups=None))}, tuple(notes))
+    if known:
+        notes.append(f"{len(set().union(*known.values()))} groups: none is divided between splits or folds made here")
     return Reading(parts, tuple(notes))
 
 

@@ -67,7 +67,8 @@ def score_files(
 
     Args:
         predictions: The results file.
-        annotations: An annotation file, which needs no images beside it, or a folder, of which the test split is taken.
+        annotations: A COCO annotation file, which needs no images beside it; or a folder or another tool's file, of which
+            the test split is taken.
         options: What the user says about them.
         pair: Two keypoints whose distance errors are set against as well; see `benchmark.metrics.score`.
 
@@ -75,7 +76,7 @@ def score_files(
         UserError: Naming the file and the entry that cannot be scored, or the keypoint that is none.
     """
     notes: tuple[str, ...] = ()
-    if annotations.is_dir():
+    if annotations.is_dir() or (annotations.is_file() and formats.is_of_another_tool(annotations)):
         dataset = formats.read(annotations, options=options)
         known, notes = dataset.test.annotations, dataset.notes
     else:

@@ -13,7 +13,7 @@ from typing import Protocol
 from benchmark.structures import Annotations, UserError
 from datasets.dataset import Dataset
 from datasets.divide import divide
-from datasets.formats import coco_folder, coco_layouts, deeplabcut, yolo_pose
+from datasets.formats import coco_folder, coco_layouts, cvat, deeplabcut, label_studio, yolo_pose
 from datasets.formats.coco import read_document
 from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
@@ -29,15 +29,24 @@ class Format(Protocol):
         """What is in it. UserError, one line with file and entry, for what is wrong."""
 
 
-FORMATS: tuple[Format, ...] = (yolo_pose, deeplabcut, coco_layouts)
+FORMATS: tuple[Format, ...] = (yolo_pose, deeplabcut, cvat, label_studio, coco_layouts)
 WRITERS: dict[str, Callable[[Path, Dataset], object]] = {"coco": coco_folder.write, "yolo-pose": yolo_pose.write}
 """Name of a format that is written -> its writer; the first is the default."""
 
 
 def is_data_set(path: Path) -> bool:
     """Whether a path holds annotations, and not images alone."""
-    named = any(form.sniff(path) for form in FORMATS if form is not coco_layouts)
-    return named or coco_folder.sniff(path) or path.suffix.lower() == ".json" or (path / "annotations").is_dir()
+    return (
+        is_of_another_tool(path)
+        or coco_folder.sniff(path)
+        or path.suffix.lower() == ".json"
+        or (path / "annotations").is_dir()
+    )
+
+
+def is_of_another_tool(path: Path) -> bool:
+    """Whether a path holds annotations that are not in COCO's form."""
+    return any(form.sniff(path) for form in FORMATS if form is not coco_layouts)
 
 
 def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -> Dataset:
@@ -94,6 +103,8 @@ def read_labels(path: Path, options: ReadOptions | None = None) -> tuple[dict[st
 def _form_of(path: Path) -> Format:
     """The format of a folder or file. UserError where none is known."""
     form = next((form for form in FORMATS if form.sniff(path)), None)
+    if form is None and path.suffix.lower() == ".zip":
+        raise UserError(f"{path}: is a zip file; unpack it, and give the folder")
     if form is None:
         raise UserError(
             f"{path}: is a file; give the folder that holds annotations and images, or the annotation file of a tool known here"

@@ -111,7 +111,7 @@ def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]
     documents: dict[Path, Any] = {}
     other = []
     for path in candidates:
-        meant = len(candidates) == 1 or _split_word(path.relative_to(root)) is not None
+        meant = len(candidates) == 1 or split_word(path.relative_to(root)) is not None
         try:
             document = read_json(path) if meant or _begins_as_an_object(path) else None
         except UserError:
@@ -133,7 +133,7 @@ def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]
         return {"all": next(iter(documents.items()))}
     named: dict[str, tuple[Path, Any]] = {}
     for path, document in documents.items():
-        word = _split_word(path.relative_to(root))
+        word = split_word(path.relative_to(root))
         if word is None or word in named:
             listed = ", ".join(str(p.relative_to(root)) for p in documents)
             raise UserError(
@@ -164,8 +164,12 @@ def _begins_as_an_object(path: Path) -> bool:
         return True  # reading it says what is wrong
 
 
-def _split_word(path: Path) -> str | None:
-    """The split a path names: the last such word in its name, else in its folder's."""
+def split_word(path: Path) -> str | None:
+    """The split a path names: the last such word in its name, else in its folder's.
+
+    Args:
+        path: The path; nothing need be there.
+    """
     for text in (path.stem, path.parent.name):
         words = [_WORDS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in _WORDS]
         if words:
