@@ -20,7 +20,7 @@ from benchmark.registry import Spec, resolve, suite
 from benchmark.runs import facts
 from benchmark.runs.config import DataReference, GridConfig, Job, RunConfig
 from benchmark.runs.data import open_data
-from benchmark.runs.store import FolderRun, Record, Store, results_folder
+from benchmark.runs.store import Damaged, FolderRun, Record, Store, results_folder
 from benchmark.structures import UserError
 from datasets.dataset import tests_of
 
@@ -38,6 +38,7 @@ class Planned:
         stored: The run that stands for it; None: it is to be made.
         stale: The files whose code has changed since an earlier run of this key was made; empty where there is none, or
             nothing has changed. With ``stored`` the earlier run stands all the same.
+        damaged: What is wrong with an earlier run of this key that does not count, in words; "" where nothing is.
         asked: False for a run of the suite ``baseline`` that nobody asked for.
     """
 
@@ -45,6 +46,7 @@ class Planned:
     stored: FolderRun | None = None
     stale: tuple[str, ...] = ()
     asked: bool = True
+    damaged: str = ""
 
 
 def plan(grid: GridConfig) -> list[Planned]:
@@ -59,7 +61,7 @@ def plan(grid: GridConfig) -> list[Planned]:
     store = _writable(grid.results)
     spent = Budget.parse(grid.budget)
     device = facts.device(grid.device)
-    threads = facts.cores() if grid.threads is None else whole("threads", grid.threads, 1, MAX_THREADS)
+    threads = _threads(grid)
     if not grid.seeds:
         raise UserError("seeds: there is none; give at least one")
     if not grid.detectors:
@@ -84,7 +86,8 @@ def plan(grid: GridConfig) -> list[Planned]:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
     specs = {text.strip(): _checked(resolve(text), device) for text in grid.detectors}
     _refuse_namesakes(specs.values())
-    store.put_annotations(tests_of(parts).annotations)  # a damaged copy would make every stored run unreadable
+    # A damaged copy would make every stored run unreadable, so it is looked at now.
+    annotations = store.put_annotations(tests_of(parts).annotations)
     planned: dict[str, Planned] = {}
 
     def add(text: str, spec: Spec, asked: bool) -> None:
@@ -114,6 +117,8 @@ def plan(grid: GridConfig) -> list[Planned]:
                     seed=seed,
                     results=str(store.root),
                     save_weights=grid.save_weights and asked,
+                    annotations=annotations,
+                    limits=grid.limits,
                 )
                 planned.setdefault(job.key, _planned(job, spec, store, grid, asked))
 
@@ -138,17 +143,38 @@ def _refuse_namesakes(specs: Iterable[Spec]) -> None:
 
 
 def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool) -> Planned:
-    if grid.overwrite and asked:
-        return Planned(job)
-    earlier = store.find(job.config, job.seed)
-    if earlier is None or not _reusable(earlier, job.save_weights):
+    try:
+        earlier = store.find(job.config, job.seed)
+    except Damaged as error:
+        return Planned(job, asked=asked, damaged=str(error))
+    if earlier is None or earlier.record.status != "finished":
         return Planned(job, asked=asked)
+    again = job.model_copy(update={"replaces": earlier.identity})
+    if grid.overwrite and asked:
+        return Planned(again)
+    if problem := earlier.problem(with_weights=job.save_weights):
+        weights_alone = job.save_weights and not earlier.weights.is_file()
+        return Planned(again, asked=asked, damaged="" if weights_alone else f"{earlier.place}: {problem}")
     file = spec.entry.file
     code = spec.code(() if file else earlier.record.facts.code)
     stale = tuple(changed_since(earlier.record, code, file.absolute().parent if file else None))
     if stale and grid.reuse != "stale":
-        return Planned(job, None, stale, asked)
+        return Planned(again, None, stale, asked)
     return Planned(job, earlier, stale, asked)
+
+
+def made_meanwhile(job: Job, store: Store) -> FolderRun | None:
+    """The finished run of this key that somebody has stored since the job was planned; None where there is none.
+
+    Another grid may have made it, or this one, before the machine went down that worked through it.
+    """
+    try:
+        there = store.find(job.config, job.seed)
+    except UserError:
+        return None
+    if there is None or there.record.status != "finished" or there.problem(with_weights=job.save_weights):
+        return None
+    return there if there.identity != job.replaces else None
 
 
 def changed_since(record: Record, code: Mapping[str, str], folder: Path | None) -> list[str]:
@@ -183,15 +209,11 @@ def _checked(spec: Spec, device: str) -> Spec:
     return spec
 
 
-def _reusable(stored: FolderRun, with_weights: bool) -> bool:
-    """Whether a stored run can stand for a new one: finished, with predictions that can be read, and weights if wanted."""
-    if stored.record.status != "finished" or (with_weights and not stored.weights.is_file()):
-        return False
-    try:
-        _ = stored.predictions
-    except UserError:
-        return False
-    return True
+def _threads(grid: GridConfig) -> int:
+    """Of each run: as asked for, or the cores divided among the workers. They are part of the key, so decided here."""
+    if grid.threads is not None:
+        return whole("threads", grid.threads, 1, MAX_THREADS)
+    return max(1, facts.cores() // (grid.workers or 1))
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
