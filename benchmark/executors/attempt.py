@@ -1,5 +1,4 @@
-"""One job made in a process that may be ended: how a limit on time or memory, and a further attempt, are meant on every
-engine.
+"""One job made in a process that may be ended: our wrapper, the same on every engine.
 
 A `Worker` is a child process (`benchmark.executors.worker`) that imports once and makes one job after another. Whatever
 ends it in the middle of a job (a segmentation fault, the kernel where memory is out, ``os._exit``, a limit) costs that job

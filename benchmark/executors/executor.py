@@ -11,8 +11,9 @@ from benchmark.runs.store import FolderRun
 
 
 class Callback:
-    """Is told how a grid goes, always in the thread that runs it. This one says nothing; the command line has one that
-    draws bars.
+    """Is told how a grid goes, always in the thread that runs it.
+
+    This one says nothing; the command line has one that draws bars.
     """
 
     def planned(self, grid: Sequence[Planned]) -> None:

@@ -27,6 +27,8 @@ from datasets.dataset import tests_of
 MAX_SEED = 2**32 - 1  # the largest that every library takes
 MAX_THREADS = 1024
 BASELINE = "baseline"  # the suite that stands on every board
+# Specification and the code a run was made with -> what of it has changed: looked up once, for thousands of seeds.
+_Stale = dict[tuple[str, tuple[tuple[str, str], ...]], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def plan(grid: GridConfig) -> list[Planned]:
     # A damaged copy would make every stored run unreadable, so it is looked at now.
     annotations = store.put_annotations(tests_of(parts).annotations)
     planned: dict[str, Planned] = {}
+    known: _Stale = {}
 
     def add(text: str, spec: Spec, asked: bool) -> None:
         budget = spent if asked and spent.kind in spec.cls.budgets else Budget()
@@ -120,7 +123,7 @@ def plan(grid: GridConfig) -> list[Planned]:
                     annotations=annotations,
                     limits=grid.limits,
                 )
-                planned.setdefault(job.key, _planned(job, spec, store, grid, asked))
+                planned.setdefault(job.key, _planned(job, spec, store, grid, asked, known))
 
     for text, spec in specs.items():
         add(text, spec, True)
@@ -142,25 +145,32 @@ def _refuse_namesakes(specs: Iterable[Spec]) -> None:
             )
 
 
-def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool) -> Planned:
+def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool, known: _Stale) -> Planned:
     try:
         earlier = store.find(job.config, job.seed)
     except Damaged as error:
         return Planned(job, asked=asked, damaged=str(error))
     if earlier is None or earlier.record.status != "finished":
         return Planned(job, asked=asked)
-    again = job.model_copy(update={"replaces": earlier.identity})
     if grid.overwrite and asked:
-        return Planned(again)
+        return Planned(_in_place_of(earlier, job))
     if problem := earlier.problem(with_weights=job.save_weights):
         weights_alone = job.save_weights and not earlier.weights.is_file()
-        return Planned(again, asked=asked, damaged="" if weights_alone else f"{earlier.place}: {problem}")
-    file = spec.entry.file
-    code = spec.code(() if file else earlier.record.facts.code)
-    stale = tuple(changed_since(earlier.record, code, file.absolute().parent if file else None))
+        damaged = "" if weights_alone else f"{earlier.place}: {problem}"
+        return Planned(_in_place_of(earlier, job), asked=asked, damaged=damaged)
+    made_with = (job.specification, tuple(earlier.record.facts.code.items()))
+    if (stale := known.get(made_with)) is None:
+        file = spec.entry.file
+        code = spec.code(() if file else earlier.record.facts.code)
+        stale = tuple(changed_since(earlier.record, code, file.absolute().parent if file else None))
+        known[made_with] = stale
     if stale and grid.reuse != "stale":
-        return Planned(again, None, stale, asked)
+        return Planned(_in_place_of(earlier, job), None, stale, asked)
     return Planned(job, earlier, stale, asked)
+
+
+def _in_place_of(earlier: FolderRun, job: Job) -> Job:
+    return job.model_copy(update={"replaces": earlier.identity})
 
 
 def made_meanwhile(job: Job, store: Store) -> FolderRun | None:
