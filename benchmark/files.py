@@ -26,13 +26,17 @@ _ASIDE = re.compile(r"\..+\.([0-9a-f]{8})-([0-9]+)-[0-9]+(\.old)?")
 _count = itertools.count()
 
 
+class Unwritable(UserError):
+    """A file or folder that cannot be written: the disk is full, or read-only."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write into a `UserError` that names ``path``."""
+    """Turn a failure to write into an `Unwritable` that names ``path``."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise Unwritable(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def write_text(path: Path, text: str) -> None:

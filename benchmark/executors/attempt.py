@@ -27,6 +27,7 @@ from typing import IO, Any, Literal
 import psutil
 
 from benchmark.detector import Progress, no_progress
+from benchmark.files import Unwritable
 from benchmark.runs import facts
 from benchmark.runs.config import Job
 from benchmark.runs.plan import made_meanwhile
@@ -194,6 +195,8 @@ class Worker:
                 self._pass_on()
                 record = Record.model_validate(reply["stored"])
                 return FolderRun(store.folder(job.config, job.seed), record, store)
+            elif "unwritable" in reply:
+                raise Unwritable(reply["unwritable"])
             elif "refused" in reply:
                 before = begun[-1] if begun else None
                 log = self._pass_on() + reply["log"]

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
+from benchmark.files import Unwritable
 from benchmark.runs.config import Job
 from benchmark.runs.execute import execute, one_line
 from benchmark.runs.store import Record, Store
@@ -69,6 +70,8 @@ def _make(job: Job, attempts: list[str], stores: dict[str, Store], say: Say) -> 
     try:
         store = stores.setdefault(job.results, Store(job.results))
         stored = execute(job, progress, store, attempts=attempts, begun=begun)
+    except Unwritable as error:  # the next job's result could not be stored either, nor this one's failure
+        say({"unwritable": one_line(error)})
     except (Exception, SystemExit) as error:
         say({"refused": one_line(error) or type(error).__name__, "log": traceback.format_exc()})
     else:
