@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -146,9 +147,9 @@ def kills(world: World, count: int) -> Counts:
         kind = "process" if workers else "local"
         if kind not in seconds:  # how long it takes to the end, so that moments are drawn from all of it
             began = time.monotonic()
-            os.waitpid(in_a_process(lambda s=settings: run_grid(world.grid(world.root / f"timed-{kind}", **s))), 0)
+            os.waitpid(in_a_process(partial(run_grid, world.grid(world.root / f"timed-{kind}", **settings))), 0)
             seconds[kind] = time.monotonic() - began
-        pid = in_a_process(lambda s=settings: run_grid(world.grid(results, **s)))
+        pid = in_a_process(partial(run_grid, world.grid(results, **settings)))
         time.sleep(world.random.uniform(0, 1.1 * seconds[kind]))
         ended, _ = os.waitpid(pid, os.WNOHANG)
         if not ended:
@@ -178,7 +179,7 @@ def writers(world: World, together: int) -> Counts:
     counts: Counts = Counter()
     results = world.root / f"writers-{together}"
     for overwrite in (False, True, True):
-        pids = [in_a_process(lambda: run_grid(world.grid(results, overwrite=overwrite))) for _ in range(together)]
+        pids = [in_a_process(partial(run_grid, world.grid(results, overwrite=overwrite))) for _ in range(together)]
         counts["processes that failed"] += sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0 for pid in pids)
         counts["rows lost"] += len(world.expected.keys() - world.check(results).keys())
         counts["grids"] += together

@@ -55,20 +55,22 @@ class _Ended(Exception):
         self.failure: Failure = failure
 
 
-def attempts_at(job: Job, attempt: Callable[[Sequence[str]], FolderRun], store: Store) -> FolderRun:
+def attempts_at(
+    job: Job, attempt: Callable[[Sequence[str]], FolderRun], store: Store, failures: Sequence[str] = ()
+) -> FolderRun:
     """Make a job, again where it fails and may be tried again; a run that somebody has made meanwhile is taken.
 
     Args:
         job: What to make.
         attempt: Makes it once, and stores it whether it fails or not; is handed how earlier attempts failed.
         store: Where it is stored.
+        failures: How attempts failed that were made elsewhere before.
 
     Returns:
         The stored run of the last attempt.
     """
     if (there := made_meanwhile(job, store)) is not None:
         return there
-    failures: list[str] = []
     while True:
         stored = attempt(failures)
         if stored.record.status == "finished" or len(failures) >= job.limits.retry:
@@ -140,13 +142,20 @@ class Worker:
         if (process := self._process) is not None:
             _kill(process)
 
-    def make(self, job: Job, progress: Progress = no_progress, store: Store | None = None) -> FolderRun:
+    def make(
+        self,
+        job: Job,
+        progress: Progress = no_progress,
+        store: Store | None = None,
+        failures: Sequence[str] = (),
+    ) -> FolderRun:
         """Make a job within its limits, in as many attempts as it is given.
 
         Args:
             job: What to make.
             progress: Is told how far it is.
             store: The store of the job's results, where one is open already.
+            failures: How attempts failed that were made elsewhere before.
 
         Returns:
             The stored run, which may have failed.
@@ -156,7 +165,7 @@ class Worker:
             Closed: Where the worker was closed meanwhile.
         """
         into = store or Store(job.results)
-        return attempts_at(job, lambda failures: self._attempt(job, progress, into, failures), into)
+        return attempts_at(job, lambda earlier: self._attempt(job, progress, into, earlier), into, failures)
 
     def _attempt(self, job: Job, progress: Progress, store: Store, failures: Sequence[str]) -> FolderRun:
         begun: list[Record] = []

@@ -214,7 +214,7 @@ def _writable(results: str) -> Store:
 def _checked(spec: Spec, device: str) -> Spec:
     """A detector that can be made, on this device."""
     spec.build()  # a refused parameter shows now, not after an hour
-    if "gpu" in spec.cls.card.needs and device == "cpu":
+    if "gpu" in spec.cls.card.needed and device == "cpu":
         raise UserError(f"detector {spec.name!r} needs a GPU, and runs would be made on {device}: leave it out")
     return spec
 
