@@ -7,12 +7,13 @@ beyond it. A task that is preempted, or whose node fails, is requeued by Slurm; 
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from benchmark.runs.store import FolderRun
 from benchmark.structures import UserError
 
 MAX_ARRAY_SIZE = 1001  # Slurm's own default
+LOOK_SECONDS = 30.0  # between two looks at the queue
 START_MINUTES = 5  # for a task to import, and to read its data
 STARTED_WITH = 2 * 2**30  # bytes beside a run's own: the task's process, and what its libraries take
 
@@ -69,7 +71,10 @@ def run(
         return rows.done
     executor = submitit.AutoExecutor(folder=Path(config.results) / "_slurm", cluster=cluster or "slurm")
     limit = max_array_size() if cluster is None else config.workers or facts.cores()
+    logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns at every look where Slurm keeps no accounts
     pending: dict[int, Any] = {}
+    missing: set[int] = set()
+    looked = time.monotonic()
     try:
         while rows.waiting or pending:
             if rows.waiting and (cluster is None or not pending):
@@ -78,6 +83,13 @@ def run(
                 if task.done():
                     del pending[i]
                     _collect(submitit, rows, i, task)
+            if cluster is None and time.monotonic() - looked > LOOK_SECONDS:
+                looked = time.monotonic()
+                gone = _not_in_queue(pending)
+                for i in gone & missing:
+                    task = pending.pop(i)
+                    rows.lost(i, "lost", f"its task left the queue without an answer (see {task.paths.stderr})")
+                missing = gone
             time.sleep(0.1 if cluster else 2.0)
     finally:
         for task in pending.values():
@@ -112,6 +124,19 @@ def _parameters(needs: Needs, config: GridConfig) -> dict[str, Any]:
     if needs.gpus:
         asked["gpus_per_node"] = math.ceil(needs.gpus)
     return asked
+
+
+def _not_in_queue(pending: Mapping[int, Any]) -> set[int]:
+    """The jobs whose tasks Slurm neither runs nor means to: without accounts it says no more about a task that was killed.
+
+    One that has ended a moment ago is among them, while its answer is on its way; so only a second look decides.
+    """
+    try:
+        words = ["squeue", "--noheader", "--array", "--format=%F_%K"]
+        queue = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return set()
+    return {i for i, task in pending.items() if task.job_id not in queue}
 
 
 def _collect(submitit: Any, rows: Rows, i: int, task: Any) -> None:

@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from benchmark.files import Unwritable
 from benchmark.runs.config import Job
@@ -43,8 +43,11 @@ def main() -> None:
         faulthandler.register(signal.SIGUSR1)  # asked for before a job that takes too long is ended: where it hung
 
     def say(words: Mapping[str, Any]) -> None:
-        replies.write(json.dumps(words) + "\n")
-        replies.flush()
+        try:
+            replies.write(json.dumps(words) + "\n")
+            replies.flush()
+        except OSError:  # nobody listens any more; raised in the middle of a fit, it would be the detector's failure
+            _leave()
 
     waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(jobs, waiting), daemon=True).start()
@@ -83,8 +86,13 @@ def _listen(jobs: TextIO, waiting: queue.SimpleQueue[str | None]) -> None:
     for line in jobs:
         waiting.put(line)
     waiting.put(None)
-    # Whoever asked for the job is gone. Given a moment an idle process ends by itself, and a busy one is ended here.
+    # Whoever asked is gone. Given a moment an idle process ends by itself, and a busy one is ended here.
     time.sleep(1)
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """End this process and what it has started, at once: whoever asked for the job is gone."""
     with suppress(AttributeError, OSError):
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)

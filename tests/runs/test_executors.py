@@ -105,13 +105,13 @@ def test_whatever_ends_a_process_costs_one_row(grid: Grid, flawed: str) -> None:
         "sys.exit": ("raised", "SystemExit: 7"),
         "kill": ("killed", "SIGKILL, as the kernel does where memory is out"),
         "raise": ("raised", "RuntimeError: no luck"),
-        "hang": ("timeout", "took more than 2 s"),
+        "hang": ("timeout", "took more than 5 s"),
         "orphan": ("exited", "exit code 7"),
     }
     asked = [f"{flawed}:flaw={flaw}" for flaw in words] + [flawed, "mean"]
     began = time.monotonic()
     ears = Ears()
-    settings = {"executor": "process", "workers": 2, "timeout": 2.0}
+    settings = {"executor": "process", "workers": 2, "timeout": 5.0}
     runs = run_grid(grid(*asked, **settings), ears)
     assert time.monotonic() - began < 60
     assert len(runs) == len(asked)
@@ -166,19 +166,19 @@ def test_every_executor_gives_the_same_bytes_and_imports_once_a_worker(grid: Gri
     asked[-1] = f"{flawed}:where={log}"
     ears = Ears()
     settings = {"executor": "process", "workers": 2, "results": str(tmp_path / "process")}
-    runs = run_grid(grid(*asked, seeds=(0, 1), **settings), ears)
-    assert [run.record.config.detector for run in runs[::2]] == [
-        "mean",
-        "ridge",
-        "forest:trees=2",
-        f"flawed:where={log}",
-    ]
-    assert [run.record.seed for run in runs] == [0, 1] * 4
+    runs = run_grid(grid(*asked, seeds=(0, 1, 2), **settings), ears)
+    detectors = [run.record.config.detector for run in runs[::3]]
+    assert detectors == ["mean", "ridge", "forest:trees=2", f"flawed:where={log}"]
+    assert [run.record.seed for run in runs] == [0, 1, 2] * 4
     after = predictions(runs)
     assert len(before.keys() & after.keys()) == 6
     assert {key: after[key] for key in before if key in after} == {key: before[key] for key in before if key in after}
-    assert len({key for what, key in ears.events if what == "started"}) == 8
-    assert run_grid(grid(*asked, seeds=(0, 1), **settings), again := Ears())
+    assert len({key for what, key in ears.events if what == "started"}) == 12
+    pids = log.read_text().split()
+    assert len(pids) == 3
+    assert len(set(pids)) <= 2  # a worker imports once
+    assert str(os.getpid()) not in pids
+    assert run_grid(grid(*asked, seeds=(0, 1, 2), **settings), again := Ears())
     assert {what for what, _ in again.events} == {"reused"}
 
 
@@ -187,8 +187,6 @@ def test_stopping_at_an_error_begins_nothing_more(grid: Grid, flawed: str, execu
     settings = {"executor": executor, "workers": 1, "on_error": "stop"}
     runs = run_grid(grid(flawed, f"{flawed}:flaw=raise", f"{flawed}:flaw=raise", seeds=(0, 1), **settings))
     assert [run.record.status for run in runs] == ["finished", "finished", "failed"]
-    runs = run_grid(grid(flawed, f"{flawed}:flaw=raise", seeds=(0, 1), **{**settings, "on_error": "continue"}))
-    assert [run.record.status for run in runs] == ["finished", "finished", "failed", "failed"]
 
 
 def test_threads_are_divided_before_keys_are_made(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,12 +285,3 @@ def test_a_plugin_offers_an_executor(grid: Grid, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(executors.CATALOG, "mine", "benchmark.executors.process:run")
     with pytest.raises(UserError, match="offered twice"):
         run_grid(grid("mean", executor="mine"))
-
-
-def test_a_worker_imports_once(grid: Grid, flawed: str, tmp_path: Path) -> None:
-    log = tmp_path / "fits"
-    run_grid(grid(f"{flawed}:where={log}", seeds=range(12), executor="process", workers=2))
-    pids = log.read_text().split()
-    assert len(pids) == 12
-    assert 1 <= len(set(pids)) <= 2
-    assert str(os.getpid()) not in pids
