@@ -203,7 +203,7 @@ def truncated(world: World, count: int) -> Counts:
         path = world.random.choice(files[kind])
         if not (size := path.stat().st_size):
             continue
-        os.truncate(path, world.random.choice([0, world.random.randrange(size), size - 1]))
+        os.truncate(path, world.random.choice([0, world.random.randrange(size), max(0, size - 2)]))
         heard = world.goes_on(results)
         counts[kind] += 1
         if kind != "annotations":

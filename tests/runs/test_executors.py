@@ -56,7 +56,7 @@ class Flawed(Detector):
         if self.flaw == "orphan":
             os._exit(7)
         if self.flaw == "memory":
-            self.hoard = [np.ones(2**27)]  # 1 GiB, touched
+            self.hoard = [np.ones(2**26)]  # 512 MiB, touched
             time.sleep(600)
         self.point = train.points.mean(axis=0)
 
@@ -134,9 +134,9 @@ def test_whatever_ends_a_process_costs_one_row(grid: Grid, flawed: str) -> None:
 
 
 def test_limits_hold_with_the_local_executor_too(grid: Grid, flawed: str) -> None:
-    large, good = run_grid(grid(f"{flawed}:flaw=memory", flawed, max_memory=800 * 2**20))
+    large, good = run_grid(grid(f"{flawed}:flaw=memory", flawed, max_memory=400 * 2**20))
     assert (large.record.failure, good.record.status) == ("memory", "finished")
-    assert "its limit is 800 MiB" in large.record.error
+    assert "its limit is 400 MiB" in large.record.error
 
 
 @pytest.mark.parametrize("executor", ["local", "process"])
