@@ -88,6 +88,8 @@ def plan(grid: GridConfig) -> list[Planned]:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
     specs = {text.strip(): _checked(resolve(text), device) for text in grid.detectors}
     _refuse_namesakes(specs.values())
+    if grid.executor != "local" or grid.limits.need_a_process:
+        _refuse_unreachable(specs.values())
     # A damaged copy would make every stored run unreadable, so it is looked at now.
     annotations = store.put_annotations(tests_of(parts).annotations)
     planned: dict[str, Planned] = {}
@@ -167,6 +169,16 @@ def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool, 
     if stale and grid.reuse != "stale":
         return Planned(_in_place_of(earlier, job), None, stale, asked)
     return Planned(job, earlier, stale, asked)
+
+
+def _refuse_unreachable(specs: Iterable[Spec]) -> None:
+    """UserError where a detector is known to this process alone, and another is to make its runs."""
+    for spec in specs:
+        if spec.entry.file is None and spec.entry.origin.startswith("@register"):
+            raise UserError(
+                f"detector {spec.name!r} ({spec.entry.origin}) is known to this process alone, and another makes its runs: "
+                "name its file, or package.module:Class"
+            )
 
 
 def _in_place_of(earlier: FolderRun, job: Job) -> Job:

@@ -285,3 +285,14 @@ def test_a_plugin_offers_an_executor(grid: Grid, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(executors.CATALOG, "mine", "benchmark.executors.process:run")
     with pytest.raises(UserError, match="offered twice"):
         run_grid(grid("mean", executor="mine"))
+
+
+@pytest.mark.parametrize("settings", [{"executor": "process"}, {"timeout": 60.0}])
+def test_a_detector_of_this_session_alone_is_not_handed_to_another_process(
+    grid: Grid, settings: dict[str, Any]
+) -> None:
+    scope: dict[str, Any] = {"__name__": "typed"}
+    exec(FLAWED, scope)
+    assert plan(grid("flawed"))
+    with pytest.raises(UserError, match="known to this process alone"):
+        plan(grid("flawed", **settings))
