@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from benchmark import detector_files
-from benchmark.executors.local import Callback
-from benchmark.executors.local import run as run_locally
+from benchmark import detector_files, executors
+from benchmark.executors.executor import Callback
 from benchmark.registry import suite
 from benchmark.runs.config import GridConfig
 from benchmark.runs.plan import plan, whole
-from benchmark.runs.store import FolderRun
+from benchmark.runs.store import FolderRun, Store
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
 
@@ -34,7 +33,8 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
         **settings: The fields of `benchmark.runs.config.GridConfig`: ``task``, ``data`` (a preset or a folder),
             ``labels`` (the same images labelled again, a folder or file), ``seeds`` (how many, or which), ``n`` (numbers of training images), ``split``, ``folds``, ``budget`` (``20``
             epochs, ``"60s"``, ``"500steps"``), ``device``, ``threads``, ``results``, ``overwrite``, ``reuse``,
-            ``save_weights``.
+            ``save_weights``, ``executor``, ``workers``, ``timeout`` (``600`` seconds, ``"10min"``), ``max_memory``
+            (``"4GiB"``), ``retry``, ``on_error``.
 
     Returns:
         One row a row of the board; columns are those of ``LEADERBOARD.csv``.
@@ -46,6 +46,8 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
     from leaderboard.render.tables import frame
 
     done = run_grid(grid_config(detectors, **settings))
+    if not done:
+        return frame([])
     config = done[0].record.config
     every = boards(done[0].store, config.task, config.data)
     return frame([board for board in every if board.digest == config.data_digest])
@@ -84,15 +86,21 @@ def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -
 def run_grid(grid: GridConfig, callback: Callback | None = None) -> list[FolderRun]:
     """The stored runs of a grid that were asked for, those made earlier included.
 
+    Fewer than were asked for where the grid stops at an error, or its executor leaves it to others to make them.
+
     Raises:
         UserError: For what cannot be run.
     """
+    watch = callback or Callback()
+    executor = executors.find(grid.executor)
     try:
         planned = plan(grid)
-        done = run_locally(planned, callback)
+        if swept := Store(grid.results).sweep():
+            watch.note(f"{grid.results}: removed {swept} half-written files and folders of runs that were killed")
+        done = executor(planned, watch, grid)
     finally:
         detector_files.leave()  # what the caller imports next is the caller's own
-    return [stored for one, stored in zip(planned, done, strict=True) if one.asked]
+    return [stored for one, stored in zip(planned, done, strict=True) if one.asked and stored is not None]
 
 
 def _several(name: str, value: Any, kind: type = int) -> list[Any]:

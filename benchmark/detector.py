@@ -85,7 +85,8 @@ class Card:
         ranked: False for a row that is shown for comparison, neither ranked nor tested (the training mean, a rule).
         rule_structured: The network's structure is the rule of a task itself.
         untrained: Whether its score before any training (a budget of 0 epochs) is reported beside the trained one.
-        needs: What it cannot do without: "gpu".
+        needs: What it cannot do without: "gpu", or of one the share it takes, as "gpu:0.25"; "memory:8GiB". Engines that
+            place runs on machines ask for it.
         ablation: Parameters that remove its essential part, and so must change its score.
     """
 
@@ -98,6 +99,11 @@ class Card:
     untrained: bool = False
     needs: tuple[str, ...] = ()
     ablation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """What it cannot do without, and how much of it; "" where it does not say."""
+        return {name: amount for name, _, amount in (need.partition(":") for need in self.needs)}
 
 
 class Detector:

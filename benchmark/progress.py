@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmark.code_digest import UNRECORDED
-from benchmark.executors.local import Callback
+from benchmark.executors.executor import Callback
 from benchmark.runs.config import Job
 from benchmark.runs.data import open_data
 from benchmark.runs.plan import Planned
@@ -36,9 +36,8 @@ class Bars(Callback):
             disable=not console.is_terminal,
         )
         self._grid: TaskID | None = None
-        self._run: TaskID | None = None
-        self._title = ""
-        self._told = 0.0
+        self._running: dict[str, TaskID] = {}  # by key, as what was told of each
+        self._told: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -55,39 +54,44 @@ class Bars(Callback):
         for note in open_data(grid[0].job.data)[0].notes if grid else ():
             self._say(f"{grid[0].job.data.data}: {note}", style="yellow")
         for one in grid:
+            if one.damaged:
+                self._say(f"{one.job.title}: {one.damaged}: run again", style="yellow")
             if one.stale:
                 outcome = "kept as it is" if one.stored else "run again"
                 why = one.stale[0] if one.stale == (UNRECORDED,) else f"code changed since ({', '.join(one.stale)})"
                 self._say(f"{one.job.title}: {why}: {outcome}", style="yellow")
 
+    def note(self, text: str) -> None:
+        """Something that concerns no single job."""
+        self._say(text, style="yellow")
+
     def started(self, job: Job) -> None:
         """A job starts to run."""
-        self._title = job.title
-        self._run = self._bars.add_task(job.title, total=100, note="")
-        self._told = time.monotonic()
+        self._running[job.key] = self._bars.add_task(job.title, total=100, note="")
+        self._told[job.key] = time.monotonic()
 
-    def progress(self, fraction: float, text: str) -> None:
-        """The running job is this far: bars move at most ten times a second, and a log gets a line every 30 s."""
+    def progress(self, job: Job, fraction: float, text: str) -> None:
+        """A running job is this far: its bar moves at most ten times a second, and a log gets a line of it every 30 s."""
         now = time.monotonic()
         terminal = self._console.is_terminal
-        if self._run is None or now - self._told < (0.1 if terminal else REPORT_SECONDS):
+        if job.key not in self._running or now - self._told[job.key] < (0.1 if terminal else REPORT_SECONDS):
             return  # a fast loop must not spend its time on drawing
-        self._told = now
+        self._told[job.key] = now
         if terminal:
-            self._bars.update(self._run, completed=round(100 * fraction), note=text)
+            self._bars.update(self._running[job.key], completed=round(100 * fraction), note=text)
         else:
-            self._say(f"{self._title}: {100 * fraction:.0f} %, {text}")
+            self._say(f"{job.title}: {100 * fraction:.0f} %, {text}")
 
     def finished(self, planned: Planned, stored: FolderRun, *, reused: bool) -> None:
         """A job is stored: say what came of it."""
-        if self._run is not None:
-            self._bars.remove_task(self._run)
-            self._run = None
+        if (bar := self._running.pop(planned.job.key, None)) is not None:
+            self._bars.remove_task(bar)
         if self._grid is not None:
             self._bars.advance(self._grid)
         record = stored.record
         if record.status == "failed":
-            self._say(f"failed {planned.job.title}: {record.error}", style="red")
+            tries = f" (the last of {len(record.attempts) + 1} attempts)" if record.attempts else ""
+            self._say(f"failed {planned.job.title}: {record.error}{tries}", style="red")
             self._say(f"       the whole story: {stored.folder / 'log.txt'}")
         elif not reused and planned.asked:
             error = record.scores.get("mean")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from benchmark.runs.store import Results as StoredResults
 
 app = typer.Typer()
+ENGINE = "Who makes the runs, and what one of them may take"
 
 
 @app.command(epilog="Example: python -m benchmark run --detector forest:features=pix+max --detector net3 --seeds 3")
@@ -100,6 +101,64 @@ def run(
     save_weights: Annotated[
         bool, typer.Option("--save-weights", help="Store the fitted weights (safetensors).")
     ] = False,
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            metavar="NAME",
+            help="What makes the runs: local (this process), process, command, ray or slurm.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="COUNT",
+            min=1,
+            max=10_000,
+            help="Runs made at once; default cores divided by threads. Without --threads the cores are divided.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            metavar="TIME",
+            help="Of an attempt at a run: 600 (seconds), 90s, 10min, 2h.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--max-memory",
+            metavar="SIZE",
+            help="Of a run, its libraries included (about 500MiB with torch): 4GiB.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    retry: Annotated[
+        int,
+        typer.Option(
+            "--retry",
+            metavar="COUNT",
+            min=0,
+            max=1000,
+            help="Further attempts at a run that failed.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = 0,
+    on_error: Annotated[
+        str,
+        typer.Option(
+            "--on-error",
+            metavar="WHAT",
+            help="continue, or stop: begin no further run after one has failed.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = "continue",
     as_json: AsJson = False,
 ) -> None:
     """Fit detectors, score them on the test images, and print the leaderboard. Finished runs are reused."""
@@ -128,12 +187,21 @@ def run(
         overwrite=overwrite,
         reuse=reuse,
         save_weights=save_weights,
+        executor=executor,
+        workers=workers,
+        timeout=timeout,
+        max_memory=max_memory,
+        retry=retry,
+        on_error=on_error,
     )
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
         done = run_grid(grid, bars)
+    if not done:  # they are left to others to make, or the first has stopped the rest
+        return
     config = done[0].record.config
     _publish(done[0].store, config.task, config.data, as_json, digest=config.data_digest)
-    if all(stored.record.status == "failed" for stored in done):
+    failures = [stored.record.status == "failed" for stored in done]
+    if all(failures) or (any(failures) and grid.on_error == "stop"):
         raise typer.Exit(1)
 
 

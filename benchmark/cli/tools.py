@@ -38,6 +38,27 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: python -m benchmark work results/_jobs/1f2e3d4c5b6a7988.jsonl --only 3")
+def work(
+    jobs: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Jobs, a JSON line each: what run --executor command writes.")
+    ],
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="INDEX", help="Which of them, from 0: 3, or several as 3-7; default all."),
+    ] = None,
+) -> None:
+    """Make the runs of a job file, within the limits they were planned with: what a scheduler calls."""
+    from benchmark.executors import command
+    from benchmark.progress import Bars
+
+    chosen = command.chosen(command.read_jobs(jobs), only)
+    with stdout_kept(), Bars(console_for(stderr=True)) as bars:
+        done = command.work(chosen, bars)
+    if any(stored.record.status == "failed" for stored in done):
+        raise typer.Exit(1)
+
+
 @app.command(
     epilog="Example: python -m benchmark predict --weights results/.../<key> --images photos --out points.json"
 )

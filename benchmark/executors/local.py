@@ -1,53 +1,46 @@
-"""The local executor: one job after the other, in this process."""
+"""The local executor: one job after the other, in this process.
+
+A limit on time or memory can only be kept by ending a process, so where there is one the jobs are made in a process of
+their own, one after the other all the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 
-from benchmark.runs.config import Job
+from benchmark.detector import Progress
+from benchmark.executors.attempt import Worker, attempts_at
+from benchmark.executors.executor import Callback, begin
+from benchmark.runs.config import GridConfig, Job
 from benchmark.runs.execute import execute
 from benchmark.runs.plan import Planned
 from benchmark.runs.store import FolderRun, Store
+from benchmark.structures import UserError
 
 
-class Callback:
-    """Is told how a grid goes. This one says nothing; the command line has one that draws bars."""
-
-    def planned(self, grid: Sequence[Planned]) -> None:
-        """The whole grid, before it starts."""
-
-    def started(self, job: Job) -> None:
-        """A job starts to run."""
-
-    def progress(self, fraction: float, text: str) -> None:
-        """The running job is this far (0 to 1)."""
-
-    def finished(self, planned: Planned, stored: FolderRun, *, reused: bool) -> None:
-        """A job is stored, now (``reused`` False) or earlier."""
-
-
-def run(grid: Sequence[Planned], callback: Callback | None = None) -> list[FolderRun]:
-    """Make what is to be made, in the grid's order; an interruption leaves every finished run intact.
-
-    Args:
-        grid: What `benchmark.runs.plan.plan` said.
-        callback: Is told how it goes.
-
-    Returns:
-        The stored run of every job, failed ones included.
-    """
-    watch = callback or Callback()
-    watch.planned(grid)
+def run(grid: Sequence[Planned], callback: Callback, config: GridConfig) -> list[FolderRun | None]:
+    """Make the runs of a grid here, in the grid's order. See `benchmark.executors.executor.Executor`."""
+    if config.workers not in (None, 1):
+        raise UserError(f"workers {config.workers}: executor local makes one run at a time; add --executor process")
+    done = begin(grid, callback)
     stores: dict[str, Store] = {}
-    done = []
-    for one in grid:
-        if one.stored is not None:
-            watch.finished(one, one.stored, reused=True)
-            done.append(one.stored)
-            continue
-        watch.started(one.job)
-        store = stores.setdefault(one.job.results, Store(one.job.results))
-        stored = execute(one.job, watch.progress, store)
-        watch.finished(one, stored, reused=False)
-        done.append(stored)
+    with ExitStack() as stack:
+        worker = stack.enter_context(Worker()) if config.limits.need_a_process else None
+        for i, one in enumerate(grid):
+            if done[i] is not None:
+                continue
+            callback.started(one.job)
+            progress = partial(callback.progress, one.job)
+            store = stores.setdefault(one.job.results, Store(one.job.results))
+            stored = worker.make(one.job, progress, store) if worker else _make(one.job, progress, store)
+            callback.finished(one, stored, reused=False)
+            done[i] = stored
+            if stored.record.status == "failed" and config.on_error == "stop":
+                break
     return done
+
+
+def _make(job: Job, progress: Progress, store: Store) -> FolderRun:
+    return attempts_at(job, lambda failures: execute(job, progress, store, attempts=failures), store)

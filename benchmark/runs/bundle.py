@@ -391,8 +391,9 @@ def _without_paths(record: Record) -> Record:
     file = Path(record.facts.file).name
     specification = re.sub(r"^.*?([^/\\]+\.py)", r"\1", record.specification) if file else record.specification
     facts = record.facts.model_copy(update={"file": file, "data": ""})
-    error = _PATH.sub(r"\1", record.error)
-    return record.model_copy(update={"facts": facts, "specification": specification, "error": error})
+    error, attempts = _PATH.sub(r"\1", record.error), [_PATH.sub(r"\1", attempt) for attempt in record.attempts]
+    told = {"facts": facts, "specification": specification, "error": error, "attempts": attempts, "digests": {}}
+    return record.model_copy(update=told)
 
 
 def _array(content: bytes, kind: str) -> np.ndarray[Any, Any]:

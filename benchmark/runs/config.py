@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from benchmark.detector import RECIPE
+from benchmark.runs.limits import Bytes, Limits, Retries, Seconds
 from datasets.formats.reading import ReadOptions
 
 
@@ -48,6 +49,21 @@ class GridConfig(_Frozen):
         default="current", description="stale: a stored run stands although the code has changed since"
     )
     save_weights: bool = False
+    executor: str = Field(default="local", description="what makes the runs; see `benchmark.executors`")
+    workers: StrictInt | None = Field(
+        default=None, ge=1, le=10_000, description="runs made at once; None: cores // threads"
+    )
+    timeout: Seconds | None = Field(default=None, description="seconds an attempt at a run: 600, 90s, 10min, 2h")
+    max_memory: Bytes | None = Field(default=None, description="bytes of resident memory a run: 500MB, 4GiB")
+    retry: Retries = Field(default=0, description="further attempts at a run that failed")
+    on_error: Literal["continue", "stop"] = Field(
+        default="continue", description="stop: begin no further run after one has failed"
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """What each of its jobs may take."""
+        return Limits(timeout=self.timeout, max_memory=self.max_memory, retry=self.retry)
 
 
 class DataReference(_Frozen):
@@ -102,6 +118,12 @@ class Job(_Frozen):
     seed: int
     results: str
     save_weights: bool = False
+    annotations: str = Field(default="", description="digest of what it will be scored against, kept in the store")
+    replaces: str = Field(
+        default="",
+        description="identity of the stored run it is made in place of; any other was made since it was planned",
+    )
+    limits: Limits = Limits()
 
     @property
     def key(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from numbers import Real
@@ -44,13 +44,22 @@ from datasets.tasks.build import PRESETS
 ORACLE_EXACT = 0.999
 
 
-def execute(job: Job, progress: Progress = no_progress, store: Store | None = None) -> FolderRun:
+def execute(
+    job: Job,
+    progress: Progress = no_progress,
+    store: Store | None = None,
+    *,
+    attempts: Sequence[str] = (),
+    begun: Callable[[Record], None] = lambda record: None,
+) -> FolderRun:
     """Make one run and store it. Whatever the detector raises becomes a failed record with its traceback.
 
     Args:
         job: What to make.
         progress: Is told how far the run is, 0 to 1, and in words.
         store: The store of the job's results, where one is open already.
+        attempts: How earlier attempts at it failed.
+        begun: Is handed the record as it is before the detector runs, for whoever must store it should this process end.
 
     Returns:
         The stored run.
@@ -79,7 +88,9 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         facts=facts.machine(),
         span=folds[0].span,
+        attempts=list(attempts),
     )
+    begun(record)
     try:
         with limited_threads(job.config.threads):
             outcome = _fit_and_answer(job, spec, folds, progress)
@@ -88,8 +99,9 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
         if outcome.untrained is not None:
             untrained = score(annotations, outcome.untrained, has_scores=card.has_confidence).as_dict()
     except (Exception, SystemExit) as error:  # SystemExit too: a detector that exits costs its own row, not the others
-        words = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+        words = one_line(error)
         record.error = words if isinstance(error, UserError) else f"{type(error).__name__}: {words}".rstrip(": ")
+        record.failure = "memory" if isinstance(error, MemoryError) else "raised"
         record.facts = _with_code(record.facts, spec, code, job, store)
         return store.write(record, log=traceback.format_exc())
     record.status = "finished"
@@ -105,6 +117,11 @@ def execute(job: Job, progress: Progress = no_progress, store: Store | None = No
     return store.write(
         record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
     )
+
+
+def one_line(error: object) -> str:
+    """The words of an error on one line, without characters that a terminal would obey."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
 
 
 def _with_code(known: facts.Facts, spec: Spec, code: dict[str, str], job: Job, store: Store) -> facts.Facts:

@@ -21,13 +21,15 @@ from benchmark.runs import facts
 from benchmark.runs.config import DataReference, GridConfig, Job, RunConfig
 from benchmark.runs.data import open_data, open_whole
 from benchmark.runs.label_floor import label_floor
-from benchmark.runs.store import FolderRun, Record, Store, results_folder
+from benchmark.runs.store import Damaged, FolderRun, Record, Store, results_folder
 from benchmark.structures import UserError
 from datasets.dataset import tests_of
 
 MAX_SEED = 2**32 - 1  # the largest that every library takes
 MAX_THREADS = 1024
 BASELINE = "baseline"  # the suite that stands on every board
+# Specification and the code a run was made with -> what of it has changed: looked up once, for thousands of seeds.
+_Stale = dict[tuple[str, tuple[tuple[str, str], ...]], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Planned:
         stored: The run that stands for it; None: it is to be made.
         stale: The files whose code has changed since an earlier run of this key was made; empty where there is none, or
             nothing has changed. With ``stored`` the earlier run stands all the same.
+        damaged: What is wrong with an earlier run of this key that does not count, in words; "" where nothing is.
         asked: False for a run of the suite ``baseline`` that nobody asked for.
     """
 
@@ -46,6 +49,7 @@ class Planned:
     stored: FolderRun | None = None
     stale: tuple[str, ...] = ()
     asked: bool = True
+    damaged: str = ""
 
 
 def plan(grid: GridConfig) -> list[Planned]:
@@ -60,7 +64,7 @@ def plan(grid: GridConfig) -> list[Planned]:
     store = _writable(grid.results)
     spent = Budget.parse(grid.budget)
     device = facts.device(grid.device)
-    threads = facts.cores() if grid.threads is None else whole("threads", grid.threads, 1, MAX_THREADS)
+    threads = _threads(grid)
     if not grid.seeds:
         raise UserError("seeds: there is none; give at least one")
     if not grid.detectors:
@@ -85,10 +89,14 @@ def plan(grid: GridConfig) -> list[Planned]:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
     specs = {text.strip(): _checked(resolve(text), device) for text in grid.detectors}
     _refuse_namesakes(specs.values())
-    store.put_annotations(tests_of(parts).annotations)  # a damaged copy would make every stored run unreadable
+    if grid.executor != "local" or grid.limits.need_a_process:
+        _refuse_unreachable(specs.values())
+    # A damaged copy would make every stored run unreadable, so it is looked at now.
+    annotations = store.put_annotations(tests_of(parts).annotations)
     if grid.labels:
         store.put_label_floor(label_floor(open_whole(reference), grid.labels, grid.options))
     planned: dict[str, Planned] = {}
+    known: _Stale = {}
 
     def add(text: str, spec: Spec, asked: bool) -> None:
         budget = spent if asked and spent.kind in spec.cls.budgets else Budget()
@@ -117,8 +125,10 @@ def plan(grid: GridConfig) -> list[Planned]:
                     seed=seed,
                     results=str(store.root),
                     save_weights=grid.save_weights and asked,
+                    annotations=annotations,
+                    limits=grid.limits,
                 )
-                planned.setdefault(job.key, _planned(job, spec, store, grid, asked))
+                planned.setdefault(job.key, _planned(job, spec, store, grid, asked, known))
 
     for text, spec in specs.items():
         add(text, spec, True)
@@ -140,18 +150,56 @@ def _refuse_namesakes(specs: Iterable[Spec]) -> None:
             )
 
 
-def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool) -> Planned:
-    if grid.overwrite and asked:
-        return Planned(job)
-    earlier = store.find(job.config, job.seed)
-    if earlier is None or not _reusable(earlier, job.save_weights):
+def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool, known: _Stale) -> Planned:
+    try:
+        earlier = store.find(job.config, job.seed)
+    except Damaged as error:
+        return Planned(job, asked=asked, damaged=str(error))
+    if earlier is None or earlier.record.status != "finished":
         return Planned(job, asked=asked)
-    file = spec.entry.file
-    code = spec.code(() if file else earlier.record.facts.code)
-    stale = tuple(changed_since(earlier.record, code, file.absolute().parent if file else None))
+    if grid.overwrite and asked:
+        return Planned(_in_place_of(earlier, job))
+    if problem := earlier.problem(with_weights=job.save_weights):
+        weights_alone = job.save_weights and not earlier.weights.is_file()
+        damaged = "" if weights_alone else f"{earlier.place}: {problem}"
+        return Planned(_in_place_of(earlier, job), asked=asked, damaged=damaged)
+    made_with = (job.specification, tuple(earlier.record.facts.code.items()))
+    if (stale := known.get(made_with)) is None:
+        file = spec.entry.file
+        code = spec.code(() if file else earlier.record.facts.code)
+        stale = tuple(changed_since(earlier.record, code, file.absolute().parent if file else None))
+        known[made_with] = stale
     if stale and grid.reuse != "stale":
-        return Planned(job, None, stale, asked)
+        return Planned(_in_place_of(earlier, job), None, stale, asked)
     return Planned(job, earlier, stale, asked)
+
+
+def _refuse_unreachable(specs: Iterable[Spec]) -> None:
+    """UserError where a detector is known to this process alone, and another is to make its runs."""
+    for spec in specs:
+        if spec.entry.file is None and spec.entry.origin.startswith("@register"):
+            raise UserError(
+                f"detector {spec.name!r} ({spec.entry.origin}) is known to this process alone, and another makes its runs: "
+                "name its file, or package.module:Class"
+            )
+
+
+def _in_place_of(earlier: FolderRun, job: Job) -> Job:
+    return job.model_copy(update={"replaces": earlier.identity})
+
+
+def made_meanwhile(job: Job, store: Store) -> FolderRun | None:
+    """The finished run of this key that somebody has stored since the job was planned; None where there is none.
+
+    Another grid may have made it, or this one, before the machine went down that worked through it.
+    """
+    try:
+        there = store.find(job.config, job.seed)
+    except UserError:
+        return None
+    if there is None or there.record.status != "finished" or there.problem(with_weights=job.save_weights):
+        return None
+    return there if there.identity != job.replaces else None
 
 
 def changed_since(record: Record, code: Mapping[str, str], folder: Path | None) -> list[str]:
@@ -181,20 +229,16 @@ def _writable(results: str) -> Store:
 def _checked(spec: Spec, device: str) -> Spec:
     """A detector that can be made, on this device."""
     spec.build()  # a refused parameter shows now, not after an hour
-    if "gpu" in spec.cls.card.needs and device == "cpu":
+    if "gpu" in spec.cls.card.needed and device == "cpu":
         raise UserError(f"detector {spec.name!r} needs a GPU, and runs would be made on {device}: leave it out")
     return spec
 
 
-def _reusable(stored: FolderRun, with_weights: bool) -> bool:
-    """Whether a stored run can stand for a new one: finished, with predictions that can be read, and weights if wanted."""
-    if stored.record.status != "finished" or (with_weights and not stored.weights.is_file()):
-        return False
-    try:
-        _ = stored.predictions
-    except UserError:
-        return False
-    return True
+def _threads(grid: GridConfig) -> int:
+    """Of each run: as asked for, or the cores divided among the workers. They are part of the key, so decided here."""
+    if grid.threads is not None:
+        return whole("threads", grid.threads, 1, MAX_THREADS)
+    return max(1, facts.cores() // (grid.workers or 1))
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:

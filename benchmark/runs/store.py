@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -70,8 +71,17 @@ class Record(BaseModel):
     )
     scores: dict[str, Any] = Field(default_factory=dict)
     error: str = ""
+    failure: Literal["", "raised", "exited", "killed", "timeout", "memory", "lost"] = Field(
+        default="", description="how it failed: by an error, its process ended or was ended, or its machine was lost"
+    )
+    attempts: list[str] = Field(default_factory=list, description="how earlier attempts at this run failed, in order")
+    digests: dict[str, str] = Field(default_factory=dict, description="sha256 of the files written beside this one")
     created: str = ""
     facts: Facts = Field(default_factory=Facts)
+
+
+class Damaged(UserError):
+    """A record that is cut off or no record at all: the run does not count, and can be made again."""
 
 
 class StoredRun:
@@ -180,6 +190,36 @@ class FolderRun(StoredRun):
         return str(path.resolve()), state.st_mtime_ns, state.st_size
 
     @property
+    def identity(self) -> str:
+        """16 hex digits over ``run.json``: another run of the same key has others. "" where it is gone."""
+        try:
+            return hashlib.sha256((self.folder / "run.json").read_bytes()).hexdigest()[:16]
+        except OSError:
+            return ""
+
+    def problem(self, *, with_weights: bool = False) -> str:
+        """What is wrong with the files beside the record, in words; "" where they are as they were written.
+
+        Args:
+            with_weights: Look at the weights, too.
+        """
+        wanted = [*(["weights.safetensors"] if with_weights else []), "predictions.json", "history.csv"]
+        for name in wanted:
+            known = self.record.digests.get(name)
+            try:
+                if known is None and name == "predictions.json":
+                    _ = self.predictions  # of a run made before digests were written down
+                elif known is not None and _sha256(self.folder / name) != known:
+                    return f"{name} is not as it was written"
+            except OSError as error:
+                return f"{name} cannot be read ({error.strerror})"
+            except UserError as error:
+                return str(error)
+        if with_weights and not self.weights.is_file():
+            return "its weights were not saved"
+        return ""
+
+    @property
     def weights(self) -> Path:
         """Where its fitted weights are, if they were saved."""
         return self.folder / "weights.safetensors"
@@ -209,10 +249,29 @@ class Store(Results):
         )
 
     def find(self, config: RunConfig, seed: int) -> FolderRun | None:
-        """The stored run of this config and seed, finished or failed; None where there is none."""
+        """The stored run of this config and seed, finished or failed; None where there is none.
+
+        Raises:
+            Damaged: Where its record is cut off.
+            UserError: Where its record is of another schema, or cannot be read.
+        """
         folder = self.folder(config, seed)
-        files.recover(folder)
-        return self.read(folder) if (folder / "run.json").is_file() else None
+        try:
+            content = (folder / "run.json").read_bytes()
+        except FileNotFoundError:
+            files.recover(folder)
+            return self.read(folder) if (folder / "run.json").is_file() else None
+        except OSError:
+            return self.read(folder)  # whose error says why
+        return FolderRun(folder, read_record(content, str(folder / "run.json")), self)
+
+    def sweep(self) -> int:
+        """Remove what killed processes have left half-written here; returns how much that was."""
+        swept = sum(files.sweep(folder) for folder in (self.root, self.root / "_annotations", self.root / "_data"))
+        folders = [str(self.root)]
+        for _ in ("task", "data", "detector", "n", "seed"):
+            folders = [entry.path for folder in folders for entry in _folders(folder)]
+        return swept + sum(files.sweep(Path(folder)) for folder in folders)
 
     def read(self, folder: Path) -> FolderRun:
         """The run in ``folder``.
@@ -257,6 +316,7 @@ class Store(Results):
             UserError: Where the folder cannot be written; what was stored before stays.
         """
         target = self.folder(record.config, record.seed)
+        record = record.model_copy()
 
         def fill(folder: Path) -> None:
             if predictions is not None:
@@ -267,10 +327,11 @@ class Store(Results):
                 from safetensors.numpy import save_file
 
                 save_file(dict(weights), folder / "weights.safetensors")
+            record.digests = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
             (folder / "log.txt").write_text(log, encoding="utf-8", errors="backslashreplace", newline="")
             (folder / "run.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
-        files.write_folder(target, fill, is_whole=lambda folder: (folder / "run.json").is_file())
+        files.write_folder(target, fill, is_whole=lambda folder: (folder / "run.json").is_file(), sync=True)
         return FolderRun(target, record, self)
 
     def put_annotations(self, annotations: Annotations) -> str:
@@ -318,7 +379,8 @@ def read_record(text: bytes | str, origin: str, mend: str = "delete the folder a
     """A record from JSON text.
 
     Raises:
-        UserError: Naming ``origin`` and the field, where it is not one.
+        Damaged: Naming ``origin`` and the field, where it is not one.
+        UserError: Where it is of another schema.
     """
     try:
         return Record.model_validate_json(text)
@@ -335,7 +397,7 @@ def read_record(text: bytes | str, origin: str, mend: str = "delete the folder a
                 )
             ) from error
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"{origin}: {where}: {first['msg']}; {mend}") from error
+        raise Damaged(f"{origin}: {where}: {first['msg']}; {mend}") from error
 
 
 def verified_annotations(document: Any, digest: str, origin: str) -> Annotations:
@@ -348,6 +410,18 @@ def verified_annotations(document: Any, digest: str, origin: str) -> Annotations
     if annotations.digest[:16] != digest:
         raise UserError(f"{origin}: its content is not what its name promises; run again to restore it")
     return annotations
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _folders(folder: str) -> list[os.DirEntry[str]]:
+    """The folders in a folder that may hold runs."""
+    try:
+        return [entry for entry in os.scandir(folder) if entry.name[0] not in "._" and entry.is_dir()]
+    except OSError:
+        return []
 
 
 def _csv(history: Sequence[HistoryRow]) -> str:

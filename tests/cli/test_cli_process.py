@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parents[2]
-COMMANDS = ("run", "list", "export", "leaderboard", "show", "score", "compare", "audit", "check", "predict")
+COMMANDS = ("run", "list", "export", "leaderboard", "show", "score", "compare", "audit", "check", "predict", "work")
 HEAVY = ("torch", "torchvision", "timm", "pandas", "matplotlib", "sklearn", "scipy", "skimage", "cv2", "albumentations")
 
 

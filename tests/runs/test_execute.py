@@ -14,7 +14,7 @@ from benchmark import UserError, registry
 from benchmark.api import run_grid
 from benchmark.conformance import rectangles
 from benchmark.detector import Budget, Detector
-from benchmark.executors.local import Callback
+from benchmark.executors.executor import Callback
 from benchmark.runs import data as run_data
 from benchmark.runs.config import GridConfig, Job
 from benchmark.runs.execute import execute, holds_the_answer

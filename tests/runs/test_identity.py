@@ -10,7 +10,7 @@ import pytest
 
 from benchmark import UserError, registry
 from benchmark.api import run_grid
-from benchmark.executors.local import Callback
+from benchmark.executors.executor import Callback
 from benchmark.runs.config import GridConfig, RunConfig
 from benchmark.runs.plan import Planned, plan
 from benchmark.runs.store import FolderRun
