@@ -29,9 +29,11 @@ from benchmark.detector import Card, Detector, parameters
 from benchmark.framed import Framed, Source
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion, unknown
+from benchmark.yaml_file import read_yaml
 
 GROUP = "keypoint_benchmark.detectors"
 CATALOGS = ("baselines", "detectors")
+SUITES = Path(__file__).parent / "suites"
 
 
 class _Required(TypedDict):
@@ -251,21 +253,21 @@ def entries() -> dict[str, list[Entry]]:
 
 
 def suites() -> dict[str, list[str]]:
-    """Named sets of detector specifications: what the catalogs put into each, ``default`` among them."""
-    sets: dict[str, list[str]] = {}
-    for package in CATALOGS:
-        rows: dict[str, list[str]] = importlib.import_module(package).SUITES
-        for name, specs in rows.items():
-            sets.setdefault(name, []).extend(specs)
-    return sets
+    """Named sets of detector specifications, ``default`` among them: the grid files in ``benchmark/suites``."""
+    return {path.stem: _members(path) for path in sorted(SUITES.glob("*.yaml"))}
 
 
 def suite(name: str) -> list[str]:
     """The detectors of a suite. UserError, suggesting the nearest, where there is none of that name."""
-    known = suites()
+    known = {path.stem: path for path in sorted(SUITES.glob("*.yaml"))}
     if name not in known:
         raise unknown("suite", name, known)
-    return known[name]
+    return _members(known[name])
+
+
+def _members(path: Path) -> list[str]:
+    members: list[str] = read_yaml(path)["detectors"]
+    return members
 
 
 def resolve(text: str) -> Spec:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmark.cli.asked import asked, show_status
 from benchmark.cli.options import (
     AsJson,
     BoardData,
@@ -32,12 +34,14 @@ from benchmark.structures import UserError
 
 if TYPE_CHECKING:
     from benchmark.runs.store import Results as StoredResults
+    from leaderboard.board import Board
 
 app = typer.Typer()
 
 
 @app.command(epilog="Example: python -m benchmark run --detector forest:features=pix+max --detector net3 --seeds 3")
 def run(
+    ctx: typer.Context,
     detector: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,6 +57,14 @@ def run(
             "--suite",
             metavar="NAME",
             help="A named set of detectors (see: list suites); default, where no --detector is given: default.",
+        ),
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(
+            "--grid",
+            metavar="FILE",
+            help="A YAML file of these settings, or of several grids; a flag given beside it stands instead.",
         ),
     ] = None,
     task: TaskName = None,
@@ -95,22 +107,24 @@ def run(
     save_weights: Annotated[
         bool, typer.Option("--save-weights", help="Store the fitted weights (safetensors).")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, reused and made again, and make nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit detectors, score them on the test images, and print the leaderboard. Finished runs are reused."""
-    from benchmark.api import grid_config, run_grid
-    from benchmark.progress import Bars
-    from benchmark.registry import suite as members
-    from datasets.formats.reading import ReadOptions
-
-    chosen = list(detector or ())
-    if suite is not None or not chosen:
-        chosen += members("default" if suite is None else suite)
-    grid = grid_config(
-        chosen,
+    grids = asked(
+        ctx,
+        grid,
+        detector=detector,
+        suite=suite,
         task=task,
         data=data,
-        options=ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by),
+        category=category,
+        sigmas=sigmas,
+        val=val,
+        test=test,
+        group_by=group_by,
         seeds=seeds,
         n=n,
         split=split,
@@ -123,10 +137,16 @@ def run(
         reuse=reuse,
         save_weights=save_weights,
     )
+    if dry_run:
+        show_status(grids, as_json, dry_run=True)
+        return
+    from benchmark.api import run_grids
+    from benchmark.progress import Bars
+
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
-        done = run_grid(grid, bars)
-    config = done[0].record.config
-    _publish(done[0].store, config.task, config.data, as_json, digest=config.data_digest)
+        done = run_grids(grids, bars)
+    made = {(stored.record.config.task, stored.record.config.data_digest) for stored in done}
+    _publish(done[0].store, lambda board: (board.task, board.digest) in made, as_json)
     if all(stored.record.status == "failed" for stored in done):
         raise typer.Exit(1)
 
@@ -192,7 +212,10 @@ def leaderboard_command(
     """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them."""
     from benchmark.runs.bundle import open_results
 
-    _publish(open_results(results), task, data, as_json)
+    def chosen(board: Board) -> bool:
+        return task in (None, board.task) and data in (None, board.data)
+
+    _publish(open_results(results), chosen, as_json, f"{task or 'any task'} on {data or 'any data'}")
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
@@ -245,12 +268,9 @@ def show(
 
 
 def _publish(
-    store: StoredResults, task: str | None, data: str | None, as_json: bool, digest: str | None = None
+    store: StoredResults, chosen: Callable[[Board], bool], as_json: bool, asked_for: str = "what was run"
 ) -> None:
-    """Print the boards asked for; the files in the results folder always hold all of them.
-
-    digest: of the data's content; two folders may have one name.
-    """
+    """Print the boards that are chosen; the files in the results folder always hold all of them."""
     from leaderboard.board import boards
     from leaderboard.render.files import write
     from leaderboard.render.tables import as_rows
@@ -258,10 +278,10 @@ def _publish(
 
     with waiting("scoring"):
         every = boards(store)
-    shown = [b for b in every if task in (None, b.task) and data in (None, b.data) and digest in (None, b.digest)]
+    shown = [board for board in every if chosen(board)]
     if not shown:
         there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""
-        raise UserError(f"{store.root}: holds no run of {task or 'any task'} on {data or 'any data'}{there}")
+        raise UserError(f"{store.root}: holds no run of {asked_for}{there}")
     if as_json:
         print(json.dumps([row for board in shown for row in as_rows(board)], allow_nan=False))
     else:

@@ -39,24 +39,30 @@ class Planned:
         stale: The files whose code has changed since an earlier run of this key was made; empty where there is none, or
             nothing has changed. With ``stored`` the earlier run stands all the same.
         asked: False for a run of the suite ``baseline`` that nobody asked for.
+        failed: Why the run of this key that is there cannot stand, where it failed or cannot be read.
     """
 
     job: Job
     stored: FolderRun | None = None
     stale: tuple[str, ...] = ()
     asked: bool = True
+    failed: str = ""
 
 
-def plan(grid: GridConfig) -> list[Planned]:
+def plan(grid: GridConfig, *, write: bool = True) -> list[Planned]:
     """Resolve every name, check every setting, and look up what is stored.
 
     The suite ``baseline`` is planned before whatever is asked for, where it can be, with one seed: a board without it
     says little.
 
+    Args:
+        grid: What is asked for.
+        write: False: look, and write nothing. The folder of results may then be missing or read-only.
+
     Raises:
         UserError: For anything that cannot be run as asked.
     """
-    store = _writable(grid.results)
+    store = _writable(grid.results) if write else Store(results_folder(grid.results))
     spent = Budget.parse(grid.budget)
     device = facts.device(grid.device)
     threads = facts.cores() if grid.threads is None else whole("threads", grid.threads, 1, MAX_THREADS)
@@ -76,7 +82,7 @@ def plan(grid: GridConfig) -> list[Planned]:
         folds=grid.folds,
         root=str(store.root / "_data"),
     )
-    parts = open_data(reference, fresh=True)
+    parts = open_data(reference, fresh=True, write=write)
     most = min(len(part.train) for part in parts)
     name = parts[0].name + (f"-folds{grid.folds}" if grid.folds else "")
     for n in grid.n:
@@ -84,7 +90,9 @@ def plan(grid: GridConfig) -> list[Planned]:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
     specs = {text.strip(): _checked(resolve(text), device) for text in grid.detectors}
     _refuse_namesakes(specs.values())
-    store.put_annotations(tests_of(parts).annotations)  # a damaged copy would make every stored run unreadable
+    store.put_annotations(
+        tests_of(parts).annotations, write=write
+    )  # a damaged copy would make every stored run unreadable
     planned: dict[str, Planned] = {}
 
     def add(text: str, spec: Spec, asked: bool) -> None:
@@ -141,8 +149,10 @@ def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool) 
     if grid.overwrite and asked:
         return Planned(job)
     earlier = store.find(job.config, job.seed)
-    if earlier is None or not _reusable(earlier, job.save_weights):
+    if earlier is None:
         return Planned(job, asked=asked)
+    if why := _not_reusable(earlier, job.save_weights):
+        return Planned(job, asked=asked, failed=why)
     file = spec.entry.file
     code = spec.code(() if file else earlier.record.facts.code)
     stale = tuple(changed_since(earlier.record, code, file.absolute().parent if file else None))
@@ -183,15 +193,17 @@ def _checked(spec: Spec, device: str) -> Spec:
     return spec
 
 
-def _reusable(stored: FolderRun, with_weights: bool) -> bool:
-    """Whether a stored run can stand for a new one: finished, with predictions that can be read, and weights if wanted."""
-    if stored.record.status != "finished" or (with_weights and not stored.weights.is_file()):
-        return False
+def _not_reusable(stored: FolderRun, with_weights: bool) -> str:
+    """Why a stored run cannot stand for a new one: it failed, has no weights, or its predictions cannot be read; else ""."""
+    if stored.record.status != "finished":
+        return stored.record.error or "failed"
+    if with_weights and not stored.weights.is_file():
+        return "its weights were not saved"
     try:
         _ = stored.predictions
-    except UserError:
-        return False
-    return True
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:

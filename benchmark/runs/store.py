@@ -14,6 +14,7 @@ import io
 import json
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -229,6 +230,15 @@ class Store(Results):
         for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
             yield self.read(path.parent)
 
+    def runs_of(self, folder: Path) -> Iterator[FolderRun]:
+        """The runs in a detector's folder (``<task>@<version>/<data>/<detector>``), of every size and seed.
+
+        One whose record is broken is left out.
+        """
+        for path in sorted(folder.glob("n*/seed*/[!.]*/run.json")):
+            with suppress(UserError):
+                yield self.read(path.parent)
+
     def write(
         self,
         record: Record,
@@ -267,13 +277,19 @@ class Store(Results):
         files.write_folder(target, fill, is_whole=lambda folder: (folder / "run.json").is_file())
         return FolderRun(target, record, self)
 
-    def put_annotations(self, annotations: Annotations) -> str:
-        """Keep annotations, once per digest; returns the digest. A copy that is damaged is written again."""
+    def put_annotations(self, annotations: Annotations, *, write: bool = True) -> str:
+        """Keep annotations, once per digest; returns the digest. A copy that is damaged is written again.
+
+        Args:
+            annotations: What runs are scored against.
+            write: False: they are known to this object alone, and nothing is written.
+        """
         digest = annotations.digest[:16]
         try:
             self.annotations(digest)
         except UserError:
-            files.write_text(self._annotations_path(digest), json.dumps(annotations_to_json(annotations)))
+            if write:
+                files.write_text(self._annotations_path(digest), json.dumps(annotations_to_json(annotations)))
         self._annotations[digest] = annotations
         return digest
 
