@@ -314,19 +314,57 @@ def framing_parameters(cls: type[Detector]) -> dict[str, Any]:
     return {name: kind for name, kind in added.items() if name not in parameters(cls)}
 
 
-def spec_of(specification: str, parameters_of_run: Mapping[str, Any], file: Path | None) -> Spec:
+def named_for(name: str, file: str, asked: str | None, origin: str) -> str:
+    """What to load as the detector of a stored run: a name on offer, or what the user names.
+
+    A record may come from anybody, and loading a detector runs code. So nothing is loaded because a record says where it is.
+
+    Args:
+        name: What the run's detector is called.
+        file: The detector file it came from, as the record has it; "" for one that is offered by name.
+        asked: What the user names.
+        origin: The run, named in errors.
+
+    Raises:
+        UserError: Where the user has to name it, or names another.
+    """
+    if asked is None and (file or name not in entries()):
+        what = f"the file {file}" if file else f"{name!r}, which is not on offer here"
+        raise UserError(f"{origin}: its detector is {what}: name it with --detector, if you trust its code")
+    found = resolve(asked or name).entry.name
+    if found != name:
+        raise UserError(f"detector {asked}: is {found!r}, and the run's is {name!r}")
+    return asked or name
+
+
+def spec_of(named: str, parameters_of_run: Mapping[str, Any]) -> Spec:
     """The detector of a stored run, with the parameters it had.
 
     Args:
-        specification: The detector as it was asked for.
+        named: What to load; see `named_for`.
         parameters_of_run: The value of every parameter.
-        file: The detector file it came from; None for one that is offered by name.
 
     Raises:
-        UserError: Where it is not offered any more, or the file is gone.
+        UserError: Where it cannot be loaded.
     """
-    entry, cls = _find(_split(specification)[0]) if file is None else _from_file(file)
+    entry, cls = _find(_split(named)[0])
     return Spec(entry, cls, dict(parameters_of_run))
+
+
+def with_values(text: str, values: Mapping[str, Any]) -> str:
+    """The specification of the same detector whose parameters have these values.
+
+    Args:
+        text: A specification; its own parameters do not count.
+        values: The value of every parameter, as a stored run knows them.
+
+    Raises:
+        UserError: As `resolve`.
+    """
+    head, _ = _split(text)
+    own = resolve(head).values
+    named = ",".join(f"{key}={_text(value)}" for key, value in values.items() if key not in own or own[key] != value)
+    return f"{head}:{named}" if named else head
 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:

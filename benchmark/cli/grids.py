@@ -6,13 +6,14 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from benchmark.cli import runs
 from benchmark.cli.asked import asked, given, show_status
-from benchmark.cli.options import console_for, waiting
+from benchmark.cli.options import AsJson, Results, RunsDetector, console_for, stdout_kept, waiting
+from benchmark.structures import UserError
 
 app = typer.Typer()
 
@@ -50,3 +51,49 @@ def status(ctx: typer.Context, grid: Path | None, results: Path, as_json: bool, 
         print(json.dumps([board.as_dict() for board in boards], allow_nan=False))
     else:
         print_folder(boards, console_for())
+
+
+@app.command(
+    epilog="Example: python -m benchmark reproduce 0b1f --results leaderboard/published/topleft@1-tiny.bundle.zip"
+)
+def reproduce(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or the first digits of its key.")],
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="PATH", help="Where its data is now; default a preset, or where it was."),
+    ] = None,
+    sigmas: Annotated[
+        str | None, typer.Option("--sigmas", metavar="FILE", help="Where the file of sigmas is that it was read with.")
+    ] = None,
+    detector: RunsDetector = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Results folder that keeps the new run; default none."),
+    ] = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Make a stored run again, aside: identical, within its interval, or different; what differs, and what moved."""
+    from tempfile import TemporaryDirectory
+
+    from benchmark.runs.store import results_folder
+    from leaderboard.render.reproduction import print_reproduction
+    from leaderboard.reproduce import reproduce as again
+    from leaderboard.reproduce import stored_run
+
+    stored, kept = stored_run(run, results)
+    if out is not None and out.resolve() == kept.root.resolve():
+        raise UserError(f"out {out}: holds the run itself, which stays as it is; name another folder")
+    with stdout_kept(), waiting("making it again") as status, TemporaryDirectory() as folder:
+
+        def progress(fraction: float, text: str) -> None:
+            status.update(f"making it again: {100 * fraction:.0f} %, {text}")
+
+        scratch = Path(folder) if out is None else results_folder(out)
+        report = again(stored, kept, scratch, detector=detector, data=data, sigmas=sigmas, progress=progress)
+    if as_json:
+        print(json.dumps(report.as_dict(), allow_nan=False))
+    else:
+        print_reproduction(report, console_for())
+    if report.verdict not in ("identical", "within"):
+        raise typer.Exit(1)

@@ -81,6 +81,15 @@ GroupBy = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
+RunsDetector = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        "-d",
+        metavar="SPEC",
+        help="The run's detector, where that is a file or class of your own: code runs only where you name it.",
+    ),
+]
 BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
 BoardData = Annotated[
     str | None,

@@ -230,6 +230,11 @@ class Store(Results):
         for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
             yield self.read(path.parent)
 
+    def begins(self, key: str) -> Iterator[FolderRun]:
+        """The runs whose key begins so (hex digits)."""
+        for path in sorted(self.root.glob(f"[!_.]*/*/*/n*/seed*/{key}*/run.json")):
+            yield self.read(path.parent)
+
     def runs_of(self, folder: Path) -> Iterator[FolderRun]:
         """The runs in a detector's folder (``<task>@<version>/<data>/<detector>``), of every size and seed.
 
@@ -384,3 +389,19 @@ def results_folder(path: str | Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"results {folder}: is a file; name a folder")
     return folder
+
+
+def root_of(folder: Path) -> Path:
+    """The folder of results in which a run's folder lies.
+
+    Raises:
+        UserError: Where it is no run's, or lies in none.
+    """
+    if not (folder / "run.json").is_file():
+        raise UserError(f"{folder}: is not the folder of a run (it holds no run.json)")
+    for above in folder.resolve().parents:
+        if (above / "_annotations").is_dir():
+            return above
+    raise UserError(
+        f"{folder}: lies outside its results folder (no folder above it holds _annotations); give it in its place"
+    )

@@ -23,7 +23,7 @@ def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -
         console: Its width is used.
         dry_run: Say it as what ``run`` would do.
     """
-    table = _table(["board", "detector", "n", "budget", *STATES, "time left"], left=(0, 1))
+    shown = table(["board", "detector", "n", "budget", *STATES, "time left"], left=(0, 1))
     rows: dict[tuple[str, ...], list[JobStatus]] = {}
     for job in status.jobs:
         config = job.planned.job.config
@@ -31,37 +31,37 @@ def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -
         rows.setdefault((title, config.detector, str(config.n_train), config.budget), []).append(job)
     for names, jobs in rows.items():
         counts = counted(job.state for job in jobs)
-        _add(table, [*names, *(str(counts[state] or "") for state in STATES), _left([j for j in jobs if j.to_make])])
-    console.print(table, highlight=False)
+        add(shown, [*names, *(str(counts[state] or "") for state in STATES), _left([j for j in jobs if j.to_make])])
+    console.print(shown, highlight=False)
     for state, style in (("stale", "yellow"), ("failed", "red")):
         named = [job for job in status.jobs if job.state == state]
         for job in named[:MOST]:
-            _say(console, f"{state}: {job.planned.job.title}: {_why(job)}{'' if job.to_make else '; it stands'}", style)
+            say(console, f"{state}: {job.planned.job.title}: {_why(job)}{'' if job.to_make else '; it stands'}", style)
         if len(named) > MOST:
-            _say(console, f"{state}: and {len(named) - MOST} more (--json has all)", style)
+            say(console, f"{state}: and {len(named) - MOST} more (--json has all)", style)
     counts, count = status.counts, len(status.to_make)
     stands = len(status.jobs) - count
     if dry_run:
-        _say(console, f"would make {count} of {len(status.jobs)} runs, and reuse {stands}; nothing was made", "bold")
+        say(console, f"would make {count} of {len(status.jobs)} runs, and reuse {stands}; nothing was made", "bold")
     else:
         parts = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-        _say(console, f"{len(status.jobs)} runs in {status.results}: {parts}", "bold")
+        say(console, f"{len(status.jobs)} runs in {status.results}: {parts}", "bold")
     if count:
-        _say(console, f"to make: {count}; {_time_left(status)}")
+        say(console, f"to make: {count}; {_time_left(status)}")
 
 
 def print_folder(boards: Sequence[BoardStatus], console: Console) -> None:
     """Print a table, a row a board."""
-    table = _table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], left=(0,))
+    shown = table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], left=(0,))
     for board in boards:
         states = [str(board.counts[state] or "") for state in STATES[:3]]
         cells = [str(board.rows), str(sum(board.counts.values())), *states, duration(board.seconds), board.newest[:16]]
-        _add(table, [f"{board.task} on {board.data}", *cells])
-    console.print(table, highlight=False)
+        add(shown, [f"{board.task} on {board.data}", *cells])
+    console.print(shown, highlight=False)
     if changed := sorted({file for board in boards for file in board.changed}):
-        _say(console, f"stale: code changed since ({', '.join(changed)}); run makes such runs again", "yellow")
+        say(console, f"stale: code changed since ({', '.join(changed)}); run makes such runs again", "yellow")
     if unknown := sum(board.unknown for board in boards):
-        _say(console, f"{unknown} runs: their code is not at hand, so nobody can tell whether it has changed", "dim")
+        say(console, f"{unknown} runs: their code is not at hand, so nobody can tell whether it has changed", "dim")
 
 
 def duration(seconds: float) -> str:
@@ -101,7 +101,8 @@ def _why(job: JobStatus) -> str:
     return files[0] if files == (UNRECORDED,) else f"code changed since ({', '.join(files)})"
 
 
-def _table(headings: Sequence[str], left: Sequence[int]) -> Table:
+def table(headings: Sequence[str], left: Sequence[int]) -> Table:
+    """An empty table; the columns at the positions ``left`` hold names."""
     from rich import box
     from rich.table import Table
 
@@ -111,11 +112,13 @@ def _table(headings: Sequence[str], left: Sequence[int]) -> Table:
     return table
 
 
-def _add(table: Table, cells: Sequence[str]) -> None:
+def add(table: Table, cells: Sequence[str]) -> None:
+    """Add a row; names are printed as they are."""
     from rich.markup import escape
 
     table.add_row(*map(escape, cells))
 
 
-def _say(console: Console, text: str, style: str | None = None) -> None:
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a line, as it is."""
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
