@@ -314,6 +314,15 @@ def framing_parameters(cls: type[Detector]) -> dict[str, Any]:
     return {name: kind for name, kind in added.items() if name not in parameters(cls)}
 
 
+def is_on_offer(text: str) -> bool:
+    """Whether a specification is of a detector that is built in, installed or registered: no file, and no module.
+
+    Raises:
+        UserError: Where it is none.
+    """
+    return _split(text)[0] in entries()
+
+
 def named_for(name: str, file: str, asked: str | None, origin: str) -> str:
     """What to load as the detector of a stored run: a name on offer, or what the user names.
 

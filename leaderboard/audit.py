@@ -359,7 +359,7 @@ def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Pa
 
 def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -> bool | None:
     """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
-    from benchmark.registry import named_for, resolve, with_values
+    from benchmark.registry import is_on_offer, resolve
     from benchmark.runs.execute import holds_the_answer
     from benchmark.runs.plan import changed_since
 
@@ -367,8 +367,10 @@ def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -
     dataset = data.get(config.data_digest)
     if dataset is None or config.folds or config.n_train != len(dataset.train) or run.record.external:
         return None
-    try:  # a name on offer: a record may come from anybody, and no code is loaded because one says where it is
-        spec = resolve(with_values(named_for(config.name, run.record.facts.file, None, run.place), config.parameters))
+    try:
+        if not is_on_offer(config.detector):  # a record may come from anybody: no code is loaded because one says where
+            return None
+        spec = resolve(config.detector)
         if changed_since(run.record, spec.code(run.record.facts.code), None):
             return None
         return holds_the_answer(spec.build(), dataset.train)
