@@ -154,7 +154,9 @@ class PastRuns:
     def add(self, record: Record) -> None:
         """Count a finished run."""
         if record.status == "finished" and record.fit_seconds is not None:
-            images = int(record.scores.get("counts", {}).get("images", 0))
+            counts = record.scores.get("counts")
+            said = counts.get("images") if isinstance(counts, dict) else None
+            images = said if type(said) is int else 0
             taken = record.fit_seconds + (record.predict_ms or 0.0) * images / 1000
             self._seconds.setdefault(_kind(record.config), {}).setdefault(record.config.n_train, []).append(taken)
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import typer
 
 from benchmark.cli import bundles, data, evidence, grids, runs, tools
+from benchmark.cli.options import plain_text
 from benchmark.structures import UserError
 
 PROGRAM = "python -m benchmark"
@@ -48,4 +49,4 @@ def main() -> NoReturn:
 
 def _say(text: str) -> None:
     """One line on stderr, whatever the text holds."""
-    print(" ".join(text.encode(errors="backslashreplace").decode().split()), file=sys.stderr)
+    print(plain_text(" ".join(text.encode(errors="backslashreplace").decode().split())), file=sys.stderr)

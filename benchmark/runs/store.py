@@ -45,7 +45,9 @@ class Record(BaseModel):
     config: RunConfig
     seed: int = Field(ge=0, le=2**32 - 1)
     specification: str = Field(default="", description="the detector as it was asked for")
-    annotations: str = Field(description="digest of what it was scored against, a file in _annotations/")
+    annotations: str = Field(
+        pattern="^[0-9a-f]{16}$", description="digest of what it was scored against, a file in _annotations/"
+    )
     summary: str = Field(default="", description="the detector in one line")
     reference: str = Field(default="", description="paper, formula or upstream file")
     has_confidence: bool = Field(default=False, description="whether the detector's scores carry confidence")
@@ -61,9 +63,9 @@ class Record(BaseModel):
     )
     notes: list[str] = Field(default_factory=list, description="what its fit chose and set aside")
     external: bool = Field(default=False, description="predictions made by another tool")
-    fit_seconds: float | None = None
-    predict_ms: float | None = Field(default=None, description="milliseconds an image")
-    n_parameters: int | None = Field(default=None, description="number of learned parameters")
+    fit_seconds: float | None = Field(default=None, ge=0, le=1e9)
+    predict_ms: float | None = Field(default=None, ge=0, le=1e12, description="milliseconds an image")
+    n_parameters: int | None = Field(default=None, ge=0, le=2**53, description="number of learned parameters")
     untrained: dict[str, float] = Field(
         default_factory=dict, description="scores before any training, where it reports them"
     )
@@ -266,6 +268,9 @@ class Store(Results):
             UserError: Where the folder cannot be written; what was stored before stays.
         """
         target = self.folder(record.config, record.seed)
+
+        if not target.parent.resolve().is_relative_to(self.root.resolve()):
+            raise UserError(f"{target}: a link leads out of the folder of results; remove it")
 
         def fill(folder: Path) -> None:
             if predictions is not None:
