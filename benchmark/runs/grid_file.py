@@ -108,9 +108,9 @@ def read_grids(path: Path, make: Make, instead: Mapping[str, Any], otherwise: Ma
 def _mappings(path: Path) -> list[yaml.MappingNode]:
     """The grids of a file as nodes."""
     node = compose(path)
-    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    nodes = node.value if _is_list(node) else [node]
     for one in nodes:
-        if not isinstance(one, yaml.MappingNode):
+        if not isinstance(one, yaml.MappingNode) or one.tag != "tag:yaml.org,2002:map":
             raise UserError(f"{_at(path, one)}: is not a grid; write settings as 'detectors: [mean, forest]'")
     if not nodes:
         raise UserError(f"{path}: holds no grid; write settings as 'detectors: [mean, forest]'")
@@ -153,11 +153,11 @@ def _settings(path: Path, mapping: yaml.MappingNode, make: Make) -> tuple[dict[s
             raise UserError(f"{_at(path, key)}: {name[:60]}: no such setting{suggestion(name, SETTINGS)}")
         if name in values:
             raise UserError(f"{_at(path, key)}: {name} is given twice in one grid, first on line {lines[name][0]}")
-        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        parts = node.value if _is_list(node) else [node]
         if not parts:
             raise UserError(f"{_at(path, node)}: {name} is an empty list; give at least one, or leave it out")
         found = [_scalar(path, name, one) for one in parts]
-        several = isinstance(node, yaml.SequenceNode) and name not in PRODUCT
+        several = _is_list(node) and name not in PRODUCT
         for one, part in zip(found, parts):
             _check(_at(path, part), name, [one] if several else one, make)
         values[name] = found if several or name in PRODUCT else found[0]
@@ -212,6 +212,11 @@ def _data(path: Path, data: str) -> str:
     """A preset, or a path relative to the grid file."""
     beside = path.parent / data
     return str(beside) if data not in PRESETS and (beside.exists() or re.search(r"[/\\]|^\.", data)) else data
+
+
+def _is_list(node: yaml.Node) -> bool:
+    """Whether a node is a plain list, and not one that a tag makes something else."""
+    return isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq"
 
 
 def _at(path: Path, node: yaml.Node) -> str:
