@@ -77,7 +77,7 @@ class GridStatus:
     jobs: tuple[JobStatus, ...]
 
     @property
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[str, int]:
         """State -> number of runs."""
         return counted(job.state for job in self.jobs)
 
@@ -110,7 +110,7 @@ class GridStatus:
         }
 
 
-def counted(states: Iterable[State]) -> dict[State, int]:
+def counted(states: Iterable[State]) -> dict[str, int]:
     """State -> how often, in the order of `STATES`."""
     known = list(states)
     return {state: known.count(state) for state in STATES}
@@ -204,7 +204,7 @@ class BoardStatus:
     task: str
     data: str
     rows: int
-    counts: dict[State, int]
+    counts: dict[str, int]
     unknown: int
     seconds: float
     newest: str

@@ -133,10 +133,11 @@ def _grids(
     options = ReadOptions(**{name: values.pop(name) for name in OPTIONS if name in values})
     varied = [name for name in ("task", "data") if name in lines]
     for chosen in product(*(enumerate(values[name]) for name in varied)):
-        given = {**values, **{name: value for name, (_, value) in zip(varied, chosen)}}
+        places: dict[str, tuple[int, Any]] = dict(zip(varied, chosen))
+        given = values | {name: value for name, (_, value) in places.items()}
         if "data" in varied:
             given["data"] = _data(path, given["data"])
-        here = {**lines, **{name: (lines[name][i],) for name, (i, _) in zip(varied, chosen)}}
+        here = lines | {name: (lines[name][i],) for name, (i, _) in places.items()}
         try:
             yield FileGrid(make(**given, options=options), path, begins, here)
         except UserError as error:

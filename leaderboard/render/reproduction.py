@@ -19,8 +19,8 @@ def print_reproduction(report: Reproduction, console: Console) -> None:
     say(console, f"{report.title}: {verdict(report)}", STYLES[report.verdict])
     if report.facts:
         rows = table(["made with", "then", "now"], left=(0, 1, 2))
-        for one in report.facts:
-            add(rows, [one.fact, one.then or "none", one.now or "none"])
+        for fact in report.facts:
+            add(rows, [fact.fact, fact.then or "none", fact.now or "none"])
         console.print(rows, highlight=False)
     else:
         say(console, "code, versions and processor are the same")
