@@ -82,37 +82,3 @@ CATALOG = {
         "family": "classic",
     },
 }
-
-# Suites: sets of specifications by name; `default` is what `run` takes when nothing is named, `baseline` what it adds.
-SUITES = {
-    "default": ["mean", "linear:features=pts", "forest"],
-    "baseline": ["mean"],
-    "heads": ["mean", "rule", "linear", "linear:features=pts", "ridge", "lasso", "forest", "sift", "cosfire"],
-    "classic": [
-        "mean",
-        "linear",
-        "linear:features=max",
-        "linear:features=min",
-        "linear:features=pts11",
-        "linear:features=pts12",
-        "linear:features=pts22",
-        "linear:features=pts",
-        "linear:features=hog",
-        "ridge",
-        "ridge:features=pix+const",
-        "ridge:features=pix+random",
-        "lasso",
-        "elasticnet",
-        "knn",
-        "forest",
-        "forest:features=hog",
-        "boosting",
-        "svr",
-        "mlp",
-        "sift",
-        "orb",
-        "fast",
-        "corners",
-        "cosfire",
-    ],
-}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -13,7 +15,8 @@ from benchmark import detector_files, executors
 from benchmark.executors.executor import Callback
 from benchmark.registry import suite
 from benchmark.runs.config import GridConfig
-from benchmark.runs.plan import plan, whole
+from benchmark.runs.grid_file import FileGrid, read_grids
+from benchmark.runs.plan import Planned, plan, whole
 from benchmark.runs.store import FolderRun, Store
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
@@ -83,8 +86,51 @@ def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -
         raise UserError(f"{where} {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
 
 
-def run_grid(grid: GridConfig, callback: Callback | None = None) -> list[FolderRun]:
-    """The stored runs of a grid that were asked for, those made earlier included.
+def grids_of(
+    file: Path, instead: Mapping[str, Any] | None = None, otherwise: Mapping[str, Any] | None = None
+) -> list[FileGrid]:
+    """The grids of a grid file; see `benchmark.runs.grid_file`.
+
+    Args:
+        file: The file.
+        instead: Settings that take the place of what it says.
+        otherwise: Settings that stand where it says nothing.
+
+    Raises:
+        UserError: With file and line, for what is not one.
+    """
+    return read_grids(file, grid_config, instead or {}, otherwise or {})
+
+
+def plan_grids(grids: Sequence[GridConfig | FileGrid], *, write: bool = True) -> list[list[Planned]]:
+    """The runs of every grid, all checked before any is made; one that several grids ask for is the first's.
+
+    Args:
+        grids: What is asked for.
+        write: False: nothing is written, neither a folder of results nor a data set.
+
+    Raises:
+        UserError: For what cannot be run; with the line, where a file asks for it.
+    """
+    places: dict[tuple[str, str], tuple[int, int]] = {}
+    plans: list[list[Planned]] = []
+    for grid in grids:
+        try:
+            planned = plan(grid.config if isinstance(grid, FileGrid) else grid, write=write)
+        except UserError as error:
+            raise (grid.located(error) if isinstance(grid, FileGrid) else error) from error
+        plans.append([])
+        for one in planned:
+            i, j = places.setdefault((one.job.results, one.job.key), (len(plans) - 1, len(plans[-1])))
+            if i < len(plans) - 1:
+                plans[i][j] = replace(plans[i][j], asked=plans[i][j].asked or one.asked)
+            else:
+                plans[-1].append(one)
+    return plans
+
+
+def run_grids(grids: Sequence[GridConfig | FileGrid], callback: Callback | None = None) -> list[FolderRun]:
+    """The stored runs of some grids that were asked for, those made earlier included.
 
     Fewer than were asked for where the grid stops at an error, or its executor leaves it to others to make them.
 
@@ -92,15 +138,27 @@ def run_grid(grid: GridConfig, callback: Callback | None = None) -> list[FolderR
         UserError: For what cannot be run.
     """
     watch = callback or Callback()
-    executor = executors.find(grid.executor)
+    asked = [grid.config if isinstance(grid, FileGrid) else grid for grid in grids]
+    engines = [executors.find(grid.executor) for grid in asked]
+    done: list[FolderRun] = []
     try:
-        planned = plan(grid)
-        if swept := Store(grid.results).sweep():
-            watch.note(f"{grid.results}: removed {swept} half-written files and folders of runs that were killed")
-        done = executor(planned, watch, grid)
+        plans = plan_grids(grids)
+        for results in dict.fromkeys(grid.results for grid in asked):
+            if swept := Store(results).sweep():
+                watch.note(f"{results}: removed {swept} half-written files and folders of runs that were killed")
+        for planned, grid, executor in zip(plans, asked, engines, strict=True):
+            made = executor(planned, watch, grid)
+            done += [run for one, run in zip(planned, made, strict=True) if one.asked and run is not None]
+            if grid.on_error == "stop" and any(run is None or run.record.status == "failed" for run in made):
+                break
     finally:
         detector_files.leave()  # what the caller imports next is the caller's own
-    return [stored for one, stored in zip(planned, done, strict=True) if one.asked and stored is not None]
+    return done
+
+
+def run_grid(grid: GridConfig, callback: Callback | None = None) -> list[FolderRun]:
+    """`run_grids` of one grid."""
+    return run_grids([grid], callback)
 
 
 def _several(name: str, value: Any, kind: type = int) -> list[Any]:

@@ -99,7 +99,7 @@ def file_digest(path: Path) -> str:
 def _digest_of(path: Path, mtime: int, size: int) -> str:
     content = path.read_bytes()
     if path.suffix == ".py":
-        with suppress(SyntaxError, ValueError):
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):  # nested too deeply
             content = b"".join(_tokens(_bare(ast.parse(content))))
     return hashlib.sha256(content).hexdigest()[:DIGITS]
 
@@ -241,7 +241,7 @@ def _imported(name: str, origin: Path) -> list[str]:
 def _imports_of(name: str, origin: Path, mtime: int, size: int) -> list[str]:
     try:
         tree = ast.parse(origin.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     package = name if origin.name == "__init__.py" else name.rpartition(".")[0]
     names: list[str] = []

@@ -10,11 +10,11 @@ import numpy as np
 
 from benchmark import files
 from benchmark.detector import Detector
-from benchmark.registry import spec_of
+from benchmark.registry import named_for, spec_of
 from benchmark.runs import facts
 from benchmark.runs.execute import answer, commonest_category
 from benchmark.runs.plan import changed_since
-from benchmark.runs.store import FolderRun, Store
+from benchmark.runs.store import FolderRun, Store, root_of
 from benchmark.runs.threads import limited_threads
 from benchmark.structures import Annotations, Category, Image, UserError
 from datasets import formats
@@ -22,12 +22,13 @@ from datasets.formats.coco_results import write_predictions
 from datasets.images import BROKEN, SUFFIXES, Span, decode, lies
 
 
-def restored(folder: Path, device: str = "auto") -> tuple[Detector, FolderRun, list[str]]:
+def restored(folder: Path, device: str = "auto", detector: str | None = None) -> tuple[Detector, FolderRun, list[str]]:
     """The fitted detector of a run's folder.
 
     Args:
         folder: The folder of a run that was made with ``--save-weights``.
         device: auto, cpu or cuda.
+        detector: The detector, where it is the user's own file: a record does not say what code is run.
 
     Returns:
         The detector; its run; and the files whose code has changed since it was fitted.
@@ -35,21 +36,20 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, FolderRun, l
     Raises:
         UserError: Where weights are missing or not its own, or the detector is not to be had any more.
     """
-    root = _root_of(folder)
+    root = root_of(folder)
     stored = Store(root).read(folder)
     if not stored.weights.is_file():
         raise UserError(f"{stored.weights}: there are no weights; make the run with --save-weights")
-    config, file = stored.record.config, stored.record.facts.file
-    place = root / file if file else None
-    spec = spec_of(stored.record.specification, config.parameters, place)
-    detector = spec.framed()
-    detector.device = facts.device(device)
+    config, record = stored.record.config, stored.record
+    spec = spec_of(named_for(config.name, record.facts.file, detector, stored.place), config.parameters)
+    fitted = spec.framed()
+    fitted.device = facts.device(device)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         with limited_threads(config.threads):  # restoring may be fitting again
-            detector.restore(load_file(stored.weights))
+            fitted.restore(load_file(stored.weights))
     except SafetensorError as error:
         raise UserError(
             f"{stored.weights}: is not a safetensors file ({error}); make the run again with --overwrite"
@@ -59,12 +59,13 @@ def restored(folder: Path, device: str = "auto") -> tuple[Detector, FolderRun, l
         raise UserError(
             f"{stored.weights}: are not the weights of {config.detector!r} ({why}); make the run again with --overwrite"
         ) from error
-    code = spec.code(() if place else stored.record.facts.code)
-    changed = changed_since(stored.record, code, place.absolute().parent if place else None)
-    return detector, stored, changed
+    file = spec.entry.file
+    code = spec.code(() if file else record.facts.code)
+    changed = changed_since(record, code, file.absolute().parent if file else None)
+    return fitted, stored, changed
 
 
-def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto") -> str:
+def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto", detector: str | None = None) -> str:
     """Answer a folder of images (sorted by name, ids from 1), or the test split of a data set (its ids).
 
     Args:
@@ -72,6 +73,7 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
         images: The images.
         out: A COCO results file to write. Beside a plain folder's, ``<out>.images.json`` says which file each id is.
         device: auto, cpu or cuda.
+        detector: The detector, where it is the user's own file.
 
     Returns:
         A sentence on what was written.
@@ -81,7 +83,7 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
     """
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file")
-    detector, run, changed = restored(weights, device)
+    fitted, run, changed = restored(weights, device, detector)
     known, threads = run.annotations, run.record.config.threads
     warning = f"; {', '.join(changed)} changed since it was fitted, so answers may differ" if changed else ""
     category = commonest_category(known)
@@ -90,13 +92,13 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
         given, learned = len(test.annotations.keypoint_names), len(known.keypoint_names)
         if given != learned:
             raise UserError(f"{images}: has {given} keypoints, and the detector was fitted for {learned}")
-        _write(out, detector, test.annotations, test.images, category, threads)
+        _write(out, fitted, test.annotations, test.images, category, threads)
         return f"{out}: points of {len(test)} images{warning}"
     pictures, names, turned = _images_of(images, run.record.span)
     if turned:
         warning = f"; {turned} of them turned upright, as their EXIF orientation says, and so are the points{warning}"
     index = out.with_suffix(".images.json")
-    _write(out, detector, _blank(pictures, names, known), pictures, category, threads)
+    _write(out, fitted, _blank(pictures, names, known), pictures, category, threads)
     listed = [{"id": i, "file_name": name} for i, name in enumerate(names, 1)]
     files.write_text(index, json.dumps(listed, indent=1, ensure_ascii=False))
     return f"{out}: points of {len(names)} images; {index} says which id is which file{warning}"
@@ -166,15 +168,3 @@ def _blank(images: Sequence[Image], names: Sequence[str], like: Annotations) -> 
 def _category_names(like: Annotations) -> dict[int, str]:
     named = {category.id: category.name for category in like.categories}
     return {i: named.get(i, f"category {i}") for i in like.known_category_ids.tolist()}
-
-
-def _root_of(folder: Path) -> Path:
-    """The results folder a run's folder lies in."""
-    if not (folder / "run.json").is_file():
-        raise UserError(f"weights {folder}: is not the folder of a run (it holds no run.json)")
-    for above in folder.resolve().parents:
-        if (above / "_annotations").is_dir():
-            return above
-    raise UserError(
-        f"weights {folder}: lies outside its results folder (no folder above it holds _annotations); give it in its place"
-    )

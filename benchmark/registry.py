@@ -29,9 +29,11 @@ from benchmark.detector import Card, Detector, parameters
 from benchmark.framed import Framed, Source
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion, unknown
+from benchmark.yaml_file import read_yaml
 
 GROUP = "keypoint_benchmark.detectors"
 CATALOGS = ("baselines", "detectors")
+SUITES = Path(__file__).parent / "suites"
 
 
 class _Required(TypedDict):
@@ -251,21 +253,21 @@ def entries() -> dict[str, list[Entry]]:
 
 
 def suites() -> dict[str, list[str]]:
-    """Named sets of detector specifications: what the catalogs put into each, ``default`` among them."""
-    sets: dict[str, list[str]] = {}
-    for package in CATALOGS:
-        rows: dict[str, list[str]] = importlib.import_module(package).SUITES
-        for name, specs in rows.items():
-            sets.setdefault(name, []).extend(specs)
-    return sets
+    """Named sets of detector specifications, ``default`` among them: the grid files in ``benchmark/suites``."""
+    return {path.stem: _members(path) for path in sorted(SUITES.glob("*.yaml"))}
 
 
 def suite(name: str) -> list[str]:
     """The detectors of a suite. UserError, suggesting the nearest, where there is none of that name."""
-    known = suites()
+    known = {path.stem: path for path in sorted(SUITES.glob("*.yaml"))}
     if name not in known:
         raise unknown("suite", name, known)
-    return known[name]
+    return _members(known[name])
+
+
+def _members(path: Path) -> list[str]:
+    members: list[str] = read_yaml(path)["detectors"]
+    return members
 
 
 def resolve(text: str) -> Spec:
@@ -312,19 +314,66 @@ def framing_parameters(cls: type[Detector]) -> dict[str, Any]:
     return {name: kind for name, kind in added.items() if name not in parameters(cls)}
 
 
-def spec_of(specification: str, parameters_of_run: Mapping[str, Any], file: Path | None) -> Spec:
+def is_on_offer(text: str) -> bool:
+    """Whether a specification is of a detector that is built in, installed or registered: no file, and no module.
+
+    Raises:
+        UserError: Where it is none.
+    """
+    return _split(text)[0] in entries()
+
+
+def named_for(name: str, file: str, asked: str | None, origin: str) -> str:
+    """What to load as the detector of a stored run: a name on offer, or what the user names.
+
+    A record may come from anybody, and loading a detector runs code. So nothing is loaded because a record says where it is.
+
+    Args:
+        name: What the run's detector is called.
+        file: The detector file it came from, as the record has it; "" for one that is offered by name.
+        asked: What the user names.
+        origin: The run, named in errors.
+
+    Raises:
+        UserError: Where the user has to name it, or names another.
+    """
+    if asked is None and (file or name not in entries()):
+        what = f"the file {file}" if file else f"{name!r}, which is not on offer here"
+        raise UserError(f"{origin}: its detector is {what}: name it with --detector, if you trust its code")
+    found = resolve(asked or name).entry.name
+    if found != name:
+        raise UserError(f"detector {asked}: is {found!r}, and the run's is {name!r}")
+    return asked or name
+
+
+def spec_of(named: str, parameters_of_run: Mapping[str, Any]) -> Spec:
     """The detector of a stored run, with the parameters it had.
 
     Args:
-        specification: The detector as it was asked for.
+        named: What to load; see `named_for`.
         parameters_of_run: The value of every parameter.
-        file: The detector file it came from; None for one that is offered by name.
 
     Raises:
-        UserError: Where it is not offered any more, or the file is gone.
+        UserError: Where it cannot be loaded.
     """
-    entry, cls = _find(_split(specification)[0]) if file is None else _from_file(file)
+    entry, cls = _find(_split(named)[0])
     return Spec(entry, cls, dict(parameters_of_run))
+
+
+def with_values(text: str, values: Mapping[str, Any]) -> str:
+    """The specification of the same detector whose parameters have these values.
+
+    Args:
+        text: A specification; its own parameters do not count.
+        values: The value of every parameter, as a stored run knows them.
+
+    Raises:
+        UserError: As `resolve`.
+    """
+    head, _ = _split(text)
+    own = resolve(head).values
+    named = ",".join(f"{key}={_text(value)}" for key, value in values.items() if key not in own or own[key] != value)
+    return f"{head}:{named}" if named else head
 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:

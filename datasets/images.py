@@ -34,6 +34,9 @@ _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L", "I", "F")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Pillow.DecompressionBombError)
 
 
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+"""What is decoded, whatever a file is called: Pillow would hand PostScript to an interpreter."""
+
 Span = tuple[float, float]
 """The values of images of more than 8 bits that become 0 and 255."""
 
@@ -53,7 +56,7 @@ def decode(path: Path, *, rgb: bool = False, span: Span | None = None, turn: boo
     Raises:
         OSError, ValueError and the like (see `BROKEN`): Where it is not an image that can be read.
     """
-    with Pillow.open(path) as image_file:
+    with Pillow.open(path, formats=FORMATS) as image_file:
         turned = ImageOps.exif_transpose(image_file) if turn and orientation(image_file) != 1 else image_file
         return _pixels(turned, rgb, span)
 
@@ -71,7 +74,7 @@ def orientation(image_file: Pillow.Image) -> int:
 
 def lies(path: Path) -> bool:
     """Whether an image file says that it is to be turned or mirrored (EXIF orientation)."""
-    with Pillow.open(path) as image_file:
+    with Pillow.open(path, formats=FORMATS) as image_file:
         return orientation(image_file) != 1
 
 
@@ -91,7 +94,7 @@ def sizes_of(paths: Sequence[Path], origin: str) -> IntArray:
     sizes = np.zeros((len(paths), 2), dtype=np.int64)
     for i, path in enumerate(paths):
         try:
-            with Pillow.open(path) as image_file:
+            with Pillow.open(path, formats=FORMATS) as image_file:
                 lying = orientation(image_file) >= 5
                 sizes[i] = image_file.size[::-1] if lying else image_file.size
         except BROKEN as error:
@@ -199,7 +202,7 @@ class ImageFiles(LazyImages):
 
     def _open(self, i: int) -> Pillow.Image:
         try:
-            image_file = Pillow.open(self._paths[i])
+            image_file = Pillow.open(self._paths[i], formats=FORMATS)
         except FileNotFoundError as error:
             raise UserError(f"{self._origin}: images entry {i}: there is no file {self._paths[i]}") from error
         except BROKEN as error:

@@ -35,6 +35,7 @@ def load(
     split: int = 0,
     root: Path | None = None,
     options: ReadOptions | None = None,
+    write: bool = True,
 ) -> Dataset:
     """The data of a task on a preset, or of a folder or file, which brings its own points.
 
@@ -44,6 +45,7 @@ def load(
         split: Which division of the images; 0 for development.
         root: Where presets are exported to; None is ``results/_data``.
         options: What the user says about a folder or file.
+        write: False: a preset that is not under ``root`` yet is made in memory, and not exported.
 
     Raises:
         UserError: For an unknown task or preset, a folder that cannot be read, or an empty split.
@@ -51,7 +53,7 @@ def load(
     _check_split(split)
     folder = _folder(data)
     if folder is None:
-        dataset = _cached(task or DEFAULT_TASK, data, split, ROOT if root is None else root)
+        dataset = _cached(task or DEFAULT_TASK, data, split, ROOT if root is None else root, write)
     else:
         dataset = _own_points(folder, task, split, options)
     for part, images in dataset.splits.items():
@@ -129,16 +131,21 @@ def _folder(data: str) -> Path | None:
     return None
 
 
-def _write(task: str, data: str, split: int, out: Path) -> Dataset:
+def _made(task: str, data: str, split: int) -> Dataset:
+    """A preset, made anew; its digest is still to be taken."""
     card = get_task(task)
     parts = build(card, data, split)
     described = DatasetCard(
         task=card.name, version=card.version, summary=card.summary, data=data, split=split, rule=card.rule
     )
-    return coco_folder.write(out, Dataset(*parts, described, digest=""))
+    return Dataset(*parts, described, digest="")
 
 
-def _cached(task: str, data: str, split: int, root: Path) -> Dataset:
+def _write(task: str, data: str, split: int, out: Path) -> Dataset:
+    return coco_folder.write(out, _made(task, data, split))
+
+
+def _cached(task: str, data: str, split: int, root: Path, write: bool) -> Dataset:
     """The exported preset under ``root``, written first where it is missing, damaged or says it is something else."""
     card = get_task(task)
     path = root / f"{card.name}@{card.version}-{data}-split{split}"
@@ -151,6 +158,10 @@ def _cached(task: str, data: str, split: int, root: Path) -> Dataset:
             known = (dataset.card.task, dataset.card.version, dataset.card.data, dataset.card.split)
             if known == (card.name, card.version, data, split):
                 return dataset
-    elif path.exists():
+    if not write:
+        return coco_folder.described(_made(task, data, split))
+    if path.is_symlink():  # what it leads to is not ours to replace
+        raise UserError(f"{path}: is a link to something that is not this data set; remove the link")
+    if path.exists() and not (path / "card.json").is_file():
         shutil.rmtree(path, ignore_errors=True)  # a copy that lost its card
     return _write(task, data, split, path)

@@ -367,7 +367,7 @@ def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Pa
 
 def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -> bool | None:
     """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
-    from benchmark.registry import resolve
+    from benchmark.registry import is_on_offer, resolve
     from benchmark.runs.execute import holds_the_answer
     from benchmark.runs.plan import changed_since
 
@@ -376,6 +376,8 @@ def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -
     if dataset is None or config.folds or config.n_train != len(dataset.train) or run.record.external:
         return None
     try:
+        if not is_on_offer(config.detector):  # a record may come from anybody: no code is loaded because one says where
+            return None
         spec = resolve(config.detector)
         if changed_since(run.record, spec.code(run.record.facts.code), None):
             return None

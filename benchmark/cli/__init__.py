@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 import typer
 
-from benchmark.cli import bundles, data, evidence, runs, tools
+from benchmark.cli import bundles, data, evidence, grids, runs, tools
+from benchmark.cli.options import plain_text
 from benchmark.structures import UserError
 
 PROGRAM = "python -m benchmark"
@@ -22,7 +23,7 @@ app = typer.Typer(
     help="Which way of finding a point works, how sure are we, and what does it cost?",
     epilog="Example: python -m benchmark run --detector keypointrcnn --detector forest --seeds 3",
 )
-for part in (runs, data, evidence, tools, bundles):
+for part in (runs, grids, data, evidence, tools, bundles):
     app.registered_commands += part.app.registered_commands
 
 
@@ -48,4 +49,4 @@ def main() -> NoReturn:
 
 def _say(text: str) -> None:
     """One line on stderr, whatever the text holds."""
-    print(" ".join(text.encode(errors="backslashreplace").decode().split()), file=sys.stderr)
+    print(plain_text(" ".join(text.encode(errors="backslashreplace").decode().split())), file=sys.stderr)

@@ -99,6 +99,15 @@ Labels = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
+RunsDetector = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        "-d",
+        metavar="SPEC",
+        help="The run's detector, where that is a file or class of your own: code runs only where you name it.",
+    ),
+]
 BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
 BoardData = Annotated[
     str | None,
@@ -117,12 +126,32 @@ def pair_of(text: str) -> tuple[str, str] | None:
 
 
 def console_for(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; in a log file or a pipe as wide as the table, where no width is given."""
-    from rich.console import Console
+    """A console as wide as the terminal; in a log file or a pipe as wide as the table, where no width is given.
+
+    It prints no control characters: a name in somebody's data must not recolour, retitle or rewrite a terminal.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class Printable(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control or is_plain(text) else Segment(plain_text(text), style)
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else 160
-    return Console(stderr=stderr, width=width, emoji=False)
+    return Printable(stderr=stderr, width=width, emoji=False)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text holds no control character but line breaks."""
+    return text.isprintable() or plain_text(text) == text
+
+
+def plain_text(text: str) -> str:
+    """A text without control characters (Unicode category Cc), line breaks excepted."""
+    return "".join(c for c in text if c == "\n" or not (c < " " or "\x7f" <= c <= "\x9f"))
 
 
 def waiting(text: str) -> Status:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmark.cli.asked import asked, show_status
 from benchmark.cli.options import (
     AsJson,
     BoardData,
@@ -36,6 +38,7 @@ from benchmark.structures import UserError
 if TYPE_CHECKING:
     from benchmark.metrics import Pair
     from benchmark.runs.store import Results as StoredResults
+    from leaderboard.board import Board
 
 app = typer.Typer()
 ENGINE = "Who makes the runs, and what one of them may take"
@@ -43,6 +46,7 @@ ENGINE = "Who makes the runs, and what one of them may take"
 
 @app.command(epilog="Example: python -m benchmark run --detector forest:features=pix+max --detector net3 --seeds 3")
 def run(
+    ctx: typer.Context,
     detector: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,6 +62,14 @@ def run(
             "--suite",
             metavar="NAME",
             help="A named set of detectors (see: list suites); default, where no --detector is given: default.",
+        ),
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(
+            "--grid",
+            metavar="FILE",
+            help="A YAML file of these settings, or of several grids; a flag given beside it stands instead.",
         ),
     ] = None,
     task: TaskName = None,
@@ -159,22 +171,24 @@ def run(
             rich_help_panel=ENGINE,
         ),
     ] = "continue",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, reused and made again, and make nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit detectors, score them on the test images, and print the leaderboard. Finished runs are reused."""
-    from benchmark.api import grid_config, run_grid
-    from benchmark.progress import Bars
-    from benchmark.registry import suite as members
-    from datasets.formats.reading import ReadOptions
-
-    chosen = list(detector or ())
-    if suite is not None or not chosen:
-        chosen += members("default" if suite is None else suite)
-    grid = grid_config(
-        chosen,
+    grids = asked(
+        ctx,
+        grid,
+        detector=detector,
+        suite=suite,
         task=task,
         data=data,
-        options=ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by),
+        category=category,
+        sigmas=sigmas,
+        val=val,
+        test=test,
+        group_by=group_by,
         labels=labels,
         seeds=seeds,
         n=n,
@@ -194,14 +208,22 @@ def run(
         retry=retry,
         on_error=on_error,
     )
+    if dry_run:
+        show_status(grids, as_json, dry_run=True)
+        return
+    from benchmark.api import run_grids
+    from benchmark.progress import Bars
+    from benchmark.runs.grid_file import FileGrid
+
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
-        done = run_grid(grid, bars)
+        done = run_grids(grids, bars)
     if not done:  # they are left to others to make, or the first has stopped the rest
         return
-    config = done[0].record.config
-    _publish(done[0].store, config.task, config.data, as_json, digest=config.data_digest)
+    made = {(stored.record.config.task, stored.record.config.data_digest) for stored in done}
+    _publish(done[0].store, lambda board: (board.task, board.digest) in made, as_json)
+    stops = any((one.config if isinstance(one, FileGrid) else one).on_error == "stop" for one in grids)
     failures = [stored.record.status == "failed" for stored in done]
-    if all(failures) or (any(failures) and grid.on_error == "stop"):
+    if all(failures) or (any(failures) and stops):
         raise typer.Exit(1)
 
 
@@ -273,7 +295,11 @@ def leaderboard_command(
     """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them."""
     from benchmark.runs.bundle import open_results
 
-    _publish(open_results(results), task, data, as_json, pair=pair_of(pair), per_keypoint=per_keypoint)
+    def chosen(board: Board) -> bool:
+        return task in (None, board.task) and data in (None, board.data)
+
+    asked_for = f"{task or 'any task'} on {data or 'any data'}"
+    _publish(open_results(results), chosen, as_json, asked_for, pair=pair_of(pair), per_keypoint=per_keypoint)
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
@@ -327,17 +353,14 @@ def show(
 
 def _publish(
     store: StoredResults,
-    task: str | None,
-    data: str | None,
+    chosen: Callable[[Board], bool],
     as_json: bool,
-    digest: str | None = None,
+    asked_for: str = "what was run",
+    *,
     pair: Pair | None = None,
     per_keypoint: bool = False,
 ) -> None:
-    """Print the boards asked for; the files in the results folder always hold all of them.
-
-    digest: of the data's content; two folders may have one name.
-    """
+    """Print the boards that are chosen; the files in the results folder always hold all of them."""
     from benchmark.metrics.scale import pair_positions
     from leaderboard.board import boards
     from leaderboard.keypoints import keypoint_records
@@ -347,10 +370,10 @@ def _publish(
 
     with waiting("scoring"):
         every = boards(store, pair=pair)
-    shown = [b for b in every if task in (None, b.task) and data in (None, b.data) and digest in (None, b.digest)]
+    shown = [board for board in every if chosen(board)]
     if not shown:
         there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""
-        raise UserError(f"{store.root}: holds no run of {task or 'any task'} on {data or 'any data'}{there}")
+        raise UserError(f"{store.root}: holds no run of {asked_for}{there}")
     if pair is not None and not any(board.pair for board in shown):
         for board in shown:
             if board.finished:

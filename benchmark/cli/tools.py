@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, Device, console_for, say, stdout_kept, waiting
+from benchmark.cli.options import AsJson, Device, RunsDetector, console_for, say, stdout_kept, waiting
 
 app = typer.Typer()
 
@@ -71,11 +71,12 @@ def predict(
         typer.Option("--images", metavar="FOLDER", help="A folder of images, or a COCO keypoint folder (test split)."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="COCO results file to write.")],
+    detector: RunsDetector = None,
     device: Device = "auto",
 ) -> None:
     """Find points in new images with a fitted detector; writes a COCO results file."""
     from benchmark.predict import predict_folder
 
     with stdout_kept(), waiting("finding points"):
-        done = predict_folder(weights, images, out, device=device)
+        done = predict_folder(weights, images, out, device=device, detector=detector)
     say(done)

@@ -390,7 +390,10 @@ def _without_paths(record: Record) -> Record:
     """The record without the paths of the machine it was made on; of a detector's file its name stays."""
     file = Path(record.facts.file).name
     specification = re.sub(r"^.*?([^/\\]+\.py)", r"\1", record.specification) if file else record.specification
-    facts = record.facts.model_copy(update={"file": file, "data": ""})
+    options = {
+        name: Path(str(value)).name if name == "sigmas" else value for name, value in record.facts.options.items()
+    }
+    facts = record.facts.model_copy(update={"file": file, "data": "", "options": options})
     error, attempts = _PATH.sub(r"\1", record.error), [_PATH.sub(r"\1", attempt) for attempt in record.attempts]
     told = {"facts": facts, "specification": specification, "error": error, "attempts": attempts, "digests": {}}
     return record.model_copy(update=told)

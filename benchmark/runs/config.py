@@ -96,7 +96,7 @@ class RunConfig(_Frozen):
     parameters: dict[str, Any] = Field(default_factory=dict)
     budget: str = RECIPE
     device: str = "cpu"
-    threads: int = 1
+    threads: int = Field(default=1, ge=1, le=1024)
 
     @property
     def digest(self) -> str:

@@ -15,12 +15,13 @@ from datasets.tasks.build import PRESETS
 _opened: dict[DataReference, tuple[Dataset, tuple[Dataset, ...]]] = {}  # the last one: the jobs of a grid share it
 
 
-def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset, ...]:
+def open_data(reference: DataReference, *, fresh: bool = False, write: bool = True) -> tuple[Dataset, ...]:
     """The data set of a reference, or one a fold; read once for all jobs of a grid.
 
     Args:
         reference: Where the data is.
         fresh: Read it again, whatever an earlier call has read: files may have changed.
+        write: False: a preset that is not exported yet is made in memory.
 
     Raises:
         UserError: For what cannot be had.
@@ -33,6 +34,7 @@ def open_data(reference: DataReference, *, fresh: bool = False) -> tuple[Dataset
             split=reference.split,
             root=Path(reference.root),
             options=reference.options,
+            write=write,
         )
         _opened.clear()
         _opened[reference] = whole, _folds(whole, reference) if reference.folds else (whole,)

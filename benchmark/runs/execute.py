@@ -129,7 +129,11 @@ def _with_code(known: facts.Facts, spec: Spec, code: dict[str, str], job: Job, s
     file = _place(spec.entry.file, store) if spec.entry.file is not None else ""
     folder = Path(job.data.data)
     data = _place(folder, store) if folder.exists() and job.data.data not in PRESETS else ""
-    return known.model_copy(update={"code": {**spec.code(), **code}, "file": file, "data": data})
+    options = job.data.options.model_dump(exclude_defaults=True) if data else {}
+    if "sigmas" in options:
+        options["sigmas"] = _place(Path(options["sigmas"]), store)
+    update = {"code": {**spec.code(), **code}, "file": file, "data": data, "options": options}
+    return known.model_copy(update=update)
 
 
 def _place(path: Path, store: Store) -> str:

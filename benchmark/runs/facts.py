@@ -46,6 +46,9 @@ class Facts(BaseModel):
     )
     file: str = Field(default="", description="the detector's own file, relative to the folder of results")
     data: str = Field(default="", description="the folder of the data, relative to the folder of results")
+    options: dict[str, str | float] = Field(
+        default_factory=dict, description="what was said about that folder; a file of sigmas relative to the results"
+    )
     python: str = ""
     platform: str = ""
     processor: str = ""

@@ -43,6 +43,7 @@ class Planned:
             nothing has changed. With ``stored`` the earlier run stands all the same.
         damaged: What is wrong with an earlier run of this key that does not count, in words; "" where nothing is.
         asked: False for a run of the suite ``baseline`` that nobody asked for.
+        failed: Why the run of this key that is there failed; "" where it did not, or there is none.
     """
 
     job: Job
@@ -50,18 +51,23 @@ class Planned:
     stale: tuple[str, ...] = ()
     asked: bool = True
     damaged: str = ""
+    failed: str = ""
 
 
-def plan(grid: GridConfig) -> list[Planned]:
+def plan(grid: GridConfig, *, write: bool = True) -> list[Planned]:
     """Resolve every name, check every setting, and look up what is stored.
 
     The suite ``baseline`` is planned before whatever is asked for, where it can be, with one seed: a board without it
     says little.
 
+    Args:
+        grid: What is asked for.
+        write: False: look, and write nothing. The folder of results may then be missing or read-only.
+
     Raises:
         UserError: For anything that cannot be run as asked.
     """
-    store = _writable(grid.results)
+    store = _writable(grid.results) if write else Store(results_folder(grid.results))
     spent = Budget.parse(grid.budget)
     device = facts.device(grid.device)
     threads = _threads(grid)
@@ -81,7 +87,7 @@ def plan(grid: GridConfig) -> list[Planned]:
         folds=grid.folds,
         root=str(store.root / "_data"),
     )
-    parts = open_data(reference, fresh=True)
+    parts = open_data(reference, fresh=True, write=write)
     most = min(len(part.train) for part in parts)
     name = parts[0].name + (f"-folds{grid.folds}" if grid.folds else "")
     for n in grid.n:
@@ -92,9 +98,11 @@ def plan(grid: GridConfig) -> list[Planned]:
     if grid.executor != "local" or grid.limits.need_a_process:
         _refuse_unreachable(specs.values())
     # A damaged copy would make every stored run unreadable, so it is looked at now.
-    annotations = store.put_annotations(tests_of(parts).annotations)
+    annotations = store.put_annotations(tests_of(parts).annotations, write=write)
     if grid.labels:
-        store.put_label_floor(label_floor(open_whole(reference), grid.labels, grid.options))
+        floor = label_floor(open_whole(reference), grid.labels, grid.options)
+        if write:
+            store.put_label_floor(floor)
     planned: dict[str, Planned] = {}
     known: _Stale = {}
 
@@ -155,8 +163,10 @@ def _planned(job: Job, spec: Spec, store: Store, grid: GridConfig, asked: bool, 
         earlier = store.find(job.config, job.seed)
     except Damaged as error:
         return Planned(job, asked=asked, damaged=str(error))
-    if earlier is None or earlier.record.status != "finished":
+    if earlier is None:
         return Planned(job, asked=asked)
+    if earlier.record.status != "finished":
+        return Planned(job, asked=asked, failed=earlier.record.error or "failed")
     if grid.overwrite and asked:
         return Planned(_in_place_of(earlier, job))
     if problem := earlier.problem(with_weights=job.save_weights):

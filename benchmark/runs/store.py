@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -47,7 +48,9 @@ class Record(BaseModel):
     config: RunConfig
     seed: int = Field(ge=0, le=2**32 - 1)
     specification: str = Field(default="", description="the detector as it was asked for")
-    annotations: str = Field(description="digest of what it was scored against, a file in _annotations/")
+    annotations: str = Field(
+        pattern="^[0-9a-f]{16}$", description="digest of what it was scored against, a file in _annotations/"
+    )
     summary: str = Field(default="", description="the detector in one line")
     reference: str = Field(default="", description="paper, formula or upstream file")
     has_confidence: bool = Field(default=False, description="whether the detector's scores carry confidence")
@@ -63,9 +66,9 @@ class Record(BaseModel):
     )
     notes: list[str] = Field(default_factory=list, description="what its fit chose and set aside")
     external: bool = Field(default=False, description="predictions made by another tool")
-    fit_seconds: float | None = None
-    predict_ms: float | None = Field(default=None, description="milliseconds an image")
-    n_parameters: int | None = Field(default=None, description="number of learned parameters")
+    fit_seconds: float | None = Field(default=None, ge=0, le=1e9)
+    predict_ms: float | None = Field(default=None, ge=0, le=1e12, description="milliseconds an image")
+    n_parameters: int | None = Field(default=None, ge=0, le=2**53, description="number of learned parameters")
     untrained: dict[str, float] = Field(
         default_factory=dict, description="scores before any training, where it reports them"
     )
@@ -294,6 +297,20 @@ class Store(Results):
         for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
             yield self.read(path.parent)
 
+    def begins(self, key: str) -> Iterator[FolderRun]:
+        """The runs whose key begins so (hex digits)."""
+        for path in sorted(self.root.glob(f"[!_.]*/*/*/n*/seed*/{key}*/run.json")):
+            yield self.read(path.parent)
+
+    def runs_of(self, folder: Path) -> Iterator[FolderRun]:
+        """The runs in a detector's folder (``<task>@<version>/<data>/<detector>``), of every size and seed.
+
+        One whose record is broken is left out.
+        """
+        for path in sorted(folder.glob("n*/seed*/[!.]*/run.json")):
+            with suppress(UserError):
+                yield self.read(path.parent)
+
     def write(
         self,
         record: Record,
@@ -318,6 +335,9 @@ class Store(Results):
         target = self.folder(record.config, record.seed)
         record = record.model_copy()
 
+        if not target.parent.resolve().is_relative_to(self.root.resolve()):
+            raise UserError(f"{target}: a link leads out of the folder of results; remove it")
+
         def fill(folder: Path) -> None:
             if predictions is not None:
                 write_predictions(folder / "predictions.json", predictions, self.annotations(record.annotations))
@@ -334,13 +354,19 @@ class Store(Results):
         files.write_folder(target, fill, is_whole=lambda folder: (folder / "run.json").is_file(), sync=True)
         return FolderRun(target, record, self)
 
-    def put_annotations(self, annotations: Annotations) -> str:
-        """Keep annotations, once per digest; returns the digest. A copy that is damaged is written again."""
+    def put_annotations(self, annotations: Annotations, *, write: bool = True) -> str:
+        """Keep annotations, once per digest; returns the digest. A copy that is damaged is written again.
+
+        Args:
+            annotations: What runs are scored against.
+            write: False: they are known to this object alone, and nothing is written.
+        """
         digest = annotations.digest[:16]
         try:
             self.annotations(digest)
         except UserError:
-            files.write_text(self._annotations_path(digest), json.dumps(annotations_to_json(annotations)))
+            if write:
+                files.write_text(self._annotations_path(digest), json.dumps(annotations_to_json(annotations)))
         self._annotations[digest] = annotations
         return digest
 
@@ -460,3 +486,19 @@ def results_folder(path: str | Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"results {folder}: is a file; name a folder")
     return folder
+
+
+def root_of(folder: Path) -> Path:
+    """The folder of results in which a run's folder lies.
+
+    Raises:
+        UserError: Where it is no run's, or lies in none.
+    """
+    if not (folder / "run.json").is_file():
+        raise UserError(f"{folder}: is not the folder of a run (it holds no run.json)")
+    for above in folder.resolve().parents:
+        if (above / "_annotations").is_dir():
+            return above
+    raise UserError(
+        f"{folder}: lies outside its results folder (no folder above it holds _annotations); give it in its place"
+    )

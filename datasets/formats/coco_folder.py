@@ -93,6 +93,29 @@ def write(path: Path, dataset: Dataset) -> Dataset:
     _may_replace(path)
     if len({image.ndim for split in dataset.splits.values() for image in split.images}) > 1:
         raise ValueError("grey and coloured images in one data set: make all of them RGB")
+    completed = described(dataset)
+
+    def fill(folder: Path) -> None:
+        for name, data in completed.splits.items():
+            images = folder / "images" / name
+            for parent in {PurePosixPath(file).parent for file in data.annotations.file_names}:
+                (images / parent).mkdir(parents=True, exist_ok=True)
+            for file, image in zip(data.annotations.file_names, data.images):
+                write_png(images / file, image)
+            document = json.dumps(annotations_to_json(data.annotations))
+            files.write_text(folder / "annotations" / f"{name}.json", document)
+        files.write_text(folder / "card.json", completed.card.model_dump_json(indent=1))
+
+    files.write_folder(path.resolve(), fill, is_whole=sniff)
+    return completed
+
+
+def described(dataset: Dataset) -> Dataset:
+    """A data set as `write` writes it and `read` gives it back: files called .png, card and digest completed.
+
+    Args:
+        dataset: Its digest may be "".
+    """
     parts = {
         name: replace(data, annotations=_with_png_names(data.annotations)) for name, data in dataset.splits.items()
     }
@@ -108,19 +131,6 @@ def write(path: Path, dataset: Dataset) -> Dataset:
             "digest": digest,
         }
     )
-
-    def fill(folder: Path) -> None:
-        for name, data in parts.items():
-            images = folder / "images" / name
-            for parent in {PurePosixPath(file).parent for file in data.annotations.file_names}:
-                (images / parent).mkdir(parents=True, exist_ok=True)
-            for file, image in zip(data.annotations.file_names, data.images):
-                write_png(images / file, image)
-            document = json.dumps(annotations_to_json(data.annotations))
-            files.write_text(folder / "annotations" / f"{name}.json", document)
-        files.write_text(folder / "card.json", card.model_dump_json(indent=1))
-
-    files.write_folder(path.resolve(), fill, is_whole=sniff)
     return Dataset(parts["train"], parts["val"], parts["test"], card, digest)
 
 

@@ -1,6 +1,6 @@
 """DeepLabCut projects and lightning-pose data sets: labelled frames of videos, a table of points for each.
 
-    DeepLabCut       labeled-data/<video>/CollectedData_<scorer>.csv (or .h5), beside the frames; ``config.yaml`` above
+    DeepLabCut       labeled-data/<video>/CollectedData_<scorer>.csv, beside the frames; ``config.yaml`` above
     lightning-pose   CollectedData*.csv at the top, whose rows name labeled-data/<video>/<frame>
 
 A table has three header rows (scorer, bodyparts, coords), or four with ``individuals`` where there are several animals. A row
@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import yaml
 
 from benchmark.structures import Annotations, Category, FloatArray, UserError
+from benchmark.yaml_file import read_yaml
 from datasets.formats.coco import boxes_around, default_sigmas
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import ImageFiles, sizes_of
@@ -175,24 +175,10 @@ def _frames(path: Path) -> _Table:
 def _rows(path: Path) -> list[list[Any]]:
     """All rows of a table, headers first, as its CSV has them."""
     if path.suffix.lower() == ".h5":
-        import pandas as pd
-
-        try:
-            frame = pd.read_hdf(path)
-        except ImportError as error:
-            raise UserError(
-                f"{path}: reading it needs the package tables (pip install tables); or give its CSV"
-            ) from error
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
-        names = [str(name) for name in frame.columns.names]
-        labels = [list(index) if isinstance(index, tuple) else [index] for index in frame.index]
-        width = len(labels[0]) if labels else 1
-        heads = [
-            [name, *[""] * (width - 1), *map(str, frame.columns.get_level_values(level))]
-            for level, name in enumerate(names)
-        ]
-        return [*heads, *([*label, *values] for label, values in zip(labels, frame.to_numpy().tolist()))]
+        raise UserError(
+            f"{path}: HDF5 tables hold pickled objects, which run code when they are read: give the CSV that DeepLabCut "
+            "writes beside it"
+        )
     import csv
 
     try:
@@ -218,16 +204,17 @@ def _number(value: Any, path: Path, row: int, part: str) -> float:
 def _file_of(frame: str, table: Path, root: Path) -> Path | None:
     """The image of a frame: below the project, or beside its table."""
     name = PurePosixPath(frame)
-    places: Sequence[Path] = (root / frame, table.parent / frame, table.parent / name.name, table.parents[1] / frame)
-    more = [folder / frame for folder in table.parents[:3]]
-    return next((place for place in (*places, *more) if place.is_file()), None)
+    places = [table.parent / name.name]
+    if not (name.is_absolute() or ".." in name.parts):  # a table does not name files elsewhere
+        places = [root / frame, table.parent / frame, *places, *(folder / frame for folder in table.parents[:3])]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _skeleton(root: Path, names: Sequence[str]) -> tuple[tuple[int, int], ...]:
     for folder in (root, root.parent, root.parent.parent):
         try:
-            told = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            told = read_yaml(folder / "config.yaml")
+        except UserError:
             continue
         pairs = told.get("skeleton") if isinstance(told, dict) else None
         if isinstance(pairs, list):

@@ -22,12 +22,14 @@ import yaml
 
 from benchmark import files
 from benchmark.structures import Annotations, Category, FloatArray, UserError
+from benchmark.yaml_file import read_yaml
 from datasets.dataset import Dataset
 from datasets.formats.coco import boxes_around, default_sigmas
 from datasets.formats.image_paths import stems_of
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import SUFFIXES, ImageFiles, sizes_of, write_png
 
+MOST_KEYPOINTS = 10_000
 NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -193,10 +195,7 @@ def _yaml_of(path: Path) -> Path | None:
 
 
 def _told(file: Path) -> dict[str, Any]:
-    try:
-        told = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{file}: cannot be read ({' '.join(str(error).split())})") from error
+    told = read_yaml(file)
     if not isinstance(told, dict):
         raise UserError(f"{file}: is not a mapping; give train, val, names and kpt_shape")
     return told
@@ -207,8 +206,8 @@ def _shape(told: dict[str, Any], file: Path) -> tuple[int, int]:
     if not (isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)):
         raise UserError(f"{file}: kpt_shape is {shape!r}; write [K, 2] or [K, 3]")
     k, numbers = shape
-    if k < 1 or numbers not in (2, 3):
-        raise UserError(f"{file}: kpt_shape is {shape!r}; write [K, 2] or [K, 3]")
+    if not 1 <= k <= MOST_KEYPOINTS or numbers not in (2, 3):
+        raise UserError(f"{file}: kpt_shape is {shape!r}; write [K, 2] or [K, 3], K at most {MOST_KEYPOINTS:,}")
     return k, numbers
 
 

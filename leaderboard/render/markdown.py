@@ -7,6 +7,7 @@ board shows the columns that fit into `WIDTH` characters; the CSV and JSON besid
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from benchmark.metrics.registry import percent
@@ -72,11 +73,18 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], names: Sequenc
     return [line(cells[0]), line(rule), *map(line, cells[1:])]
 
 
+class Marked(str):
+    """Text that is markdown already."""
+
+
 def escaped(text: str) -> str:
-    """Text as a cell, or part of a sentence, shows it."""
-    for mark in "\\|`":
+    """Text as a cell, or part of a sentence, shows it: no link, no emphasis, no HTML, whatever a name holds."""
+    if isinstance(text, Marked):
+        return text
+    for mark in "\\|`*":
         text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.replace("<", "&lt;").splitlines())
+    line = " ".join(text.replace("](", "]\\(").replace("<", "&lt;").splitlines())
+    return "".join(c for c in line if unicodedata.category(c) != "Cc")
 
 
 def _overview(boards: Sequence[Board], anchors: Sequence[str]) -> list[str]:
@@ -84,7 +92,7 @@ def _overview(boards: Sequence[Board], anchors: Sequence[str]) -> list[str]:
     rows = []
     for board, anchor in zip(boards, anchors):
         leader = next(iter(board.rows), None)
-        link = f"[{board.title}](#{anchor})"
+        link = Marked(f"[{escaped(board.title)}](#{anchor})")
         rows.append([link, *_figures(leader), _use(board)])
     return table(["board", "leader", "mean px", "exact %", "use"], rows, names=(0, 1, 4))
 
@@ -117,7 +125,7 @@ def _board(board: Board, shown: Sequence[Column[BoardRow]]) -> list[str]:
         for row in board.finished:
             cells = [column.text(row) for column in shown]
             if not row.record.ranked:
-                cells = [f"*{cell}*" if column.name else cell for column, cell in zip(shown, cells)]
+                cells = [Marked(f"*{escaped(cell)}*") if column.name else cell for column, cell in zip(shown, cells)]
             rows.append(cells)
         names = [i for i, column in enumerate(shown) if column.name]
         lines += [*table([column.heading for column in shown], rows, names), ""]

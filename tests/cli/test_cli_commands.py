@@ -196,25 +196,29 @@ def test_saved_weights_answer_as_the_run_did(
     assert names == [{"id": i, "file_name": f"é {i:04d}.png"} for i in range(1, 9)]
 
 
-def test_saved_weights_of_a_detector_file_answer_from_anywhere(
-    cli: Cli, data: Path, tmp_path: Path, plugin: Path, run_of: Any, points: Any, monkeypatch: pytest.MonkeyPatch
+def test_saved_weights_of_a_detector_file_answer_where_the_user_names_it(
+    cli: Cli, data: Path, tmp_path: Path, plugin: Path, run_of: Any, points: Any
 ) -> None:
-    """The detector's own file is found again by its place beside the results, whatever the working directory."""
-    monkeypatch.chdir(tmp_path)
-    assert cli("run", "--data", data, "--results", "r", "-d", "./plug.py:x=6.5", "--save-weights").code == 0
+    """A record says which file it was, and does not run it: results may come from anybody."""
+    spec = f"{plugin}:x=6.5"
+    assert cli("run", "--data", data, "--results", tmp_path / "r", "-d", spec, "--save-weights").code == 0
     run = run_of(tmp_path / "r", "plug@x=6.5")
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
     out = tmp_path / "o.json"
-    said = cli("predict", "--weights", run, "--images", data, "--out", out)
-    assert said.out == f"{out}: points of 8 images\n"
+    words = ["predict", "--weights", run, "--images", data, "--out", out]
+    refused = cli(*words)
+    assert (refused.code, out.exists()) == (2, False)
+    assert "its detector is the file ../plug.py: name it with --detector, if you trust its code" in refused.err
+    wrong = cli(*words, "--detector", "mean")
+    assert (wrong.code, "detector mean: is 'mean', and the run's is 'plug'" in wrong.err) == (2, True)
+    words += ["--detector", plugin]
+    assert cli(*words).out == f"{out}: points of 8 images\n"
     assert (points(out) == 6.5).all()
     plugin.write_text(plugin.read_text().replace("else self.x)", "else self.x + 1)"))
-    changed = cli("predict", "--weights", run, "--images", data, "--out", out)
+    changed = cli(*words)
     assert "plug.py changed since it was fitted, so answers may differ" in changed.out
     assert (points(out) == 7.5).all()
     plugin.unlink()
-    gone = cli("predict", "--weights", run, "--images", data, "--out", out)
+    gone = cli(*words)
     assert (gone.code, gone.err.strip().endswith("plug.py does not exist")) == (2, True)
 
 

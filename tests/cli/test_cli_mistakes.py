@@ -53,7 +53,7 @@ COMMANDS = {
     f"{RUN} --device ''": "device ''",
     f"{RUN} --threads 0": "'--threads'",
     f"{RUN} --threads 1000000": "'--threads'",
-    f"{RUN} --suite nope": "unknown suite 'nope'; there are default",
+    f"{RUN} --suite nope": "unknown suite 'nope'; there are baseline, classic, default",
     f"{RUN} --suite ''": "unknown suite ''",
     f"{RUN} --task topleft": "brings its own points (it is 'made'); leave --task topleft out",
     "run -d mean --results {tmp}/new --task toplef": "unknown task 'toplef': did you mean 'topleft'",

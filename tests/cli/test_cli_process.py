@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parents[2]
-COMMANDS = ("run", "list", "export", "leaderboard", "show", "score", "compare", "audit", "check", "predict", "work")
+COMMANDS = ("run", "status", "reproduce", "list", "export", "leaderboard", "show", "score", "compare", "audit", "check")
+COMMANDS += ("predict", "inspect", "bundle", "unbundle", "work", "gap")
 HEAVY = ("torch", "torchvision", "timm", "pandas", "matplotlib", "sklearn", "scipy", "skimage", "cv2", "albumentations")
 
 

@@ -163,9 +163,10 @@ def test_without_a_detector_the_default_suite_runs(
     real = registry.suite("default")
     assert "mean" in real
     assert len(real) >= 4
-    monkeypatch.setattr(
-        registry, "suites", lambda: {"default": ["linear:features=pts"], "baseline": ["mean"], "one": ["rule"]}
-    )
+    suites = {"default": ["linear:features=pts"], "baseline": ["mean"], "one": ["rule"]}
+    for name, members in suites.items():
+        (tmp_path / f"{name}.yaml").write_text(json.dumps({"detectors": members}))  # JSON is YAML
+    monkeypatch.setattr(registry, "SUITES", tmp_path)
     assert set(rows_of(cli("run", "--data", data, "--results", tmp_path / "a", "--json"))) == {
         "mean",
         "linear:features=pts",

@@ -1,0 +1,124 @@
+"""How far a grid or a folder of results is, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmark.code_digest import UNRECORDED
+from leaderboard.status import STATES, BoardStatus, GridStatus, JobStatus, counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+MOST = 10  # runs named one by one, of each kind
+
+
+def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -> None:
+    """Print a table, a row a configuration; then which runs are stale or failed, and what is to be made.
+
+    Args:
+        status: How far the grid is.
+        console: Its width is used.
+        dry_run: Say it as what ``run`` would do.
+    """
+    shown = table(["board", "detector", "n", "budget", *STATES, "time left"], left=(0, 1))
+    rows: dict[tuple[str, ...], list[JobStatus]] = {}
+    for job in status.jobs:
+        config = job.planned.job.config
+        title = f"{config.task}@{config.version} on {config.data}"
+        rows.setdefault((title, config.detector, str(config.n_train), config.budget), []).append(job)
+    for names, jobs in rows.items():
+        counts = counted(job.state for job in jobs)
+        add(shown, [*names, *(str(counts[state] or "") for state in STATES), _left([j for j in jobs if j.to_make])])
+    console.print(shown, highlight=False)
+    for state, style in (("stale", "yellow"), ("failed", "red")):
+        named = [job for job in status.jobs if job.state == state]
+        for job in named[:MOST]:
+            say(console, f"{state}: {job.planned.job.title}: {_why(job)}{'' if job.to_make else '; it stands'}", style)
+        if len(named) > MOST:
+            say(console, f"{state}: and {len(named) - MOST} more (--json has all)", style)
+    counts, count = status.counts, len(status.to_make)
+    stands = len(status.jobs) - count
+    if dry_run:
+        say(console, f"would make {count} of {len(status.jobs)} runs, and reuse {stands}; nothing was made", "bold")
+    else:
+        parts = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+        say(console, f"{len(status.jobs)} runs in {status.results}: {parts}", "bold")
+    if count:
+        say(console, f"to make: {count}; {_time_left(status)}")
+
+
+def print_folder(boards: Sequence[BoardStatus], console: Console) -> None:
+    """Print a table, a row a board."""
+    shown = table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], left=(0,))
+    for board in boards:
+        states = [str(board.counts[state] or "") for state in STATES[:3]]
+        cells = [str(board.rows), str(sum(board.counts.values())), *states, duration(board.seconds), board.newest[:16]]
+        add(shown, [f"{board.task} on {board.data}", *cells])
+    console.print(shown, highlight=False)
+    if changed := sorted({file for board in boards for file in board.changed}):
+        say(console, f"stale: code changed since ({', '.join(changed)}); run makes such runs again", "yellow")
+    if unknown := sum(board.unknown for board in boards):
+        say(console, f"{unknown} runs: their code is not at hand, so nobody can tell whether it has changed", "dim")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else "< 1 s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _left(jobs: Sequence[JobStatus]) -> str:
+    """How long runs may take; "" where none is to be made or nothing is known of any."""
+    known = [job.seconds for job in jobs if job.seconds is not None]
+    if not known:
+        return "unknown" if jobs else ""
+    return f"about {duration(sum(known))}" + (" (rough)" if any(job.rough for job in jobs) else "")
+
+
+def _time_left(status: GridStatus) -> str:
+    """How long what is to be made may take, and of what nobody can tell."""
+    parts = []
+    if len(status.unknown) < len(status.to_make):
+        rough = ", in part by runs on another number of images" if any(job.rough for job in status.to_make) else ""
+        parts.append(f"about {duration(status.seconds)} of fitting and predicting, by past runs{rough}")
+    if status.unknown:
+        names = list(dict.fromkeys(job.planned.job.config.detector for job in status.unknown))
+        some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        parts.append(f"of {len(status.unknown)} no past run tells how long they take ({some})")
+    return "; ".join(parts)
+
+
+def _why(job: JobStatus) -> str:
+    if job.state == "failed":
+        return job.planned.failed or job.planned.damaged
+    files = job.planned.stale
+    return files[0] if files == (UNRECORDED,) else f"code changed since ({', '.join(files)})"
+
+
+def table(headings: Sequence[str], left: Sequence[int]) -> Table:
+    """An empty table; the columns at the positions ``left`` hold names."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if i in left else "right", no_wrap=i not in left, overflow="fold")
+    return table
+
+
+def add(table: Table, cells: Sequence[str]) -> None:
+    """Add a row; names are printed as they are."""
+    from rich.markup import escape
+
+    table.add_row(*map(escape, cells))
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a line, as it is."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,270 @@
+"""How far a grid is, or a folder of results: what is done, stale, failed and missing, and how long the rest may take.
+
+The time left is that of past runs in the same folder: of the same detector with the same parameters, on the same data,
+with the same budget and device. Where there is none with as many training images, that of the nearest number is taken in proportion, and said
+to be *rough*; where there is none at all the time is unknown. Nothing is guessed from another detector or other data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.runs.config import RunConfig
+from benchmark.runs.plan import Planned
+from benchmark.runs.store import Record, Results, Store
+from leaderboard.staleness import CodeNow
+
+State = Literal["done", "stale", "failed", "missing"]
+STATES: tuple[State, ...] = ("done", "stale", "failed", "missing")
+"""done: a finished run stands; stale: there is one, and its code has changed since; failed: there is one, and it cannot
+stand; missing: there is none."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One run of a grid.
+
+    Attributes:
+        planned: What was planned.
+        state: What is stored of it.
+        to_make: Whether ``run`` would make it.
+        seconds: How long that may take; None where it is unknown or nothing is to be made.
+        rough: Whether that is in proportion to a run with another number of training images.
+    """
+
+    planned: Planned
+    state: State
+    to_make: bool
+    seconds: float | None = None
+    rough: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able object."""
+        job = self.planned.job
+        return {
+            "task": job.config.task,
+            "data": job.config.data,
+            "detector": job.config.detector,
+            "n_train": job.config.n_train,
+            "budget": job.config.budget,
+            "seed": job.seed,
+            "key": job.key,
+            "asked": self.planned.asked,
+            "state": self.state,
+            "to_make": self.to_make,
+            "changed_files": list(self.planned.stale),
+            "error": self.planned.failed or self.planned.damaged,
+            "seconds": self.seconds,
+            "rough": self.rough,
+        }
+
+
+@dataclass(frozen=True)
+class GridStatus:
+    """How far a grid is.
+
+    Attributes:
+        results: The folder of results.
+        jobs: Every run of it, in its order.
+    """
+
+    results: str
+    jobs: tuple[JobStatus, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """State -> number of runs."""
+        return counted(job.state for job in self.jobs)
+
+    @property
+    def to_make(self) -> tuple[JobStatus, ...]:
+        """The runs that ``run`` would make."""
+        return tuple(job for job in self.jobs if job.to_make)
+
+    @property
+    def seconds(self) -> float:
+        """How long those of them that are known may take, one after the other."""
+        return sum(job.seconds for job in self.to_make if job.seconds is not None)
+
+    @property
+    def unknown(self) -> tuple[JobStatus, ...]:
+        """The runs to be made of which no past run tells how long they take."""
+        return tuple(job for job in self.to_make if job.seconds is None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able object."""
+        return {
+            "results": self.results,
+            "runs": len(self.jobs),
+            **self.counts,
+            "to_make": len(self.to_make),
+            "seconds_left": self.seconds,
+            "unknown_seconds": len(self.unknown),
+            "rough": any(job.rough for job in self.to_make),
+            "jobs": [job.as_dict() for job in self.jobs],
+        }
+
+
+def counted(states: Iterable[State]) -> dict[str, int]:
+    """State -> how often, in the order of `STATES`."""
+    known = list(states)
+    return {state: known.count(state) for state in STATES}
+
+
+def grid_status(grid: Sequence[Planned]) -> GridStatus:
+    """How far a planned grid is.
+
+    Args:
+        grid: What `benchmark.runs.plan.plan` said.
+    """
+    past = PastRuns(Store(grid[0].job.results))
+    for one in grid:
+        if one.stored is not None:
+            past.add(one.stored.record)
+    return GridStatus(grid[0].job.results, tuple(_status(one, past) for one in grid))
+
+
+def _status(one: Planned, past: PastRuns) -> JobStatus:
+    state: State = "missing"
+    if one.stale:
+        state = "stale"
+    elif one.stored is not None:
+        state = "done"
+    elif one.failed or one.damaged:
+        state = "failed"
+    if one.stored is not None:
+        return JobStatus(one, state, False)
+    seconds, rough = past.seconds(one.job.config)
+    return JobStatus(one, state, True, seconds, rough)
+
+
+class PastRuns:
+    """How long runs took, by what decides it. Records of a folder are read when a detector is asked about."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seconds: dict[tuple[Any, ...], dict[int, list[float]]] = {}
+        self._looked: set[Path] = set()
+
+    def add(self, record: Record) -> None:
+        """Count a finished run."""
+        if record.status == "finished" and record.fit_seconds is not None:
+            counts = record.scores.get("counts")
+            said = counts.get("images") if isinstance(counts, dict) else None
+            images = said if type(said) is int else 0
+            taken = record.fit_seconds + (record.predict_ms or 0.0) * images / 1000
+            self._seconds.setdefault(_kind(record.config), {}).setdefault(record.config.n_train, []).append(taken)
+
+    def seconds(self, config: RunConfig) -> tuple[float | None, bool]:
+        """How long a run may take, and whether that is rough; None where no past run tells."""
+        known = self._seconds.get(_kind(config), {})
+        if config.n_train not in known:
+            self._look(config)
+            known = self._seconds.get(_kind(config), {})
+        if not known:
+            return None, False
+        nearest = min(known, key=lambda n: (abs(np.log(n / config.n_train)), n))
+        return float(np.mean(known[nearest])) * config.n_train / nearest, nearest != config.n_train
+
+    def _look(self, config: RunConfig) -> None:
+        """Read the records of a detector on this data that lie in the folder, once."""
+        folder = self._store.folder(config, 0).parents[2]
+        if folder not in self._looked:
+            self._looked.add(folder)
+            for run in self._store.runs_of(folder):
+                self.add(run.record)
+
+
+def _kind(config: RunConfig) -> tuple[Any, ...]:
+    """What a run's time depends on, besides the number of training images."""
+    values = tuple(sorted((name, str(value)) for name, value in config.parameters.items()))
+    return config.name, values, config.data_digest, config.folds, config.budget, config.device, config.threads
+
+
+@dataclass(frozen=True)
+class BoardStatus:
+    """What a folder of results holds of one board.
+
+    Attributes:
+        task: The task, with its version.
+        data: What the newest run calls the data.
+        rows: Number of configurations.
+        counts: State -> number of runs; none is missing, since nothing says what there should be.
+        unknown: How many runs there are of which nobody can tell whether their code has changed.
+        seconds: What all fits took together.
+        newest: When the newest run was made.
+        changed: The files whose code has changed.
+    """
+
+    task: str
+    data: str
+    rows: int
+    counts: dict[str, int]
+    unknown: int
+    seconds: float
+    newest: str
+    changed: tuple[str, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able object."""
+        return {
+            "task": self.task,
+            "data": self.data,
+            "rows": self.rows,
+            "runs": sum(self.counts.values()),
+            **{state: count for state, count in self.counts.items() if state != "missing"},
+            "code_unknown": self.unknown,
+            "fit_seconds": self.seconds,
+            "newest": self.newest,
+            "changed_files": list(self.changed),
+        }
+
+
+def folder_status(results: Results) -> list[BoardStatus]:
+    """What a folder of results, or a bundle, holds of each board, by task and data.
+
+    Args:
+        results: Where the runs are.
+
+    Raises:
+        UserError: Where a record is broken.
+    """
+    boards: dict[tuple[str, int, str, int], list[Record]] = {}
+    for run in results.runs():
+        config = run.record.config
+        boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run.record)
+    code = CodeNow()
+    made = [_board_status(records, code, results.root) for records in boards.values()]
+    return sorted(made, key=lambda board: (board.task, board.data))
+
+
+def _board_status(records: Sequence[Record], code: CodeNow, root: Path) -> BoardStatus:
+    states: list[State] = []
+    changed: set[str] = set()
+    unknown = 0
+    for record in records:
+        now = code.state(record, root)
+        if record.status == "failed":
+            states.append("failed")
+        elif now is not None and now.status == "changed":
+            states.append("stale")
+            changed.update(now.files)
+        else:
+            states.append("done")
+            unknown += now is not None and now.status == "unknown"
+    last = max(records, key=lambda record: record.created)
+    return BoardStatus(
+        task=f"{last.config.task}@{last.config.version}",
+        data=last.config.data,
+        rows=len({record.config.digest for record in records}),
+        counts=counted(states),
+        unknown=unknown,
+        seconds=sum(record.fit_seconds or 0.0 for record in records),
+        newest=last.created,
+        changed=tuple(sorted(changed)),
+    )
