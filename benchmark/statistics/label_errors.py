@@ -1,0 +1,348 @@
+"""Which labels are likely wrong, from the out-of-fold answers of several detectors.
+
+A label is suspicious where detectors that never saw it agree with each other on another place. How far is far, and what
+counts as agreement, is measured on the bulk of the labels; as detectors fail now and then by a lot, and together on hard
+images, neither may be taken from a normal distribution of independent errors.
+
+1. **Error model.** The offset of detector d from a right label of keypoint k has a bivariate Student t distribution: its
+   centre and its scale an axis by medians (a few wrong labels hardly move them), its degrees of freedom by the ratio of
+   the 90 % quantile to the median. Errors are in pixels, or in sides of the image or of the instance's box, whichever
+   they vary least in.
+2. **Evidence.** The generalised likelihood ratio ``T = max_c sum_d log f_d(p_d - c) - sum_d log f_d(p_d - label)``: how much
+   better the best place c explains the answers p_d than the label does. One detector's failure costs little, as t
+   densities fall slowly; where detectors disagree, no place c explains them all, and T stays small; where a precise
+   detector sits at the label, T is small whatever the others say. An *exchange* of two keypoints' labels has no free place,
+   so its likelihood ratio G says more.
+3. **Null distribution.** For independent detectors T is exponential with mean 1 (Wilks 1938, two free coordinates);
+   for D detectors that always err alike it is exponential with mean D (nu + 2) / nu, exactly. So T / s is
+   exponential, and s is measured on the labels themselves, as genomic control does for correlated samples (Devlin and
+   Roeder 1999): the largest of the ratios of T's quantiles to those of the exponential.
+4. **Decision.** Benjamini and Hochberg's procedure (1995) over all labels at `LEVEL`: on clean data an alarm in one of twenty
+   data sets, on others about so large a share of false ones among those found. What is found is left out, and steps 1 to
+   4 are repeated until nothing changes. A label needs two detectors that speak against it by themselves.
+
+Out-of-fold answers as evidence against labels are confident learning's (Northcutt et al. 2021, doi:10.1613/jair.1.12125).
+
+What this can't tell apart: a wrong label, and detectors that all fail in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.structures import FloatArray
+
+BoolArray = NDArray[np.bool_]
+
+LEVEL = 0.05  # the share of false alarms among those found
+ENOUGH = 20  # labels of a keypoint, before one of them is called unusual
+LEAST_SCALE = 0.5  # px: no label is finer than half a pixel
+FREEDOM = (1.0, 30.0)  # least and most degrees of freedom
+TAIL = 0.9  # the quantile that says how heavy the tail is
+QUANTILES = (0.5, 0.7, 0.9)  # of T, that are held against an exponential's
+STEPS = 12  # of the fixed-point iteration for the best place
+ROUNDS = 6  # of leaving out what was found
+UNEXPLAINED = 6.64  # the 99 % quantile of the sum of two exponentials: what is left of T after exchanging the labels
+SUPPORT = 1.0  # nats by which a detector prefers the other place, to speak against the label by itself
+SEEN = 0.8  # power: the share of shifts that would be found
+SHIFTS = np.geomspace(0.5, 2000, 60)  # px, tried for the power
+
+
+@dataclass(frozen=True, eq=False)
+class LabelErrors:
+    """The evidence against each label; see the module. M instances of K keypoints, D detectors.
+
+    Attributes:
+        evidence: (M, K) float64, -log p of each label, NaN where it was not judged.
+        flagged: (M, K) bool, the labels found.
+        partner: (M, K) int64, the keypoint of the same instance whose label it seems exchanged with; -1 for none.
+        whole: (M,) bool, instances whose labels seem moved as a whole.
+        proposed: (M, K, 2) float64 px, the place that the answers agree on; NaN where not judged.
+        against: (D, M, K) bool, the detectors that speak against the label by themselves.
+        seen_from: (K,) float64 px, the shift of a label that is found in `SEEN` of all cases; NaN where none is.
+        swaps_seen: (K,) float64, the share of exchanges with another keypoint's label that would be found; NaN where there
+            is no other, or the keypoint was not judged.
+        inflation: How much larger T is than independent detectors would make it.
+        scales: (D, K) float64, the detectors' typical error of each keypoint in px (the median over instances); NaN
+            where not judged.
+    """
+
+    evidence: FloatArray
+    flagged: BoolArray
+    partner: NDArray[np.int64]
+    whole: BoolArray
+    proposed: FloatArray
+    against: NDArray[np.bool_]
+    seen_from: FloatArray
+    swaps_seen: FloatArray
+    inflation: float
+    scales: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """Error models of all detectors: offsets ``bias`` and scales in px for every label, and degrees of freedom."""
+
+    bias: FloatArray  # (D, M, K, 2)
+    scale: FloatArray  # (D, M, K, 2)
+    freedom: FloatArray  # (D,)
+
+    def log_density(self, offsets: FloatArray) -> FloatArray:
+        """(D, M, K) relative to the peak of each detector's density; offsets (D, M, K, 2) less their bias; 0 for NaN."""
+        q = (((offsets) / self.scale) ** 2).sum(axis=-1)
+        nu = self.freedom[:, None, None]
+        return np.nan_to_num(-(nu + 2) / 2 * np.log1p(q / nu))  # type: ignore[no-any-return]
+
+
+def find_label_errors(answers: FloatArray, labels: FloatArray, units: Sequence[FloatArray] = ()) -> LabelErrors:
+    """Weigh every label against what detectors answer that did not see it.
+
+    Args:
+        answers: (D, M, K, 2) float64 px, out-of-fold answers for M instances; NaN where a detector has none.
+        labels: (M, K, 2) float64 px; NaN where a keypoint is not labelled.
+        units: (M,) float64 px each, positive: lengths that errors may be proportional to, beside the pixel itself.
+
+    Returns:
+        The evidence, and what was found at `LEVEL`. A label answered by fewer than two detectors is not judged, nor is a
+        keypoint with fewer than `ENOUGH` labels that are.
+    """
+    offsets = answers - labels
+    known = ~np.isnan(offsets).any(axis=-1)
+    judged = known.sum(axis=0) >= 2
+    judged &= judged.sum(axis=0) >= ENOUGH
+    known &= judged
+    offsets = np.where(known[..., None], offsets, np.nan)
+    answers = np.where(known[..., None], answers, np.nan)
+    flagged = np.zeros_like(judged)
+    found = _round(answers, labels, judged, flagged, units)
+    for _ in range(ROUNDS):
+        if (found.flagged <= flagged).all():
+            break
+        flagged = flagged | found.flagged
+        found = _round(answers, labels, judged, flagged, units)
+    return found
+
+
+def _round(
+    answers: FloatArray, labels: FloatArray, judged: BoolArray, left_out: BoolArray, units: Sequence[FloatArray]
+) -> LabelErrors:
+    """Steps 1 to 4, the error models fitted without some labels."""
+    m, k = judged.shape
+    fitted = judged & ~left_out
+    offsets = answers - labels
+    model = _fit(np.where(fitted[..., None], offsets, np.nan), units)
+    places = answers - model.bias
+    best, score = _best_places(places, labels, model)
+    own = model.log_density(places - labels)
+    evidence = np.where(judged, np.maximum(score - own.sum(axis=0), 0.0), np.nan)
+    inflation = _inflation(evidence[fitted])
+    exchange = _exchanges(places, labels, judged, model, own)
+    log_p = -evidence / inflation
+    partner = np.full((m, k), -1)
+    swapped = np.full((m, k), -np.inf)
+    if k > 1 and m:
+        partner = exchange.argmax(axis=2)
+        swapped = exchange.max(axis=2)
+        log_p = np.minimum(log_p, np.log(k - 1) - swapped / inflation) + np.log(2)
+    log_p = np.where(judged, np.minimum(log_p, 0.0), np.nan)
+    gains = model.log_density(places - best) - own
+    against = gains >= SUPPORT
+    suspicious = _benjamini_hochberg(log_p, judged) & (against.sum(axis=0) >= 2)
+    mates = np.take_along_axis(np.nan_to_num(evidence), np.maximum(partner, 0), axis=1)
+    explained = np.nan_to_num(evidence) + mates - swapped <= UNEXPLAINED * inflation
+    is_swap = suspicious & (swapped > 0) & explained
+    chosen = np.where(is_swap, partner, -1)
+    for row, j in np.argwhere(chosen >= 0).tolist():  # an exchange has two sides, and each label one partner
+        other = int(chosen[row, j])
+        if chosen[row, other] < 0:
+            chosen[row, other] = j
+            suspicious[row, other] = True
+        elif chosen[row, other] != j:
+            chosen[row, j] = -1
+    limit = _threshold(judged, suspicious, k) * inflation
+    return LabelErrors(
+        evidence=-log_p,
+        flagged=suspicious,
+        partner=chosen,
+        whole=_moved_as_a_whole(places, labels, best, score, model, suspicious & (chosen < 0), judged, inflation),
+        proposed=np.where(judged[..., None], best, np.nan),
+        against=against & judged,
+        seen_from=_seen_from(places, labels, score, model, fitted, limit),
+        swaps_seen=_swaps_seen(exchange, fitted, limit + inflation * np.log(max(k - 1, 1))),
+        inflation=inflation,
+        scales=_typical(offsets, judged),
+    )
+
+
+# 1. The error model.
+
+
+def _fit(offsets: FloatArray, units: Sequence[FloatArray]) -> _Model:
+    """Centre, scales and degrees of freedom of each detector; offsets (D, M, K, 2) px, NaN where not fitted."""
+    d, m, k, _ = offsets.shape
+    bias, scale, freedom = np.zeros((d, 1, k, 2)), np.ones((d, m, k, 2)), np.full(d, FREEDOM[1])
+    lengths = [np.ones(m), *units]
+    for i in range(d):
+        own = offsets[i]
+        if np.isnan(own).all():
+            continue
+        length = min(lengths, key=lambda unit: _dispersion(own / unit[:, None, None]))[:, None, None]
+        bias[i] = np.nan_to_num(_median(own))
+        own = own - bias[i]
+        typical = np.nan_to_num(_median(np.abs(own) / length), nan=1.0)
+        spread = np.maximum(typical * length, LEAST_SCALE)
+        squares = ((own / spread) ** 2).sum(axis=-1)
+        squares = squares[~np.isnan(squares)]
+        middle, high = np.quantile(squares, 0.5), np.quantile(squares, TAIL)
+        freedom[i] = _freedom(high / max(middle, 1e-12))
+        width = max(middle, 1e-12) / (freedom[i] * (2 ** (2 / freedom[i]) - 1))
+        scale[i] = np.maximum(spread * np.sqrt(width), LEAST_SCALE)
+    return _Model(bias, scale, freedom)
+
+
+def _dispersion(offsets: FloatArray) -> float:
+    """How much the size of errors varies: the median absolute deviation of its logarithm, within keypoints."""
+    size = np.log(np.maximum(np.hypot(offsets[..., 0], offsets[..., 1]), 1e-9))
+    return float(np.nanmedian(np.abs(size - _median(size))))
+
+
+def _median(values: FloatArray) -> FloatArray:
+    """The median over instances, the third axis from the end or the first of two; NaN, not a warning, where there is none."""
+    empty = np.isnan(values).all(axis=0)
+    medians: FloatArray = np.nanmedian(np.where(empty, 0.0, values), axis=0)
+    return np.where(empty, np.nan, medians)
+
+
+def _freedom(ratio: float) -> float:
+    """Degrees of freedom of a bivariate t whose squared length has this ratio of the `TAIL` quantile to the median."""
+
+    def of(nu: float) -> float:
+        return float(((1 - TAIL) ** (-2 / nu) - 1) / (2 ** (2 / nu) - 1))
+
+    low, high = FREEDOM
+    if ratio <= of(high):
+        return high
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if of(middle) > ratio else (low, middle)
+    return low
+
+
+def _typical(offsets: FloatArray, judged: BoolArray) -> FloatArray:
+    sizes = np.where(judged, np.hypot(offsets[..., 0], offsets[..., 1]), np.nan)
+    return np.stack([_median(one) for one in sizes]) if len(sizes) else np.zeros((0, judged.shape[1]))
+
+
+# 2. The evidence.
+
+
+def _best_places(places: FloatArray, labels: FloatArray, model: _Model) -> tuple[FloatArray, FloatArray]:
+    """The place that explains the answers best, and how well: (M, K, 2) px and (M, K).
+
+    The likelihood of t distributions has several peaks, so the iteration (each answer weighs less the farther off it is)
+    starts from every answer, and from the label.
+    """
+    precision = np.where(np.isnan(places), 0.0, model.scale**-2.0)
+    at = np.nan_to_num(places)
+    nu = model.freedom[:, None, None]
+    best, most = np.nan_to_num(labels), np.full(labels.shape[:2], -np.inf)
+    for start in (np.nan_to_num(labels), *at):
+        c = start
+        for _ in range(STEPS):
+            weights = (nu + 2) / (nu + (precision * (at - c) ** 2).sum(axis=-1))
+            pulls = weights[..., None] * precision
+            total = pulls.sum(axis=0)
+            c = np.where(total > 0, (pulls * at).sum(axis=0) / np.where(total > 0, total, 1.0), c)
+        score = model.log_density(places - c).sum(axis=0)
+        better = score > most
+        best, most = np.where(better[..., None], c, best), np.where(better, score, most)
+    return best, most
+
+
+def _exchanges(
+    places: FloatArray, labels: FloatArray, judged: BoolArray, model: _Model, own: FloatArray
+) -> FloatArray:
+    """(M, K, K): log likelihood ratio of labels i and j exchanged against as they are; -inf where it can't be asked."""
+    m, k = judged.shape
+    crossed = np.full((m, k, k), -np.inf)  # answers for i held against the label of j
+    for j in range(k):
+        other = model.log_density(places - labels[:, j : j + 1])
+        valid = judged & judged[:, j : j + 1]
+        crossed[:, :, j] = np.where(valid, (other - own).sum(axis=0), -np.inf)
+    crossed[:, np.arange(k), np.arange(k)] = -np.inf
+    return crossed + np.swapaxes(crossed, 1, 2)
+
+
+# 3. and 4. The null distribution, and the decision.
+
+
+def _inflation(evidence: FloatArray) -> float:
+    if not len(evidence):
+        return 1.0
+    return max(1.0, *(float(np.quantile(evidence, q) / -np.log1p(-q)) for q in QUANTILES))
+
+
+def _benjamini_hochberg(log_p: FloatArray, judged: BoolArray) -> BoolArray:
+    """The labels found at `LEVEL`."""
+    known = np.sort(log_p[judged])
+    below = known <= np.log(LEVEL) + np.log(np.arange(1, len(known) + 1) / max(len(known), 1))
+    if not below.any():
+        return np.zeros_like(judged)
+    limit = known[np.flatnonzero(below)[-1]]
+    return judged & (np.nan_to_num(log_p) <= limit)
+
+
+def _threshold(judged: BoolArray, found: BoolArray, k: int) -> float:
+    """-log p from which one more label would be found."""
+    asked = (2 if k > 1 else 1) * max(int(judged.sum()), 1)
+    return float(np.log(asked) - np.log(LEVEL) - np.log(int(found.sum()) + 1))
+
+
+def _moved_as_a_whole(
+    places: FloatArray,
+    labels: FloatArray,
+    best: FloatArray,
+    score: FloatArray,
+    model: _Model,
+    shifted: BoolArray,
+    judged: BoolArray,
+    inflation: float,
+) -> BoolArray:
+    """(M,) instances with three or more labels, most of them shifted, that one common move of all would mend."""
+    rows = np.flatnonzero((judged.sum(axis=1) >= 3) & (2 * shifted.sum(axis=1) > judged.sum(axis=1)))
+    whole = np.zeros(len(judged), dtype=bool)
+    move = np.zeros((len(judged), 1, 2))
+    for row in rows.tolist():
+        move[row] = np.median((best - labels)[row, judged[row]], axis=0)
+    left = score - model.log_density(places - labels - move).sum(axis=0)
+    whole[rows] = (np.where(judged, left, 0.0).sum(axis=1) <= 2 * inflation * judged.sum(axis=1))[rows]
+    return whole
+
+
+# What would be found.
+
+
+def _seen_from(
+    places: FloatArray, labels: FloatArray, score: FloatArray, model: _Model, fitted: BoolArray, limit: float
+) -> FloatArray:
+    """(K,) px: the least shift, in the middle over eight directions, that `SEEN` of the labels would be found with."""
+    seen = np.full(fitted.shape[1], np.nan)
+    angles = np.arange(len(labels)) * (np.pi * (3 - np.sqrt(5)))  # directions of instances, evenly spread
+    towards = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[:, None]
+    count = fitted.sum(axis=0)
+    for length in SHIFTS.tolist():
+        left = score - model.log_density(places - labels - length * towards).sum(axis=0)
+        enough = (fitted & (left >= limit)).sum(axis=0) >= SEEN * np.maximum(count, 1)
+        seen = np.where(np.isnan(seen) & enough & (count > 0), length, seen)
+    return seen
+
+
+def _swaps_seen(exchange: FloatArray, fitted: BoolArray, limit: float) -> FloatArray:
+    """(K,) the share of exchanges of right labels that would be found: exchanged, their likelihood ratio is -G."""
+    asked = np.isfinite(exchange) & fitted[:, :, None] & fitted[:, None, :]
+    seen, count = (asked & (-exchange >= limit)).sum(axis=(0, 2)), asked.sum(axis=(0, 2))
+    return np.where(count > 0, seen / np.maximum(count, 1), np.nan)
