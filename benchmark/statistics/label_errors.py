@@ -263,9 +263,7 @@ def _best_places(places: FloatArray, labels: FloatArray, model: _Model) -> tuple
     return best, most
 
 
-def _exchanges(
-    places: FloatArray, labels: FloatArray, judged: BoolArray, model: _Model, own: FloatArray
-) -> FloatArray:
+def _exchanges(places: FloatArray, labels: FloatArray, judged: BoolArray, model: _Model, own: FloatArray) -> FloatArray:
     """(M, K, K): log likelihood ratio of labels i and j exchanged against as they are; -inf where it can't be asked."""
     m, k = judged.shape
     crossed = np.full((m, k, k), -np.inf)  # answers for i held against the label of j
