@@ -6,7 +6,7 @@ images, neither may be taken from a normal distribution of independent errors.
 
 1. **Error model.** The offset of detector d from a right label of keypoint k has a bivariate Student t distribution: its
    centre and its scale an axis by medians (a few wrong labels hardly move them), its degrees of freedom by the ratio of
-   the 90 % quantile to the median. Errors are in pixels, or in sides of the image or of the instance's box, whichever
+   high quantiles to the median. Errors are in pixels, or in sides of the image or of the instance's box, whichever
    they vary least in.
 2. **Evidence.** The generalised likelihood ratio ``T = max_c sum_d log f_d(p_d - c) - sum_d log f_d(p_d - label)``: how much
    better the best place c explains the answers p_d than the label does. One detector's failure costs little, as t
@@ -42,11 +42,11 @@ LEVEL = 0.05  # the share of false alarms among those found
 ENOUGH = 20  # labels of a keypoint, before one of them is called unusual
 LEAST_SCALE = 0.5  # px: no label is finer than half a pixel
 FREEDOM = (1.0, 30.0)  # least and most degrees of freedom
-TAIL = 0.9  # the quantile that says how heavy the tail is
+TAILS = (0.9, 0.95, 0.98)  # the quantiles that say how heavy the tail is: the heaviest of these counts
 QUANTILES = (0.5, 0.7, 0.9)  # of T, that are held against an exponential's
 STEPS = 12  # of the fixed-point iteration for the best place
 ROUNDS = 6  # of leaving out what was found
-UNEXPLAINED = 6.64  # the 99 % quantile of the sum of two exponentials: what is left of T after exchanging the labels
+UNEXPLAINED = 9.23  # the 99.9 % quantile of the sum of two exponentials: what is left of T after exchanging the labels
 SUPPORT = 1.0  # nats by which a detector prefers the other place, to speak against the label by itself
 SEEN = 0.8  # power: the share of shifts that would be found
 SHIFTS = np.geomspace(0.5, 2000, 60)  # px, tried for the power
@@ -67,8 +67,6 @@ class LabelErrors:
         swaps_seen: (K,) float64, the share of exchanges with another keypoint's label that would be found; NaN where there
             is no other, or the keypoint was not judged.
         inflation: How much larger T is than independent detectors would make it.
-        scales: (D, K) float64, the detectors' typical error of each keypoint in px (the median over instances); NaN
-            where not judged.
     """
 
     evidence: FloatArray
@@ -80,7 +78,6 @@ class LabelErrors:
     seen_from: FloatArray
     swaps_seen: FloatArray
     inflation: float
-    scales: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +90,25 @@ class _Model:
 
     def log_density(self, offsets: FloatArray) -> FloatArray:
         """(D, M, K) relative to the peak of each detector's density; offsets (D, M, K, 2) less their bias; 0 for NaN."""
-        q = (((offsets) / self.scale) ** 2).sum(axis=-1)
+        q = ((offsets / self.scale) ** 2).sum(axis=-1)
         nu = self.freedom[:, None, None]
         return np.nan_to_num(-(nu + 2) / 2 * np.log1p(q / nu))  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighed:
+    """Every label weighed once: the arrays of `LabelErrors`, and what they come from."""
+
+    model: _Model
+    places: FloatArray  # (D, M, K, 2) px, the answers less each detector's bias
+    best: FloatArray  # (M, K, 2) px
+    score: FloatArray  # (M, K) log likelihood of the best place
+    exchange: FloatArray  # (M, K, K)
+    inflation: float
+    log_p: FloatArray  # (M, K)
+    against: BoolArray  # (D, M, K)
+    suspicious: BoolArray  # (M, K)
+    partner: NDArray[np.int64]  # (M, K)
 
 
 def find_label_errors(answers: FloatArray, labels: FloatArray, units: Sequence[FloatArray] = ()) -> LabelErrors:
@@ -110,72 +123,94 @@ def find_label_errors(answers: FloatArray, labels: FloatArray, units: Sequence[F
         The evidence, and what was found at `LEVEL`. A label answered by fewer than two detectors is not judged, nor is a
         keypoint with fewer than `ENOUGH` labels that are.
     """
-    offsets = answers - labels
-    known = ~np.isnan(offsets).any(axis=-1)
+    known = ~np.isnan(answers - labels).any(axis=-1)
     judged = known.sum(axis=0) >= 2
     judged &= judged.sum(axis=0) >= ENOUGH
-    known &= judged
-    offsets = np.where(known[..., None], offsets, np.nan)
-    answers = np.where(known[..., None], answers, np.nan)
-    flagged = np.zeros_like(judged)
-    found = _round(answers, labels, judged, flagged, units)
+    answers = np.where((known & judged)[..., None], answers, np.nan)
+    if not judged.any():
+        return _nothing(answers)
+    left_out = np.zeros_like(judged)
+    weighed = _weigh(answers, labels, judged, left_out, units)
     for _ in range(ROUNDS):
-        if (found.flagged <= flagged).all():
+        if (weighed.suspicious <= left_out).all():
             break
-        flagged = flagged | found.flagged
-        found = _round(answers, labels, judged, flagged, units)
-    return found
-
-
-def _round(
-    answers: FloatArray, labels: FloatArray, judged: BoolArray, left_out: BoolArray, units: Sequence[FloatArray]
-) -> LabelErrors:
-    """Steps 1 to 4, the error models fitted without some labels."""
-    m, k = judged.shape
+        left_out = left_out | weighed.suspicious
+        weighed = _weigh(answers, labels, judged, left_out, units)
     fitted = judged & ~left_out
-    offsets = answers - labels
-    model = _fit(np.where(fitted[..., None], offsets, np.nan), units)
+    asked, found = int(judged.sum()), int(weighed.suspicious.sum())
+    k = judged.shape[1]
+    voices = 2 if k > 1 else 1  # a label is asked twice where it may be exchanged
+    limit = weighed.inflation * float(np.log(voices * asked / (LEVEL * (found + 1))))
+    return LabelErrors(
+        evidence=-weighed.log_p,
+        flagged=weighed.suspicious,
+        partner=weighed.partner,
+        whole=_moved_as_a_whole(weighed, labels, judged),
+        proposed=np.where(judged[..., None], weighed.best, np.nan),
+        against=weighed.against,
+        seen_from=_seen_from(weighed, labels, fitted, limit),
+        swaps_seen=_swaps_seen(weighed.exchange, fitted, limit + weighed.inflation * float(np.log(max(k - 1, 1)))),
+        inflation=weighed.inflation,
+    )
+
+
+def _nothing(answers: FloatArray) -> LabelErrors:
+    """What is known where no label can be judged."""
+    d, m, k, _ = answers.shape
+    none, unknown = np.zeros((m, k), dtype=bool), np.full((m, k), np.nan)
+    return LabelErrors(
+        evidence=unknown,
+        flagged=none,
+        partner=np.full((m, k), -1),
+        whole=np.zeros(m, dtype=bool),
+        proposed=np.full((m, k, 2), np.nan),
+        against=np.zeros((d, m, k), dtype=bool),
+        seen_from=np.full(k, np.nan),
+        swaps_seen=np.full(k, np.nan),
+        inflation=1.0,
+    )
+
+
+def _weigh(
+    answers: FloatArray, labels: FloatArray, judged: BoolArray, left_out: BoolArray, units: Sequence[FloatArray]
+) -> _Weighed:
+    """Steps 1 to 4, the error models fitted without some labels."""
+    fitted = judged & ~left_out
+    model = _fit(np.where(fitted[..., None], answers - labels, np.nan), units)
     places = answers - model.bias
     best, score = _best_places(places, labels, model)
     own = model.log_density(places - labels)
     evidence = np.where(judged, np.maximum(score - own.sum(axis=0), 0.0), np.nan)
     inflation = _inflation(evidence[fitted])
     exchange = _exchanges(places, labels, judged, model, own)
-    log_p = -evidence / inflation
-    partner = np.full((m, k), -1)
-    swapped = np.full((m, k), -np.inf)
-    if k > 1 and m:
-        partner = exchange.argmax(axis=2)
-        swapped = exchange.max(axis=2)
-        log_p = np.minimum(log_p, np.log(k - 1) - swapped / inflation) + np.log(2)
+    log_p, k = -evidence / inflation, judged.shape[1]
+    if k > 1:  # the less of two p values counts twice, and an exchange is asked with k - 1 partners
+        log_p = np.minimum(log_p, np.log(k - 1) - exchange.max(axis=2) / inflation) + np.log(2)
     log_p = np.where(judged, np.minimum(log_p, 0.0), np.nan)
-    gains = model.log_density(places - best) - own
-    against = gains >= SUPPORT
+    against = judged & (model.log_density(places - best) - own >= SUPPORT)
     suspicious = _benjamini_hochberg(log_p, judged) & (against.sum(axis=0) >= 2)
-    mates = np.take_along_axis(np.nan_to_num(evidence), np.maximum(partner, 0), axis=1)
-    explained = np.nan_to_num(evidence) + mates - swapped <= UNEXPLAINED * inflation
-    is_swap = suspicious & (swapped > 0) & explained
-    chosen = np.where(is_swap, partner, -1)
-    for row, j in np.argwhere(chosen >= 0).tolist():  # an exchange has two sides, and each label one partner
-        other = int(chosen[row, j])
-        if chosen[row, other] < 0:
-            chosen[row, other] = j
-            suspicious[row, other] = True
-        elif chosen[row, other] != j:
-            chosen[row, j] = -1
-    limit = _threshold(judged, suspicious, k) * inflation
-    return LabelErrors(
-        evidence=-log_p,
-        flagged=suspicious,
-        partner=chosen,
-        whole=_moved_as_a_whole(places, labels, best, score, model, suspicious & (chosen < 0), judged, inflation),
-        proposed=np.where(judged[..., None], best, np.nan),
-        against=against & judged,
-        seen_from=_seen_from(places, labels, score, model, fitted, limit),
-        swaps_seen=_swaps_seen(exchange, fitted, limit + inflation * np.log(max(k - 1, 1))),
-        inflation=inflation,
-        scales=_typical(offsets, judged),
-    )
+    suspicious, partner = _paired(suspicious, evidence, exchange, inflation)
+    return _Weighed(model, places, best, score, exchange, inflation, log_p, against, suspicious, partner)
+
+
+def _paired(
+    suspicious: BoolArray, evidence: FloatArray, exchange: FloatArray, inflation: float
+) -> tuple[BoolArray, NDArray[np.int64]]:
+    """Labels found, and the partner of those that an exchange explains; both sides of an exchange are found."""
+    found, partner = suspicious.copy(), np.full(suspicious.shape, -1)
+    if suspicious.shape[1] < 2:
+        return found, partner
+    likeliest = exchange.argmax(axis=2)
+    gain = exchange.max(axis=2)
+    rows, columns = np.nonzero(suspicious & (gain > 0))
+    for at in np.argsort(-gain[rows, columns], kind="stable").tolist():
+        row, i = int(rows[at]), int(columns[at])
+        j = int(likeliest[row, i])
+        left = evidence[row, i] + evidence[row, j] - gain[row, i]
+        if partner[row, i] < 0 and partner[row, j] < 0 and left <= UNEXPLAINED * inflation:
+            partner[row, i], partner[row, j] = j, i
+            found[row, j] = True
+    return found, partner
 
 
 # 1. The error model.
@@ -197,9 +232,9 @@ def _fit(offsets: FloatArray, units: Sequence[FloatArray]) -> _Model:
         spread = np.maximum(typical * length, LEAST_SCALE)
         squares = ((own / spread) ** 2).sum(axis=-1)
         squares = squares[~np.isnan(squares)]
-        middle, high = np.quantile(squares, 0.5), np.quantile(squares, TAIL)
-        freedom[i] = _freedom(high / max(middle, 1e-12))
-        width = max(middle, 1e-12) / (freedom[i] * (2 ** (2 / freedom[i]) - 1))
+        middle = max(float(np.quantile(squares, 0.5)), 1e-12)
+        freedom[i] = min(_freedom(float(np.quantile(squares, tail)) / middle, tail) for tail in TAILS)
+        width = middle / (freedom[i] * (2 ** (2 / freedom[i]) - 1))
         scale[i] = np.maximum(spread * np.sqrt(width), LEAST_SCALE)
     return _Model(bias, scale, freedom)
 
@@ -211,17 +246,17 @@ def _dispersion(offsets: FloatArray) -> float:
 
 
 def _median(values: FloatArray) -> FloatArray:
-    """The median over instances, the third axis from the end or the first of two; NaN, not a warning, where there is none."""
+    """The median over instances, the first axis; NaN, and no warning, where there is none."""
     empty = np.isnan(values).all(axis=0)
     medians: FloatArray = np.nanmedian(np.where(empty, 0.0, values), axis=0)
     return np.where(empty, np.nan, medians)
 
 
-def _freedom(ratio: float) -> float:
-    """Degrees of freedom of a bivariate t whose squared length has this ratio of the `TAIL` quantile to the median."""
+def _freedom(ratio: float, tail: float) -> float:
+    """Degrees of freedom of a bivariate t whose squared length has this ratio of the ``tail`` quantile to the median."""
 
     def of(nu: float) -> float:
-        return float(((1 - TAIL) ** (-2 / nu) - 1) / (2 ** (2 / nu) - 1))
+        return float(((1 - tail) ** (-2 / nu) - 1) / (2 ** (2 / nu) - 1))
 
     low, high = FREEDOM
     if ratio <= of(high):
@@ -230,11 +265,6 @@ def _freedom(ratio: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if of(middle) > ratio else (low, middle)
     return low
-
-
-def _typical(offsets: FloatArray, judged: BoolArray) -> FloatArray:
-    sizes = np.where(judged, np.hypot(offsets[..., 0], offsets[..., 1]), np.nan)
-    return np.stack([_median(one) for one in sizes]) if len(sizes) else np.zeros((0, judged.shape[1]))
 
 
 # 2. The evidence.
@@ -279,8 +309,7 @@ def _exchanges(places: FloatArray, labels: FloatArray, judged: BoolArray, model:
 
 
 def _inflation(evidence: FloatArray) -> float:
-    if not len(evidence):
-        return 1.0
+    """The mean of the exponential that the labels' T is held to be drawn from; at least 1, that of independent detectors."""
     return max(1.0, *(float(np.quantile(evidence, q) / -np.log1p(-q)) for q in QUANTILES))
 
 
@@ -294,48 +323,34 @@ def _benjamini_hochberg(log_p: FloatArray, judged: BoolArray) -> BoolArray:
     return judged & (np.nan_to_num(log_p) <= limit)
 
 
-def _threshold(judged: BoolArray, found: BoolArray, k: int) -> float:
-    """-log p from which one more label would be found."""
-    asked = (2 if k > 1 else 1) * max(int(judged.sum()), 1)
-    return float(np.log(asked) - np.log(LEVEL) - np.log(int(found.sum()) + 1))
-
-
-def _moved_as_a_whole(
-    places: FloatArray,
-    labels: FloatArray,
-    best: FloatArray,
-    score: FloatArray,
-    model: _Model,
-    shifted: BoolArray,
-    judged: BoolArray,
-    inflation: float,
-) -> BoolArray:
-    """(M,) instances with three or more labels, most of them shifted, that one common move of all would mend."""
-    rows = np.flatnonzero((judged.sum(axis=1) >= 3) & (2 * shifted.sum(axis=1) > judged.sum(axis=1)))
-    whole = np.zeros(len(judged), dtype=bool)
+def _moved_as_a_whole(weighed: _Weighed, labels: FloatArray, judged: BoolArray) -> BoolArray:
+    """(M,) instances with three or more labels, most of them moved, that one common move of all would mend."""
+    moved = weighed.suspicious & (weighed.partner < 0)
+    count = judged.sum(axis=1)
+    whole: BoolArray = (count >= 3) & (2 * moved.sum(axis=1) > count)
     move = np.zeros((len(judged), 1, 2))
-    for row in rows.tolist():
-        move[row] = np.median((best - labels)[row, judged[row]], axis=0)
-    left = score - model.log_density(places - labels - move).sum(axis=0)
-    whole[rows] = (np.where(judged, left, 0.0).sum(axis=1) <= 2 * inflation * judged.sum(axis=1))[rows]
-    return whole
+    for row in np.flatnonzero(whole).tolist():
+        move[row] = np.median((weighed.best - labels)[row, judged[row]], axis=0)
+    left = weighed.score - weighed.model.log_density(weighed.places - labels - move).sum(axis=0)
+    usual = UNEXPLAINED / 2 * weighed.inflation  # a label
+    return whole & (np.where(judged, left, 0.0).sum(axis=1) <= usual * count)
 
 
 # What would be found.
 
 
-def _seen_from(
-    places: FloatArray, labels: FloatArray, score: FloatArray, model: _Model, fitted: BoolArray, limit: float
-) -> FloatArray:
-    """(K,) px: the least shift, in the middle over eight directions, that `SEEN` of the labels would be found with."""
+def _seen_from(weighed: _Weighed, labels: FloatArray, fitted: BoolArray, limit: float) -> FloatArray:
+    """(K,) px: the least of `SHIFTS` that `SEEN` of the right labels would be found with, each moved its own way."""
     seen = np.full(fitted.shape[1], np.nan)
-    angles = np.arange(len(labels)) * (np.pi * (3 - np.sqrt(5)))  # directions of instances, evenly spread
+    angles = np.arange(len(labels)) * (np.pi * (3 - np.sqrt(5)))  # evenly spread, the same at every call
     towards = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[:, None]
-    count = fitted.sum(axis=0)
+    wanted = SEEN * np.maximum(fitted.sum(axis=0), 1)
     for length in SHIFTS.tolist():
-        left = score - model.log_density(places - labels - length * towards).sum(axis=0)
-        enough = (fitted & (left >= limit)).sum(axis=0) >= SEEN * np.maximum(count, 1)
-        seen = np.where(np.isnan(seen) & enough & (count > 0), length, seen)
+        moved = weighed.places - labels - length * towards
+        found = fitted & (weighed.score - weighed.model.log_density(moved).sum(axis=0) >= limit)
+        seen = np.where(np.isnan(seen) & (found.sum(axis=0) >= wanted), length, seen)
+        if not np.isnan(seen).any():
+            break
     return seen
 
 
