@@ -257,7 +257,7 @@ def _suspects(
                 distance_after=after,
                 labels=_pairs(own),
                 proposed=_pairs(places),
-                against=tuple(n for n, no in zip(names, errors.against[:, row][:, keypoints].any(axis=1)) if no),
+                against=tuple(name for i, name in enumerate(names) if errors.against[i, row, keypoints].any()),
                 answers={
                     name: tuple(None if np.isnan(x) else _pairs(np.array([[x, y]]))[0] for x, y in one[row, keypoints])
                     for name, one in zip(names, answers)

@@ -320,7 +320,8 @@ def _benjamini_hochberg(log_p: FloatArray, judged: BoolArray) -> BoolArray:
     if not below.any():
         return np.zeros_like(judged)
     limit = known[np.flatnonzero(below)[-1]]
-    return judged & (np.nan_to_num(log_p) <= limit)
+    found: BoolArray = judged & (np.nan_to_num(log_p) <= limit)
+    return found
 
 
 def _moved_as_a_whole(weighed: _Weighed, labels: FloatArray, judged: BoolArray) -> BoolArray:
@@ -333,7 +334,8 @@ def _moved_as_a_whole(weighed: _Weighed, labels: FloatArray, judged: BoolArray) 
         move[row] = np.median((weighed.best - labels)[row, judged[row]], axis=0)
     left = weighed.score - weighed.model.log_density(weighed.places - labels - move).sum(axis=0)
     usual = UNEXPLAINED / 2 * weighed.inflation  # a label
-    return whole & (np.where(judged, left, 0.0).sum(axis=1) <= usual * count)
+    whole &= np.where(judged, left, 0.0).sum(axis=1) <= usual * count
+    return whole
 
 
 # What would be found.

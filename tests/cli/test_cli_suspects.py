@@ -74,7 +74,8 @@ def test_planted_errors_are_listed_and_drawn(cli: Cli, tmp_path: Path, bright: P
     assert (again.code, again.err) == (0, "")
     assert "80 of 80 labels judged" in again.out
     assert "3 labels are likely wrong" in again.out
-    assert Image.open(tmp_path / "sheet.png").size[0] > 600
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size[0] > 600
 
 
 def test_right_labels_are_said_to_be_right(cli: Cli, tmp_path: Path, bright: Path) -> None:

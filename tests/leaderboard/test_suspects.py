@@ -102,7 +102,8 @@ def test_planted_errors_are_named_and_drawn(maker: Any, tmp_path: Path) -> None:
     images = np.zeros((40, 28, 28), dtype=np.uint8)
     images[3] = 255
     suspect_sheet(images, [moved, pair], tmp_path / "new" / "sheet.png")  # type: ignore[arg-type]
-    sheet = np.asarray(Image.open(tmp_path / "new" / "sheet.png").convert("RGB")).astype(int)
+    with Image.open(tmp_path / "new" / "sheet.png") as drawn:
+        sheet = np.asarray(drawn.convert("RGB")).astype(int)
     first, second = (sheet[8 : 8 + TILE, left : left + TILE] for left in (8, 16 + TILE))
     assert (first == 255).all(axis=2).mean() > 0.3
     assert (second == 0).all(axis=2).mean() > 0.5
