@@ -8,18 +8,20 @@ images, neither may be taken from a normal distribution of independent errors.
    centre and its scale an axis by medians (a few wrong labels hardly move them), its degrees of freedom by the ratio of
    high quantiles to the median. Errors are in pixels, or in sides of the image or of the instance's box, whichever
    they vary least in.
-2. **Evidence.** The generalised likelihood ratio ``T = max_c sum_d log f_d(p_d - c) - sum_d log f_d(p_d - label)``: how much
-   better the best place c explains the answers p_d than the label does. One detector's failure costs little, as t
+2. **Evidence.** The generalised likelihood ratio ``T = max_c sum_d w_d log f_d(p_d - c) - sum_d w_d log f_d(p_d - label)``: how
+   much better the best place c explains the answers p_d than the label does. One detector's failure costs little, as t
    densities fall slowly; where detectors disagree, no place c explains them all, and T stays small; where a precise
    detector sits at the label, T is small whatever the others say. An *exchange* of two keypoints' labels has no free place,
-   so its likelihood ratio G says more.
-3. **Null distribution.** For independent detectors T is exponential with mean 1 (Wilks 1938, two free coordinates);
-   for D detectors that always err alike it is exponential with mean D (nu + 2) / nu, exactly. So T / s is
-   exponential, and s is measured on the labels themselves, as genomic control does for correlated samples (Devlin and
-   Roeder 1999): the largest of the ratios of T's quantiles to those of the exponential.
+   so its likelihood ratio G says more. Each detector counts as far as its errors are its own: ``w_d = 1 / sum_e r_de`` with the
+   correlations r_de >= 0 of its errors with those of all, itself included; five that always err alike are one voice.
+3. **Null distribution.** For independent detectors T is exponential with mean 1 (Wilks 1938, two free coordinates); for
+   detectors that always err alike it is exponential with mean (nu + 2) / nu, exactly. So T / s is exponential, and s
+   is measured on the labels themselves, as genomic control does for correlated samples (Devlin and Roeder 1999): the largest
+   of the ratios of T's quantiles to those of the exponential.
 4. **Decision.** Benjamini and Hochberg's procedure (1995) over all labels at `LEVEL`: on clean data an alarm in one of twenty
    data sets, on others about so large a share of false ones among those found. What is found is left out, and steps 1 to
-   4 are repeated until nothing changes. A label needs two detectors that speak against it by themselves.
+   4 are repeated until nothing changes. A label needs two detectors that speak against it by themselves: one that
+   fails alone, by however much, is no evidence.
 
 Out-of-fold answers as evidence against labels are confident learning's (Northcutt et al. 2021, doi:10.1613/jair.1.12125).
 
@@ -47,7 +49,9 @@ QUANTILES = (0.5, 0.7, 0.9)  # of T, that are held against an exponential's
 STEPS = 12  # of the fixed-point iteration for the best place
 ROUNDS = 6  # of leaving out what was found
 UNEXPLAINED = 9.23  # the 99.9 % quantile of the sum of two exponentials: what is left of T after exchanging the labels
-SUPPORT = 1.0  # nats by which a detector prefers the other place, to speak against the label by itself
+SUPPORT = float(
+    np.log(20)
+)  # log of how much likelier the other place makes a detector's answer, for it to speak against the label
 SEEN = 0.8  # power: the share of shifts that would be found
 SHIFTS = np.geomspace(0.5, 2000, 60)  # px, tried for the power
 
@@ -82,17 +86,22 @@ class LabelErrors:
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    """Error models of all detectors: offsets ``bias`` and scales in px for every label, and degrees of freedom."""
+    """Error models of all detectors: their bias and scales in px for every label, degrees of freedom, and weights."""
 
     bias: FloatArray  # (D, M, K, 2)
     scale: FloatArray  # (D, M, K, 2)
     freedom: FloatArray  # (D,)
+    weight: FloatArray  # (D,)
 
     def log_density(self, offsets: FloatArray) -> FloatArray:
         """(D, M, K) relative to the peak of each detector's density; offsets (D, M, K, 2) less their bias; 0 for NaN."""
         q = ((offsets / self.scale) ** 2).sum(axis=-1)
         nu = self.freedom[:, None, None]
         return np.nan_to_num(-(nu + 2) / 2 * np.log1p(q / nu))  # type: ignore[no-any-return]
+
+    def log_likelihood(self, offsets: FloatArray) -> FloatArray:
+        """(M, K): the weighted sum of `log_density` over detectors."""
+        return np.tensordot(self.weight, self.log_density(offsets), axes=1)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,15 +188,18 @@ def _weigh(
     model = _fit(np.where(fitted[..., None], answers - labels, np.nan), units)
     places = answers - model.bias
     best, score = _best_places(places, labels, model)
-    own = model.log_density(places - labels)
-    evidence = np.where(judged, np.maximum(score - own.sum(axis=0), 0.0), np.nan)
+    own = model.log_likelihood(places - labels)
+    evidence = np.where(judged, np.maximum(score - own, 0.0), np.nan)
     inflation = _inflation(evidence[fitted])
     exchange = _exchanges(places, labels, judged, model, own)
     log_p, k = -evidence / inflation, judged.shape[1]
     if k > 1:  # the less of two p values counts twice, and an exchange is asked with k - 1 partners
         log_p = np.minimum(log_p, np.log(k - 1) - exchange.max(axis=2) / inflation) + np.log(2)
+    gains = model.log_density(places - best) - model.log_density(places - labels)
+    second = np.sort(gains, axis=0)[-2]
+    log_p = np.where(second < SUPPORT, np.maximum(log_p, -second), log_p)  # one detector alone is no evidence
     log_p = np.where(judged, np.minimum(log_p, 0.0), np.nan)
-    against = judged & (model.log_density(places - best) - own >= SUPPORT)
+    against = judged & (gains >= SUPPORT)
     suspicious = _benjamini_hochberg(log_p, judged) & (against.sum(axis=0) >= 2)
     suspicious, partner = _paired(suspicious, evidence, exchange, inflation)
     return _Weighed(model, places, best, score, exchange, inflation, log_p, against, suspicious, partner)
@@ -236,7 +248,23 @@ def _fit(offsets: FloatArray, units: Sequence[FloatArray]) -> _Model:
         freedom[i] = min(_freedom(float(np.quantile(squares, tail)) / middle, tail) for tail in TAILS)
         width = middle / (freedom[i] * (2 ** (2 / freedom[i]) - 1))
         scale[i] = np.maximum(spread * np.sqrt(width), LEAST_SCALE)
-    return _Model(bias, scale, freedom)
+    return _Model(bias, scale, freedom, _weights(offsets - bias))
+
+
+def _weights(offsets: FloatArray) -> FloatArray:
+    """(D,) how far a detector's errors are its own: 1 where they are independent of the others', 1 / D where all are alike.
+
+    Correlations are those of the signs of errors, which no outlier moves: of a normal distribution sin(pi / 2 c).
+    """
+    signs = np.sign(offsets).reshape(len(offsets), -1)
+    weights = np.ones(len(signs))
+    for i, own in enumerate(signs):
+        for j, other in enumerate(signs):
+            both = own * other
+            both = both[np.isfinite(both) & (both != 0)]
+            if i != j and len(both):
+                weights[i] += max(0.0, float(np.sin(np.pi / 2 * both.mean())))
+    return 1 / weights
 
 
 def _dispersion(offsets: FloatArray) -> float:
@@ -284,10 +312,10 @@ def _best_places(places: FloatArray, labels: FloatArray, model: _Model) -> tuple
         c = start
         for _ in range(STEPS):
             weights = (nu + 2) / (nu + (precision * (at - c) ** 2).sum(axis=-1))
-            pulls = weights[..., None] * precision
+            pulls = model.weight[:, None, None, None] * weights[..., None] * precision
             total = pulls.sum(axis=0)
             c = np.where(total > 0, (pulls * at).sum(axis=0) / np.where(total > 0, total, 1.0), c)
-        score = model.log_density(places - c).sum(axis=0)
+        score = model.log_likelihood(places - c)
         better = score > most
         best, most = np.where(better[..., None], c, best), np.where(better, score, most)
     return best, most
@@ -298,9 +326,9 @@ def _exchanges(places: FloatArray, labels: FloatArray, judged: BoolArray, model:
     m, k = judged.shape
     crossed = np.full((m, k, k), -np.inf)  # answers for i held against the label of j
     for j in range(k):
-        other = model.log_density(places - labels[:, j : j + 1])
+        other = model.log_likelihood(places - labels[:, j : j + 1])
         valid = judged & judged[:, j : j + 1]
-        crossed[:, :, j] = np.where(valid, (other - own).sum(axis=0), -np.inf)
+        crossed[:, :, j] = np.where(valid, other - own, -np.inf)
     crossed[:, np.arange(k), np.arange(k)] = -np.inf
     return crossed + np.swapaxes(crossed, 1, 2)
 
@@ -332,7 +360,7 @@ def _moved_as_a_whole(weighed: _Weighed, labels: FloatArray, judged: BoolArray) 
     move = np.zeros((len(judged), 1, 2))
     for row in np.flatnonzero(whole).tolist():
         move[row] = np.median((weighed.best - labels)[row, judged[row]], axis=0)
-    left = weighed.score - weighed.model.log_density(weighed.places - labels - move).sum(axis=0)
+    left = weighed.score - weighed.model.log_likelihood(weighed.places - labels - move)
     usual = UNEXPLAINED / 2 * weighed.inflation  # a label
     whole &= np.where(judged, left, 0.0).sum(axis=1) <= usual * count
     return whole
@@ -347,9 +375,11 @@ def _seen_from(weighed: _Weighed, labels: FloatArray, fitted: BoolArray, limit: 
     angles = np.arange(len(labels)) * (np.pi * (3 - np.sqrt(5)))  # evenly spread, the same at every call
     towards = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[:, None]
     wanted = SEEN * np.maximum(fitted.sum(axis=0), 1)
+    at_best = weighed.model.log_density(weighed.places - weighed.best)
     for length in SHIFTS.tolist():
-        moved = weighed.places - labels - length * towards
-        found = fitted & (weighed.score - weighed.model.log_density(moved).sum(axis=0) >= limit)
+        moved = weighed.model.log_density(weighed.places - labels - length * towards)
+        against = (at_best - moved >= SUPPORT).sum(axis=0) >= 2
+        found = fitted & against & (weighed.score - np.tensordot(weighed.model.weight, moved, axes=1) >= limit)
         seen = np.where(np.isnan(seen) & (found.sum(axis=0) >= wanted), length, seen)
         if not np.isnan(seen).any():
             break
