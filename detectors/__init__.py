@@ -290,7 +290,7 @@ PROBED_HEADS = [
 # Suites: sets of specifications by name; `default` is what `run` takes when nothing is named.
 SUITES = {
     "default": ["net3", "extrema"],
-    "suspects": ["spatial-softmax", "heatmap"],
+    "suspects": ["heatmap"],
     "first": ["net3", "resnet18", "heatmap", "extrema", "keypointrcnn"],
     "heads": [
         "net3",

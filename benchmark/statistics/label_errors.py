@@ -21,8 +21,8 @@ images, neither may be taken from a normal distribution of independent errors.
 4. **Decision.** Benjamini and Hochberg's procedure (1995) over all labels at `LEVEL`: on clean data an alarm in one of twenty
    data sets, on others about so large a share of false ones among those found. What is found is left out, and steps 1 to
    4 are repeated until nothing more is: first by the lowest of the high quantiles alone, in which few wrong labels can hide,
-   then by all. A label needs two detectors that speak against it by themselves: one that
-   fails alone, by however much, is no evidence.
+   then by all; last, only what hardly any right label would reach is left out. A label needs two detectors that speak
+   against it by themselves: one that fails alone, by however much, is no evidence.
 
 Out-of-fold answers as evidence against labels are confident learning's (Northcutt et al. 2021, doi:10.1613/jair.1.12125).
 
@@ -45,14 +45,12 @@ LEVEL = 0.05  # the share of false alarms among those found
 ENOUGH = 20  # labels of a keypoint, before one of them is called unusual
 LEAST_SCALE = 0.5  # px: no label is finer than half a pixel
 FREEDOM = (1.0, 30.0)  # least and most degrees of freedom
-TAILS = (0.9, 0.95, 0.98)  # the quantiles that say how heavy the tail is: the heaviest of these counts
-QUANTILES = (0.5, 0.7, 0.9)  # of T, that are held against an exponential's
+LOW = (0.5, 0.7)  # quantiles of T that are held against an exponential's, with those of HIGH
+HIGH = (0.9, 0.95, 0.98)  # quantiles that say how heavy the tails are: the heaviest of them counts
 STEPS = 12  # of the fixed-point iteration for the best place
 ROUNDS = 6  # of leaving out what was found
 UNEXPLAINED = 9.23  # the 99.9 % quantile of the sum of two exponentials: what is left of T after exchanging the labels
-SUPPORT = float(
-    np.log(20)
-)  # log of how much likelier the other place makes a detector's answer, for it to speak against the label
+SUPPORT = float(np.log(20))  # a detector whose answer another place makes 20 times likelier speaks against the label
 SEEN = 0.8  # power: the share of shifts that would be found
 SHIFTS = np.geomspace(0.5, 2000, 60)  # px, tried for the power
 
@@ -140,12 +138,14 @@ def find_label_errors(answers: FloatArray, labels: FloatArray, units: Sequence[F
     if not judged.any():
         return _nothing(answers)
     left_out = np.zeros_like(judged)
-    for tails in (TAILS[:1], TAILS):  # wrong labels hide themselves in the highest quantiles: first without these
+    for high in (HIGH[:1], HIGH):  # many wrong labels hide in the highest quantiles: first without these
         for _ in range(ROUNDS):
-            weighed = _weigh(answers, labels, judged, left_out, units, tails)
+            weighed = _weigh(answers, labels, judged, left_out, units, high)
             if (weighed.suspicious <= left_out).all():
                 break
             left_out = left_out | weighed.suspicious
+    left_out &= weighed.log_p <= -np.log(2 * judged.sum())  # of the right labels one in two cases: the tail stays whole
+    weighed = _weigh(answers, labels, judged, left_out, units, HIGH)
     fitted = judged & ~left_out
     asked, found = int(judged.sum()), int(weighed.suspicious.sum())
     k = judged.shape[1]
@@ -187,16 +187,16 @@ def _weigh(
     judged: BoolArray,
     left_out: BoolArray,
     units: Sequence[FloatArray],
-    tails: Sequence[float],
+    high: Sequence[float],
 ) -> _Weighed:
     """Steps 1 to 4, the error models fitted without some labels."""
     fitted = judged & ~left_out
-    model = _fit(np.where(fitted[..., None], answers - labels, np.nan), units, tails)
+    model = _fit(np.where(fitted[..., None], answers - labels, np.nan), units, high)
     places = answers - model.bias
     best, score = _best_places(places, labels, model)
     own = model.log_likelihood(places - labels)
     evidence = np.where(judged, np.maximum(score - own, 0.0), np.nan)
-    inflation = _inflation(evidence[fitted])
+    inflation = _inflation(evidence[fitted], (*LOW, *high))
     crossed = _crossed(places, labels, judged, model, own)
     mirrored = np.swapaxes(crossed, 1, 2)
     exchange = np.where((crossed > 0) & (mirrored > 0), crossed + mirrored, -np.inf)  # both labels must be better off
@@ -236,7 +236,7 @@ def _paired(
 # 1. The error model.
 
 
-def _fit(offsets: FloatArray, units: Sequence[FloatArray], tails: Sequence[float]) -> _Model:
+def _fit(offsets: FloatArray, units: Sequence[FloatArray], high: Sequence[float]) -> _Model:
     """Centre, scales and degrees of freedom of each detector; offsets (D, M, K, 2) px, NaN where not fitted."""
     d, m, k, _ = offsets.shape
     bias, scale, freedom = np.zeros((d, 1, k, 2)), np.ones((d, m, k, 2)), np.full(d, FREEDOM[1])
@@ -253,7 +253,7 @@ def _fit(offsets: FloatArray, units: Sequence[FloatArray], tails: Sequence[float
         squares = ((own / spread) ** 2).sum(axis=-1)
         squares = squares[~np.isnan(squares)]
         middle = max(float(np.quantile(squares, 0.5)), 1e-12)
-        freedom[i] = min(_freedom(float(np.quantile(squares, tail)) / middle, tail) for tail in tails)
+        freedom[i] = min(_freedom(float(np.quantile(squares, tail)) / middle, tail) for tail in high)
         width = middle / (freedom[i] * (2 ** (2 / freedom[i]) - 1))
         scale[i] = np.maximum(spread * np.sqrt(width), LEAST_SCALE)
     return _Model(bias, scale, freedom, _weights(offsets - bias))
@@ -344,9 +344,9 @@ def _crossed(places: FloatArray, labels: FloatArray, judged: BoolArray, model: _
 # 3. and 4. The null distribution, and the decision.
 
 
-def _inflation(evidence: FloatArray) -> float:
+def _inflation(evidence: FloatArray, quantiles: Sequence[float]) -> float:
     """The mean of the exponential that the labels' T is held to be drawn from; at least 1, that of independent detectors."""
-    return max(1.0, *(float(np.quantile(evidence, q) / -np.log1p(-q)) for q in QUANTILES))
+    return max(1.0, *(float(np.quantile(evidence, q) / -np.log1p(-q)) for q in quantiles))
 
 
 def _benjamini_hochberg(log_p: FloatArray, judged: BoolArray) -> BoolArray:

@@ -102,7 +102,7 @@ def test_where_little_is_stored_the_suite_is_run_and_said(
 
     known = benchmark.registry.suite
     chosen = [str(bright), f"{bright}:stream=1"]
-    assert known("suspects") == ["ridge:features=hog", "spatial-softmax", "heatmap"]
+    assert known("suspects") == ["ridge:features=hog", "svr", "heatmap"]
     monkeypatch.setattr(benchmark.registry, "suite", lambda name: chosen if name == "suspects" else known(name))
     said = cli(
         "suspects", "--data", folder(tmp_path / "data", wrong=True), "--results", tmp_path / "r", "--threads", "1"
