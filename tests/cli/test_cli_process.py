@@ -16,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).parents[2]
 COMMANDS = ("run", "status", "reproduce", "list", "export", "leaderboard", "show", "score", "compare", "audit", "check")
-COMMANDS += ("predict", "inspect", "bundle", "unbundle", "work", "gap")
+COMMANDS += ("predict", "inspect", "bundle", "unbundle", "work", "gap", "suspects")
 HEAVY = ("torch", "torchvision", "timm", "pandas", "matplotlib", "sklearn", "scipy", "skimage", "cv2", "albumentations")
 
 
