@@ -535,15 +535,27 @@ def boxes_around(keypoints: FloatArray, visible: IntArray) -> FloatArray:
         return np.where(known, np.hstack([low, high - low]), 0.0)
 
 
-def default_sigmas(names: Sequence[str]) -> tuple[FloatArray, str]:
-    """The sigmas of keypoints of which no file says any.
+def default_sigmas(names: Sequence[str], file: str = "") -> tuple[FloatArray, str]:
+    """The sigmas of keypoints of which no annotation file says any.
 
     Args:
         names: K names.
+        file: A JSON file of K numbers, or of keypoint name -> number, that the user gave; "" for none.
 
     Returns:
         (K,) float64, and a sentence on where they come from.
+
+    Raises:
+        UserError: Where the file cannot be read, or does not give one number a keypoint.
     """
+    if file:
+        given = read_json(file)
+        if type(given) is dict:
+            missing = [name for name in names if name not in given]
+            if missing:
+                raise UserError(f"{file}: has no sigma for {missing[0]!r}; give one for each of {', '.join(names)}")
+            given = [given[name] for name in names]
+        return _checked_sigmas(given, len(names), file), f"sigmas of {file} are used"
     if tuple(names) == HUMAN_KEYPOINTS:
         return HUMAN_SIGMAS.copy(), "no sigmas given: COCO's human sigmas are used"
     words = f"no sigmas given: {DEFAULT_SIGMA:g} is used for every keypoint, so AP compares with nobody else's"
@@ -551,22 +563,17 @@ def default_sigmas(names: Sequence[str]) -> tuple[FloatArray, str]:
 
 
 def _sigmas(info: Record, shape: _Shape, origin: str, file: str, notes: list[str]) -> FloatArray:
-    names, k = shape.names, len(shape.names)
-    given, where = info.get("sigmas"), f"{origin}: info"
+    given = info.get("sigmas")
     if given is None:
         given = next((one["sigmas"] for one in shape.records if one.get("sigmas")), None)
-    if file:
-        given, where = read_json(file), file
-        if type(given) is dict:
-            missing = [name for name in names if name not in given]
-            if missing:
-                raise UserError(f"{file}: has no sigma for {missing[0]!r}; give one for each of {', '.join(names)}")
-            given = [given[name] for name in names]
-        notes.append(f"sigmas of {file} are used")
-    if given is None:
-        sigmas, words = default_sigmas(names)
-        notes.append(words)
-        return sigmas
+    if given is not None and not file:
+        return _checked_sigmas(given, len(shape.names), f"{origin}: info")
+    sigmas, words = default_sigmas(shape.names, file)
+    notes.append(words)
+    return sigmas
+
+
+def _checked_sigmas(given: Any, k: int, where: str) -> FloatArray:
     if type(given) is not list or len(given) != k:
         raise UserError(f"{where}: 'sigmas' must be a list of {k} numbers, one a keypoint")
     return real_numbers(given, "sigmas", lambda i: f"{where}: entry {i}", low=0, above=True)

@@ -7,6 +7,7 @@ then by its last part alone, where one file of the folder is called so. What was
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -67,6 +68,19 @@ def stems_of(names: Sequence[str]) -> list[str]:
     stems = [path.with_suffix("").as_posix() for path in paths]
     inside = not any(path.is_absolute() or ".." in path.parts for path in paths)
     return stems if inside and len(set(stems)) == len(stems) else [f"{i:06d}" for i in range(1, len(stems) + 1)]
+
+
+def folder_names(groups: Sequence[str]) -> dict[str, str]:
+    """A folder's name for each group, whatever characters are in the group's own."""
+    names: dict[str, str] = {}
+    for group in dict.fromkeys(groups):
+        plain = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "-", group).strip(". ") or "frames"
+        number, name = 1, plain
+        while name.casefold() in {other.casefold() for other in names.values()}:
+            number += 1
+            name = f"{plain}-{number}"
+        names[group] = name
+    return names
 
 
 class _Files:

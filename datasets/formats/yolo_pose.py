@@ -25,6 +25,7 @@ from benchmark.structures import Annotations, Category, FloatArray, UserError
 from datasets.dataset import Dataset
 from datasets.formats.coco import boxes_around, default_sigmas
 from datasets.formats.image_paths import stems_of
+from datasets.formats.not_kept import not_kept
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import SUFFIXES, ImageFiles, sizes_of, write_png
 
@@ -68,7 +69,7 @@ def read(path: Path, options: ReadOptions) -> Reading:
     kept = {i for i, title in titles.items() if options.category in ("", title)}
     names = _keypoint_names(told, k)
     pairs = _flip_pairs(told, k, file)
-    sigmas, words = default_sigmas(names)
+    sigmas, words = default_sigmas(names, options.sigmas)
     notes = ["positions are shares counted from the image's edge: a keypoint is at x * width - .5 px", words]
     splits: dict[str, tuple[ImageFiles, Annotations]] = {}
     bare = set_aside = 0
@@ -128,12 +129,15 @@ def read(path: Path, options: ReadOptions) -> Reading:
     return Reading(splits if "train" in splits else {"all": next(iter(splits.values()))}, tuple(notes))
 
 
-def write(path: Path, dataset: Dataset) -> None:
+def write(path: Path, dataset: Dataset) -> tuple[str, ...]:
     """Write a data set: images as PNG, and positions as text that reads back to the same number.
 
     Args:
         path: A new or empty folder.
         dataset: What to write.
+
+    Returns:
+        What the format has no place for, in words.
 
     Raises:
         UserError: Where something else is at ``path``, or it cannot be written.
@@ -168,6 +172,7 @@ def write(path: Path, dataset: Dataset) -> None:
         files.write_text(folder / "data.yaml", yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
 
     files.write_folder(path.resolve(), fill, is_whole=sniff)
+    return not_kept(dataset, "splits", "visibility", "categories", "boxes", "flip pairs")
 
 
 def _lines(annotations: Annotations, i: int, ids: Sequence[int]) -> list[str]:
