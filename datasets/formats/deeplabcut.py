@@ -143,7 +143,7 @@ def write(path: Path, dataset: Dataset) -> tuple[str, ...]:
         raise UserError(f"{path}: holds other things already; name a new or empty folder")
     parts = [split for split in dataset.splits.values() if len(split)]
     first = parts[0].annotations
-    counted = [one & (part.annotations.visible > 0).any(axis=1) for part in parts for one in [~part.annotations.crowd]]
+    counted = [(one.visible > 0).any(axis=1) & ~one.crowd for one in (part.annotations for part in parts)]
     animals = max(int(np.bincount(part.annotations.index[own]).max(initial=0)) for part, own in zip(parts, counted))
     groups = [name for part in parts for name in part.annotations.groups or ["frames"] * len(part)]
     folders = folder_names(groups)
@@ -155,9 +155,9 @@ def write(path: Path, dataset: Dataset) -> tuple[str, ...]:
         places = iter(zip(groups, names))
         for part, kept in zip(parts, counted):
             for i, (image, (group, name)) in enumerate(zip(part.images, places)):
-                own = folder / "labeled-data" / folders[group]
-                own.mkdir(parents=True, exist_ok=True)
-                write_png(own / name, np.asarray(image))
+                place = folder / "labeled-data" / folders[group]
+                place.mkdir(parents=True, exist_ok=True)
+                write_png(place / name, np.asarray(image))
                 cells = _cells(part.annotations, np.flatnonzero(kept & (part.annotations.index == i)), max(1, animals))
                 rows[folders[group]].append(["labeled-data", folders[group], name, *cells])
         head = _header(first.keypoint_names, animals)

@@ -92,7 +92,7 @@ def _labels(file: Hdf5, name: str) -> list[str]:
 
 def _of_table(file: Hdf5, name: str) -> PandasTable:
     table = file.array(f"{name}/table")
-    fields = [field for field in table.dtype.names if field != "index"]
+    fields = [field for field in table.dtype.names or () if field != "index"]
     columns: list[Label] = []
     parts = []
     for field in fields:
@@ -102,7 +102,7 @@ def _of_table(file: Hdf5, name: str) -> PandasTable:
     values = np.hstack(parts)
     if values.shape[1] != len(columns):
         raise ValueError(f"{values.shape[1]} columns and {len(columns)} names")
-    rows = [(as_text(one) if isinstance(one, bytes) else str(one),) for one in table["index"].tolist()]
+    rows: list[Label] = [(as_text(one) if isinstance(one, bytes) else str(one),) for one in table["index"].tolist()]
     return PandasTable(rows, columns, values)
 
 
