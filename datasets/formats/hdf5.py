@@ -114,6 +114,12 @@ class Hdf5:
                     raise UserError(f"{self.path}: {name} is too long")
         return found
 
+    def text(self, name: str, key: str = "") -> str | None:
+        """The text of an attribute, or of a dataset that is one text; None where there is no such thing."""
+        value = self.attribute(name, key) if key else self.array(name) if name in self else None
+        with self._naming(f"{name}: attribute {key}" if key else name):
+            return None if value is None else as_text(value)
+
     def attribute(self, name: str, key: str) -> Any:
         """An attribute of a group or dataset; None where there is no such thing."""
         with self._naming(f"{name}: attribute {key}"):

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from benchmark.structures import UserError
-from datasets.formats.hdf5 import Hdf5, as_text
+from datasets.formats.hdf5 import Hdf5
 from datasets.formats.sleap_labels import Frame, Labels, Video, format_of
 from datasets.formats.video_frames import video_frames
 from datasets.images import ImageSource
@@ -133,9 +133,9 @@ def _embedded(video: Video, path: Path) -> dict[int, ImageSource]:
         listed = f"{name.rpartition('/')[0]}/frame_numbers"
         if listed in file and file.shape(listed) != (0,):
             numbers = [int(v) for v in file.array(listed).ravel().tolist()][: len(numbers)]
-        order = file.attribute(name, "channel_order")
+        order = file.text(name, "channel_order")
         format_id = format_of(file)
-    swapped = format_id < STANDARD_COLOURS if order is None else as_text(order).upper() == "BGR"
+    swapped = format_id < STANDARD_COLOURS if order is None else order.upper() == "BGR"
     return {number: _Embedded(path, name, row, swapped, video.channels_first) for row, number in enumerate(numbers)}
 
 

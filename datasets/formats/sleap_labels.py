@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.structures import FloatArray, UserError
-from datasets.formats.hdf5 import Hdf5, as_text
+from datasets.formats.hdf5 import Hdf5
 from datasets.images import ImageSource
 
 MIDPIXEL = 1.1  # the format since which an integer is the centre of a pixel
@@ -152,7 +152,7 @@ def read_labels(path: Path) -> Labels:
             raise UserError(
                 f"{path}: is of SLP format {format_id:g}, and formats below 3 are known; save it with an earlier"
             )
-        told = _json(file.attribute("metadata", "json"), f"{path}: metadata")
+        told = _json(file.text("metadata", "json"), f"{path}: metadata")
         skeletons = _skeletons(told, path)
         videos = _videos(file, path)
         frames = _table(file, "frames")
@@ -229,7 +229,7 @@ def _column(values: NDArray[Any], column: str, table: str, path: Path) -> NDArra
         own = values[column]
     elif values.dtype.names is None and values.ndim == 2 and values.shape[1] > i:
         own = values[:, i]  # h5wasm writes tables as plain numbers
-    elif len(values) == 0:
+    elif values.size == 0:
         own = np.zeros(0)
     else:
         raise UserError(f"{path}: {table} has no column {column}; save the labels with SLEAP again")
@@ -238,9 +238,9 @@ def _column(values: NDArray[Any], column: str, table: str, path: Path) -> NDArra
     return own
 
 
-def _json(text: Any, where: str) -> dict[str, Any]:
+def _json(text: str | None, where: str) -> dict[str, Any]:
     try:
-        told = json.loads(as_text(text))
+        told = json.loads(text or "")
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: is no JSON ({' '.join(str(error).split())})") from error
     if type(told) is not dict:
@@ -287,12 +287,12 @@ def _videos(file: Hdf5, path: Path) -> list[Video]:
         videos.append(_video(_json(text, f"{path}: videos_json entry {i}"), file, f"{path}: videos_json entry {i}"))
     if "video_crops" in file:
         try:
-            for one in json.loads(as_text(file.array("video_crops"))):
+            for one in json.loads(file.text("video_crops") or ""):
                 x1, y1, x2, y2 = (int(v) for v in one["crop"])
                 if not (x1 < x2 and y1 < y2 and max(x2 - x1, y2 - y1) < 1 << 16):
                     raise ValueError(f"a crop of {x1}, {y1} to {x2}, {y2}")
                 videos[int(one["video"])].crop = (x1, y1, x2, y2, int(one.get("fill", 0)))
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise UserError(f"{path}: video_crops cannot be read ({type(error).__name__}: {error})") from error
     return videos
 
@@ -318,7 +318,7 @@ def _video(told: dict[str, Any], file: Hdf5, where: str, depth: int = 0) -> Vide
     source = (told.get("source_video") or told.get("original_video")) if depth < MOST_VIDEOS else None
     if inside and name == "." and not depth:
         group = f"{dataset.removesuffix('/video')}/source_video"
-        text = file.array(f"{group}/json") if f"{group}/json" in file else file.attribute(group, "json")
+        text = file.text(f"{group}/json") or file.text(group, "json")
         source = source if text is None else _json(text, f"{where}: its source_video")
         video.name = dataset.removesuffix("/video")
     if type(source) is dict:
