@@ -60,7 +60,7 @@ class Hdf5:
         try:
             self._file = self._h5py.File(path, "r")
         except FAULTS as error:
-            raise UserError(f"{path}: is no HDF5 file, or a damaged one ({_words(error)})") from error
+            raise UserError(f"{path}: is no HDF5 file, or a damaged one ({_pointer(path) or _words(error)})") from error
 
     def __enter__(self) -> Hdf5:
         return self
@@ -163,6 +163,17 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
     raise ValueError(f"{type(value).__name__} where a text was expected")
+
+
+def _pointer(path: Path) -> str:
+    """What to do about a file that only says where Git LFS keeps it; "" where it is none."""
+    try:
+        with path.open("rb") as file:
+            return (
+                "it is a Git LFS pointer: git lfs pull fetches it" if file.read(20) == b"version https://git-" else ""
+            )
+    except OSError:
+        return ""
 
 
 def _words(error: BaseException) -> str:
