@@ -246,6 +246,15 @@ def test_a_skeleton_is_chosen(tmp_path: Path) -> None:
         sleap.read(path, OPTIONS)
 
 
+def test_types_of_links_are_counted_as_they_come(tmp_path: Path) -> None:
+    """A symmetry that stands first is what ``py/id`` 1 means from there on."""
+    kinds = [{"py/reduce": [{"py/type": "EdgeType"}, {"py/tuple": [2]}]}, {"py/id": 1}]
+    links = [{"source": a, "target": b, "type": kind} for (a, b), kind in zip(((0, 1), (2, 3)), kinds)]
+    _, known = only(sleap.read(package(tmp_path / "labels.slp", skeletons=[SKELETON | {"links": links}]), OPTIONS))
+    assert known.flip_pairs == ((0, 1), (2, 3))
+    assert known.skeleton == ()
+
+
 def test_splits_of_a_folder(tmp_path: Path) -> None:
     for name in ("labels.train.pkg.slp", "labels.val.pkg.slp"):
         package(tmp_path / name)
@@ -364,6 +373,12 @@ def test_nothing_outside_a_file_and_nothing_huge_is_read(tmp_path: Path) -> None
         with pytest.raises(UserError, match="says it has 1,099,511,627,776 bytes, of which 0 are stored"):
             opened.array("bomb")
         assert opened.array("fine").tolist() == [0, 1, 2]
+
+
+def test_a_pointer_to_a_file_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "labels.slp").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match="it is a Git LFS pointer: git lfs pull fetches it"):
+        formats.read(tmp_path)
 
 
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
