@@ -136,7 +136,7 @@ def _choose_instances(labels: list[Labels]) -> list[str]:
         empty += len(part.frames) - len(kept)
         part.frames = kept
     if empty:
-        notes.append(f"{empty} frames without an instance labelled by hand set aside")
+        notes.append(f"{empty} frames without an instance{' labelled by hand' if by_hand else ''} set aside")
     if count := sum(part.invisible for part in labels):
         notes.append(f"{count} points marked not visible: read as not labelled, as SLEAP trains")
     return notes
