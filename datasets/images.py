@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import overload
+from typing import Protocol, overload
 
 import numpy as np
 from PIL import Image as Pillow
@@ -39,6 +39,21 @@ FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000"
 
 Span = tuple[float, float]
 """The values of images of more than 8 bits that become 0 and 255."""
+
+
+class ImageSource(Protocol):
+    """An image that is no file of its own, such as one inside a container. `str` of it is what errors name it by."""
+
+    def open(self) -> Pillow.Image:
+        """The opened image, as stored.
+
+        Raises:
+            OSError and the like (see `BROKEN`): Where there is none that can be read.
+        """
+
+
+def _opened(place: Path | ImageSource) -> Pillow.Image:
+    return Pillow.open(place, formats=FORMATS) if isinstance(place, Path) else place.open()
 
 
 def decode(path: Path, *, rgb: bool = False, span: Span | None = None, turn: bool = True) -> Image:
@@ -78,11 +93,11 @@ def lies(path: Path) -> bool:
         return orientation(image_file) != 1
 
 
-def sizes_of(paths: Sequence[Path], origin: str) -> IntArray:
+def sizes_of(paths: Sequence[Path | ImageSource], origin: str) -> IntArray:
     """The sizes of image files, upright, by their headers.
 
     Args:
-        paths: N files.
+        paths: N files, or images inside one.
         origin: The annotation file, named in errors.
 
     Returns:
@@ -94,7 +109,7 @@ def sizes_of(paths: Sequence[Path], origin: str) -> IntArray:
     sizes = np.zeros((len(paths), 2), dtype=np.int64)
     for i, path in enumerate(paths):
         try:
-            with Pillow.open(path, formats=FORMATS) as image_file:
+            with _opened(path) as image_file:
                 lying = orientation(image_file) >= 5
                 sizes[i] = image_file.size[::-1] if lying else image_file.size
         except BROKEN as error:
@@ -110,11 +125,11 @@ class ImageFiles(LazyImages):
         span: Of images of more than 8 bits, see `Span`.
     """
 
-    def __init__(self, paths: Sequence[Path], sizes: IntArray, origin: str, *, rgb: bool = False) -> None:
+    def __init__(self, paths: Sequence[Path | ImageSource], sizes: IntArray, origin: str, *, rgb: bool = False) -> None:
         """Images by their files; nothing is opened yet.
 
         Args:
-            paths: N files.
+            paths: N files, or images inside one.
             sizes: (N, 2) int64, (width, height) in pixels as annotated; a file of another size is an error.
             origin: The annotation file, named in errors.
             rgb: Whether grey files become RGB too.
@@ -202,7 +217,7 @@ class ImageFiles(LazyImages):
 
     def _open(self, i: int) -> Pillow.Image:
         try:
-            image_file = Pillow.open(self._paths[i], formats=FORMATS)
+            image_file = _opened(self._paths[i])
         except FileNotFoundError as error:
             raise UserError(f"{self._origin}: images entry {i}: there is no file {self._paths[i]}") from error
         except BROKEN as error:
@@ -237,7 +252,7 @@ class Headers:
     stacks: int = 0
 
 
-def _unreadable(origin: str, i: int, path: Path, error: BaseException) -> UserError:
+def _unreadable(origin: str, i: int, path: Path | ImageSource, error: BaseException) -> UserError:
     why = " ".join(str(error).split()) or type(error).__name__
     return UserError(f"{origin}: images entry {i}: {path} is not a readable image ({why})")
 

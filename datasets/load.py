@@ -105,9 +105,10 @@ def export(
     folder = _folder(data)
     if form != "coco":
         dataset = load(task, data, split=split, options=options)
-        formats.WRITERS[form](out, dataset)
+        lost = formats.WRITERS[form](out, dataset)
         counts = ", ".join(f"{len(part)} {name}" for name, part in dataset.splits.items())
-        return f"{dataset.card.task} as {form}: {counts} images"
+        words = f"; it has no place for {', '.join(map(str, lost))}" if isinstance(lost, tuple) and lost else ""
+        return f"{dataset.card.task} as {form}: {counts} images{words}"
     if folder is None:
         written = _write(task or DEFAULT_TASK, data, split, out)
     else:

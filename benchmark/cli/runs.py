@@ -269,7 +269,9 @@ def export(
     val: ValShare = None,
     test: TestShare = None,
     group_by: GroupBy = "",
-    form: Annotated[str, typer.Option("--format", metavar="NAME", help="coco (default) or yolo-pose.")] = "coco",
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="coco (default), yolo-pose, slp or dlc.")
+    ] = "coco",
 ) -> None:
     """Write a data set as a COCO keypoint folder (PNG images, three annotation files, a card), or for another tool."""
     from datasets.formats.reading import ReadOptions

@@ -13,7 +13,7 @@ from typing import Protocol
 from benchmark.structures import Annotations, UserError
 from datasets.dataset import Dataset
 from datasets.divide import divide
-from datasets.formats import coco_folder, coco_layouts, cvat, deeplabcut, label_studio, yolo_pose
+from datasets.formats import coco_folder, coco_layouts, cvat, deeplabcut, label_studio, sleap, yolo_pose
 from datasets.formats.coco import read_document
 from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
@@ -29,9 +29,14 @@ class Format(Protocol):
         """What is in it. UserError, one line with file and entry, for what is wrong."""
 
 
-FORMATS: tuple[Format, ...] = (yolo_pose, deeplabcut, cvat, label_studio, coco_layouts)
-WRITERS: dict[str, Callable[[Path, Dataset], object]] = {"coco": coco_folder.write, "yolo-pose": yolo_pose.write}
-"""Name of a format that is written -> its writer; the first is the default."""
+FORMATS: tuple[Format, ...] = (yolo_pose, sleap, deeplabcut, cvat, label_studio, coco_layouts)
+WRITERS: dict[str, Callable[[Path, Dataset], object]] = {
+    "coco": coco_folder.write,
+    "yolo-pose": yolo_pose.write,
+    "slp": sleap.write,
+    "dlc": deeplabcut.write,
+}
+"""Name of a format that is written -> its writer, which answers what is not kept; the first, ours, is the default."""
 
 
 def is_data_set(path: Path) -> bool:

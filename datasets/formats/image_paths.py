@@ -7,6 +7,7 @@ then by its last part alone, where one file of the folder is called so. What was
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -130,6 +131,19 @@ def _inside(place: Path, name: str) -> bool:
         return (place / name).is_file()
     except (OSError, ValueError):  # a name that is too long, or has a NUL in it
         return False
+
+
+def folder_names(groups: Sequence[str]) -> dict[str, str]:
+    """A folder's name for each group, whatever characters are in the group's own."""
+    names: dict[str, str] = {}
+    for group in dict.fromkeys(groups):
+        plain = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "-", group).strip(". ") or "frames"
+        number, name = 1, plain
+        while name.casefold() in {other.casefold() for other in names.values()}:
+            number += 1
+            name = f"{plain}-{number}"
+        names[group] = name
+    return names
 
 
 class _Files:

@@ -26,6 +26,7 @@ from benchmark.yaml_file import read_yaml
 from datasets.dataset import Dataset
 from datasets.formats.coco import boxes_around, default_sigmas
 from datasets.formats.image_paths import stems_of
+from datasets.formats.not_kept import not_kept
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import SUFFIXES, ImageFiles, sizes_of, write_png
 
@@ -130,12 +131,15 @@ def read(path: Path, options: ReadOptions) -> Reading:
     return Reading(splits if "train" in splits else {"all": next(iter(splits.values()))}, tuple(notes))
 
 
-def write(path: Path, dataset: Dataset) -> None:
+def write(path: Path, dataset: Dataset) -> tuple[str, ...]:
     """Write a data set: images as PNG, and positions as text that reads back to the same number.
 
     Args:
         path: A new or empty folder.
         dataset: What to write.
+
+    Returns:
+        What the format has no place for, in words.
 
     Raises:
         UserError: Where something else is at ``path``, or it cannot be written.
@@ -170,6 +174,7 @@ def write(path: Path, dataset: Dataset) -> None:
         files.write_text(folder / "data.yaml", yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
 
     files.write_folder(path.resolve(), fill, is_whole=sniff)
+    return not_kept(dataset, "splits", "visibility", "categories", "boxes", "flip pairs")
 
 
 def _lines(annotations: Annotations, i: int, ids: Sequence[int]) -> list[str]:

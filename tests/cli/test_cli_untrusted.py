@@ -95,12 +95,6 @@ def test_a_table_of_deeplabcut_names_no_image_outside_the_project(tmp_path: Path
             deeplabcut.read(tmp_path / "project", ReadOptions())
 
 
-def test_a_pickled_table_is_not_read(tmp_path: Path) -> None:
-    (tmp_path / "CollectedData_me.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(UserError, match="which run code when they are read: give the CSV"):
-        deeplabcut.read(tmp_path, ReadOptions())
-
-
 def test_an_image_that_is_a_link_to_a_secret_is_no_image_and_is_not_quoted(
     cli: Cli, foreign: Path, tmp_path: Path
 ) -> None:
