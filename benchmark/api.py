@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from benchmark import detector_files, executors
-from benchmark.executors.executor import Callback
+from benchmark.executors.executor import Callback, Executor
 from benchmark.registry import suite
 from benchmark.runs.config import GridConfig
 from benchmark.runs.grid_file import FileGrid, read_grids
 from benchmark.runs.plan import Planned, plan, whole
 from benchmark.runs.store import FolderRun, Store
+from benchmark.statistics.sequential import FIRST_SEEDS
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
 
@@ -147,13 +148,38 @@ def run_grids(grids: Sequence[GridConfig | FileGrid], callback: Callback | None 
             if swept := Store(results).sweep():
                 watch.note(f"{results}: removed {swept} half-written files and folders of runs that were killed")
         for planned, grid, executor in zip(plans, asked, engines, strict=True):
-            made = executor(planned, watch, grid)
-            done += [run for one, run in zip(planned, made, strict=True) if one.asked and run is not None]
+            made = (
+                _until_ranked(planned, watch, grid, executor) if grid.until_ranked else executor(planned, watch, grid)
+            )
+            done += [run for one, run in zip(planned, made, strict=False) if one.asked and run is not None]
             if grid.on_error == "stop" and any(run is None or run.record.status == "failed" for run in made):
                 break
     finally:
         detector_files.leave()  # what the caller imports next is the caller's own
     return done
+
+
+def _until_ranked(
+    planned: list[Planned], watch: Callback, grid: GridConfig, executor: Executor
+) -> list[FolderRun | None]:
+    """The runs of a grid, seed by seed, until its rows are told apart: of a prefix of what was planned, sorted by seed."""
+    from leaderboard.until_ranked import answer_known
+
+    order = {seed: max(i, FIRST_SEEDS - 1) for i, seed in enumerate(grid.seeds)}
+    planned.sort(key=lambda one: order[one.job.seed])  # a stable sort: the grid's order within a round
+    made: list[FolderRun | None] = []
+    rounds = sorted({order[one.job.seed] for one in planned})
+    for look, which in enumerate(rounds, 1):
+        made += executor([one for one in planned if order[one.job.seed] == which], watch, grid)
+        stopped = grid.on_error == "stop" and any(run is None or run.record.status == "failed" for run in made)
+        known = answer_known([run for run in made if run is not None], look)
+        if known or stopped or None in made:
+            left = len(planned) - len(made)
+            if known:
+                watch.note(f"after {which + 1} seeds the rows are told apart: {left} further runs are not needed")
+            return made
+    watch.note(f"after {len(grid.seeds)} seeds, the most asked for, not every two rows are told apart")
+    return made
 
 
 def run_grid(grid: GridConfig, callback: Callback | None = None) -> list[FolderRun]:

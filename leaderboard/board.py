@@ -244,7 +244,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pai
     annotations = next((row.runs[0].annotations for row in ordered), None)
     failure = failure_size(annotations, ordered)
     groups = groups_of(annotations, np.arange(len(annotations))) if annotations else None
-    tests, tested_images = _test_rows(ranked)
+    tests, tested_images = test_rows(ranked)
     ranked = _with_ranks(ranked, tests, failure)
     advice, unaided = _advice(ranked, tests, failure)
     if uneven := multi_instance and len({row.metrics.get("recall") for row in ranked}) > 1:
@@ -312,7 +312,7 @@ def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
     return [*(known[i][0] for i in board_order(keys)), *nothing]
 
 
-def _test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
+def test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
     """What the tests need of the rows that can be tested, and on how many images, where these are not all.
 
     Where images hold several instances a row may have matched none of an image's: rows are then tested on the images in

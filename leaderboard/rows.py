@@ -116,6 +116,20 @@ class BoardRow:
         return _mean([run.record.predict_ms for run in self.runs])
 
     @property
+    def fit_ratio(self) -> float | None:
+        """Fit seconds over those of a fixed piece of work on the same machine, mean over seeds: compares across machines."""
+        known = [(run.record.fit_seconds, run.record.cost.reference_ms) for run in self.runs]
+        ratios = [1000 * fit / reference for fit, reference in known if fit is not None and reference is not None]
+        return _mean(ratios) if len(ratios) == len(known) else None
+
+    def cost(self, name: str) -> float | None:
+        """A figure of `benchmark.runs.cost.Cost`: mean over the seeds, of memory the most; None where a seed has none."""
+        values = [getattr(run.record.cost, name) for run in self.runs]
+        if None in values or not values:
+            return None
+        return float(max(values) if name.endswith("memory") else np.mean(values))
+
+    @property
     def n_parameters(self) -> int | None:
         """Learned parameters (the largest number, should seeds differ)."""
         return max((run.record.n_parameters for run in self.runs if run.record.n_parameters is not None), default=None)

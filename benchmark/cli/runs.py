@@ -77,6 +77,13 @@ def run(
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="COUNT", min=1, max=10_000, help="How many seeds, from 0.")
     ] = 1,
+    until_ranked: Annotated[
+        bool,
+        typer.Option(
+            "--until-ranked",
+            help="Add seeds one by one, --seeds at most, until tests tell the rows apart; looking costs no certainty.",
+        ),
+    ] = False,
     n: Annotated[
         list[int] | None,
         typer.Option("--n", metavar="COUNT", min=1, help="Training images, nested; repeatable; default all."),
@@ -191,6 +198,7 @@ def run(
         group_by=group_by,
         labels=labels,
         seeds=seeds,
+        until_ranked=until_ranked,
         n=n,
         split=split,
         folds=folds,

@@ -41,6 +41,9 @@ class GridConfig(_Frozen):
     seeds: tuple[StrictInt, ...] = (0,)
     n: tuple[StrictInt, ...] = Field(default=(), description="training images, nested; empty: all")
     budget: str | None = Field(default=None, description="20 (epochs), 60s, 500steps; None: each detector's recipe")
+    until_ranked: bool = Field(
+        default=False, description="seeds are added one by one until tests tell the rows apart, ``seeds`` at most"
+    )
     device: str = Field(default="auto", description="auto, cpu or cuda")
     threads: StrictInt | None = Field(default=None, description="of every numeric library; None: every core")
     results: str = "results"

@@ -19,12 +19,28 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 POWERCAP = Path("/sys/class/powercap")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # what `CLEAR` takes to forget the highest resident size; see proc(5)
 MOST_SINGLE = 16  # images asked one by one
 SINGLE_SECONDS = 1.0  # after which no more are
+
+
+class Cost(BaseModel):
+    """What a run cost, as its record keeps it beside the seconds on the clock; None where this system did not say."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    fit_processor_seconds: float | None = Field(default=None, ge=0, le=1e12, description="of all threads and children")
+    single_ms: float | None = Field(default=None, ge=0, le=1e12, description="milliseconds for one image asked alone")
+    peak_memory: int | None = Field(default=None, ge=0, le=2**53, description="bytes resident at most during the fit")
+    gpu_memory: int | None = Field(default=None, ge=0, le=2**53, description="bytes allocated at most on a GPU")
+    energy: float | None = Field(default=None, ge=0, le=1e12, description="joules of the whole machine during the fit")
+    reference_ms: float | None = Field(
+        default=None, gt=0, le=1e9, description="milliseconds for a fixed piece of work on that machine, just before"
+    )
 
 
 @dataclass
@@ -93,17 +109,17 @@ def reference_ms(threads: int) -> float:
         threads: That the numeric libraries may use, set by the caller; each number is measured once a process.
     """
     random = np.random.default_rng(0)
-    matrix, values = random.random((256, 256), dtype=np.float32), random.random(100_000)
+    matrix, values = random.random((256, 256), dtype=np.float32), random.random(50_000)
 
     def work() -> float:
         started = time.perf_counter()
         product = matrix
-        for _ in range(30):
+        for _ in range(10):
             product = product @ matrix
             product /= np.abs(product).max()
         np.sort(values)
         total = 0
-        for i in range(100_000):
+        for i in range(50_000):
             total += i & 7
         return time.perf_counter() - started
 

@@ -24,6 +24,7 @@ from benchmark.metrics import score
 from benchmark.registry import Spec, resolve, summary_of
 from benchmark.runs import facts
 from benchmark.runs.config import Job
+from benchmark.runs.cost import Cost, Spent, measured, reference_ms, single_ms
 from benchmark.runs.data import verified_data
 from benchmark.runs.store import FolderRun, Record, Store
 from benchmark.runs.threads import limited_threads
@@ -93,6 +94,7 @@ def execute(
     begun(record)
     try:
         with limited_threads(job.config.threads):
+            reference = reference_ms(job.config.threads)
             outcome = _fit_and_answer(job, spec, folds, progress)
         scores = score(annotations, outcome.predictions, has_scores=card.has_confidence).as_dict()
         untrained: Mapping[str, Any] = {}
@@ -107,6 +109,7 @@ def execute(
     record.status = "finished"
     record.fit_seconds, record.predict_ms = outcome.fit_seconds, 1000 * outcome.predict_seconds / len(annotations)
     record.oracle_features, record.n_parameters = outcome.oracle_features, outcome.n_parameters
+    record.cost = outcome.cost(reference)
     record.tells_categories, record.given_boxes = outcome.tells_categories, outcome.given_boxes
     record.notes = outcome.notes
     record.scores = scores
@@ -159,6 +162,24 @@ class _Outcome:
     tells_categories: bool = True
     given_boxes: bool = False
     notes: list[str] = field(default_factory=list)
+    fits: list[Spent] = field(default_factory=list)
+    single_ms: float | None = None
+
+    def cost(self, reference: float) -> Cost:
+        """What its fits took together; of memory the most that any of them took."""
+
+        def joined(name: str, join: Callable[[list[Any]], Any]) -> Any:
+            values = [getattr(spent, name) for spent in self.fits]
+            return None if None in values else join(values)
+
+        return Cost(
+            fit_processor_seconds=joined("processor_seconds", sum),
+            single_ms=self.single_ms,
+            peak_memory=joined("peak_memory", max),
+            gpu_memory=joined("gpu_memory", max),
+            energy=joined("energy", sum),
+            reference_ms=reference,
+        )
 
 
 def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Progress) -> _Outcome:
@@ -179,9 +200,10 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
             before_training = _fresh(job, spec)
             before_training.fit(train, val, seed=job.seed, budget=Budget(epochs=0))
             untrained.append(answer(before_training, part.test.annotations, images, category)[0])
-        started = time.perf_counter()
-        rows = detector.fit(train, val, seed=job.seed, budget=budget) or []
-        outcome.fit_seconds += time.perf_counter() - started + detector.shared_seconds
+        with measured() as spent:
+            rows = detector.fit(train, val, seed=job.seed, budget=budget) or []
+        outcome.fits.append(spent)
+        outcome.fit_seconds += spent.seconds + detector.shared_seconds
         outcome.notes += [note for note in detector.notes if note not in outcome.notes]
         outcome.given_boxes |= detector.needs_boxes
         _refuse_test_images(detector.pretraining_images, images)
@@ -190,6 +212,8 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
         predictions, tells_categories = answer(detector, part.test.annotations, images, category)
         outcome.predict_seconds += time.perf_counter() - started
         answers.append(predictions)
+        if not i:
+            outcome.single_ms = _single_ms(detector, part.test, images, category)
         outcome.tells_categories &= tells_categories
         if not all(isinstance(row, Mapping) and all(isinstance(v, Real) for v in row.values()) for row in rows):
             raise TypeError("fit returned a history that is not a list of rows, each a dict of numbers")
@@ -201,6 +225,18 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
     outcome.predictions = _joined(answers)
     outcome.untrained = _joined(untrained) if untrained else None
     return outcome
+
+
+def _single_ms(detector: Detector, test: LabeledImages, images: Sequence[Image], category: int) -> float | None:
+    """Milliseconds for one image asked alone; None where the detector cannot be asked so."""
+
+    def ask(i: int) -> None:
+        answer(detector, test.annotations.take([i]), [images[i]], category)
+
+    try:
+        return single_ms(ask, len(images))
+    except Exception:  # the run stands, whatever its detector thinks of a single image
+        return None
 
 
 def _weights_of(detector: Detector) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from benchmark.runs.config import DataReference, GridConfig, Job, RunConfig
 from benchmark.runs.data import open_data, open_whole
 from benchmark.runs.label_floor import label_floor
 from benchmark.runs.store import Damaged, FolderRun, Record, Store, results_folder
+from benchmark.statistics.sequential import FIRST_SEEDS
 from benchmark.structures import UserError
 from datasets.dataset import tests_of
 
@@ -75,6 +76,10 @@ def plan(grid: GridConfig, *, write: bool = True) -> list[Planned]:
         raise UserError("seeds: there is none; give at least one")
     if not grid.detectors:
         raise UserError("detectors: there is none; name at least one")
+    if grid.until_ranked and len(grid.seeds) < FIRST_SEEDS:
+        raise UserError(
+            f"until-ranked: is about adding seeds; give at least {FIRST_SEEDS} with --seeds, the most there may be"
+        )
     if grid.save_weights and grid.folds:
         raise UserError("save-weights: a run over folds has as many fits as folds; leave one of the two out")
     for seed in grid.seeds:

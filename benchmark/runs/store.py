@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from benchmark import files
 from benchmark.detector import HistoryRow
 from benchmark.runs.config import RunConfig
+from benchmark.runs.cost import Cost
 from benchmark.runs.facts import Facts
 from benchmark.runs.label_floor import LabelFloor, read_label_floor
 from benchmark.structures import Annotations, Predictions, UserError
@@ -69,6 +70,7 @@ class Record(BaseModel):
     fit_seconds: float | None = Field(default=None, ge=0, le=1e9)
     predict_ms: float | None = Field(default=None, ge=0, le=1e12, description="milliseconds an image")
     n_parameters: int | None = Field(default=None, ge=0, le=2**53, description="number of learned parameters")
+    cost: Cost = Field(default_factory=Cost, description="what else it cost")
     untrained: dict[str, float] = Field(
         default_factory=dict, description="scores before any training, where it reports them"
     )

@@ -48,6 +48,9 @@ def columns(board: Board) -> list[Column[BoardRow]]:
         *(_metric_column(entry) for entry in metrics),
         Column("fit s", lambda row: short(row.fit_seconds), 3),
         Column("ms/image", lambda row: short(row.predict_ms), 10),
+        Column("ms alone", lambda row: short(row.cost("single_ms")), 16),
+        Column("fit / ref", lambda row: short(row.fit_ratio), 15),
+        Column("GiB", _gibibytes, 17),
         Column("parameters", lambda row: count(row.n_parameters), 13),
         Column("seeds", seeds, 4),
         Column("untrained exact %", _untrained, 14),
@@ -204,6 +207,11 @@ def _middle_only(entries: Sequence[Metric], rows: Sequence[BoardRow] | Sequence[
 
 def _some_missed(rows: Sequence[KeypointRow]) -> bool:
     return any(row.scored != row.labelled for row in rows)
+
+
+def _gibibytes(row: BoardRow) -> str:
+    size = row.cost("peak_memory")
+    return "" if size is None else f"{size / 2**30:.2f}"
 
 
 def _untrained(row: BoardRow) -> str:

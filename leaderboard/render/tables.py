@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmark.metrics import metrics
+from benchmark.runs.cost import Cost
 from benchmark.statistics.advice import Advice
 from benchmark.statistics.intervals import Interval
 from leaderboard.board import Board
@@ -111,6 +112,7 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "untrained_exact": row.untrained.get("exact"),
         "fit_seconds": row.fit_seconds,
         "predict_ms": row.predict_ms,
+        **_cost(board, row),
         "n_parameters": row.n_parameters,
         "device": row.config.device,
         "threads": row.config.threads,
@@ -126,6 +128,13 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "keypoints": {name: row.keypoint(name) for name in board.keypoints} if row.runs else {},
         "taxonomy": row.taxonomy,
     }
+
+
+def _cost(board: Board, row: BoardRow) -> dict[str, float | None]:
+    """What else a row cost; nothing where no row of the board knows more than seconds on the clock."""
+    if not any(run.record.cost.reference_ms for other in board.every for run in other.runs):
+        return {}
+    return {"fit_ratio": row.fit_ratio, **{name: row.cost(name) for name in Cost.model_fields}}
 
 
 def _advice(advice: Advice) -> dict[str, Any]:
