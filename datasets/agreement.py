@@ -26,8 +26,9 @@ from benchmark.files import write_text
 from benchmark.statistics.label_noise import FAR, Estimate, LabelNoise, label_noise, pooled_floor, slips, slips_add
 from benchmark.structures import Annotations, FloatArray, IntArray, UserError
 from datasets import formats
-from datasets.dataset import Dataset, concatenated
+from datasets.dataset import concatenated
 from datasets.formats.reading import ReadOptions
+from datasets.inspect import Surveyed
 
 SAME = 1e-3  # px: positions written as text of a few digits
 COPIES = 0.1  # share of points that are the same in both, before copying is suspected
@@ -90,7 +91,6 @@ class Agreement:
         floor: px, of the mean error over all labelled keypoints of the data; None where a keypoint has none.
         disagreements: The hundred points that differ most, the farthest first.
         notes: What was set aside or looks odd, a sentence with a count each.
-        digest: Of the data.
     """
 
     other: str
@@ -103,7 +103,6 @@ class Agreement:
     floor: Estimate | None
     disagreements: tuple[Disagreement, ...]
     notes: tuple[str, ...]
-    digest: str
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able object; an estimate is value, low, high."""
@@ -125,7 +124,7 @@ class _Labels:
     known: Annotations
 
 
-def compare_labels(dataset: Dataset, other: Path | str, options: ReadOptions | None = None) -> Agreement:
+def compare_labels(dataset: Surveyed, other: Path | str, options: ReadOptions | None = None) -> Agreement:
     """Compare a data set with other labels of its images.
 
     Args:
@@ -175,7 +174,6 @@ def compare_labels(dataset: Dataset, other: Path | str, options: ReadOptions | N
         floor=floor,
         disagreements=_disagreements(first, second, a, b, both, sizes),
         notes=tuple(notes),
-        digest=dataset.digest,
     )
 
 

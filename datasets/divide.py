@@ -59,6 +59,35 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
     return Dataset(train, val, test, card, digest, notes=tuple(notes), span=opened.span)
 
 
+def undivided(reading: Reading, root: Path, options: ReadOptions) -> tuple[dict[str, LabeledImages], tuple[str, ...]]:
+    """The parts that the files bring, checked and completed as for a data set, but neither divided nor decoded.
+
+    Args:
+        reading: What the files hold.
+        root: Where they are, named in errors.
+        options: What the user says about them.
+
+    Returns:
+        Name -> part, and what is to be known of them: copies too.
+
+    Raises:
+        UserError: Where the parts contradict each other, or an image file is none.
+    """
+    _refuse_contradictions(reading, root)
+    reading = _with_groups(_with_flip_pairs(reading), root, options.group_by)
+    opened = open_splits(reading.splits, decoded=False)
+    notes = [*reading.notes, *opened.notes]
+    if len(opened.splits) < len(SPLITS):
+        notes.append(
+            "run divides them into train, val and test (--val, --test: shares)"
+        )
+    if sum(map(len, opened.splits.values())) > MOST_COMPARED:
+        notes.append(f"more than {MOST_COMPARED:,} images: not searched for near-duplicates")
+    else:
+        notes += filter(None, [note_on(near_duplicates(opened.splits, within=True))])
+    return opened.splits, tuple(notes)
+
+
 def _with_flip_pairs(reading: Reading) -> Reading:
     """What the names of keypoints say of left and right, where the files say nothing."""
     known = [annotations for _, annotations in reading.splits.values()]

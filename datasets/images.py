@@ -292,7 +292,9 @@ class Opened:
     span: Span | None = None
 
 
-def open_splits(parts: Mapping[str, tuple[ImageFiles | Sequence[Image], Annotations]]) -> Opened:
+def open_splits(
+    parts: Mapping[str, tuple[ImageFiles | Sequence[Image], Annotations]], *, decoded: bool = True
+) -> Opened:
     """Labelled images from files and annotations; RGB in all splits if any file of any split has colour.
 
     Images are in memory, as (N, H, W[, 3]) uint8 where their sizes agree, if those of all splits fit in `MEMORY`; otherwise
@@ -300,6 +302,7 @@ def open_splits(parts: Mapping[str, tuple[ImageFiles | Sequence[Image], Annotati
 
     Args:
         parts: Name -> the images and the annotations of a split, in the same order.
+        decoded: False: no image is decoded now, however few there are.
 
     Raises:
         UserError: For a file that is missing, unreadable or of another size than annotated.
@@ -313,7 +316,7 @@ def open_splits(parts: Mapping[str, tuple[ImageFiles | Sequence[Image], Annotati
     for part in files:
         part.rgb, part.span = any(one.colour for one in headers), span
     loaded: list[Sequence[Image]] = [images for images, _ in parts.values()]
-    if len(files) == len(parts) and sum(part.most_bytes for part in files) <= MEMORY:
+    if decoded and len(files) == len(parts) and sum(part.most_bytes for part in files) <= MEMORY:
         loaded = [_stacked(list(images)) for images in loaded]
     splits = {
         name: LabeledImages(images, annotations) for (name, (_, annotations)), images in zip(parts.items(), loaded)

@@ -13,13 +13,14 @@ Looks at annotations alone, so ten thousand images take a second. Odd is
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from benchmark.structures import Annotations, FloatArray
-from datasets.dataset import Dataset, pooled
+from benchmark.structures import Annotations, FloatArray, LabeledImages
+from datasets.dataset import pooled
 from datasets.usual_pairs import usual_pairs
 
 FAR = 8.0  # robust standard deviations
@@ -88,7 +89,6 @@ class Inspection:
         sigmas: One a keypoint.
         notes: What was mended, set aside or inferred.
         odd: Labels that look odd, the oddest first within each kind.
-        digest: Of the content.
     """
 
     name: str
@@ -104,14 +104,38 @@ class Inspection:
     sigmas: list[float]
     notes: list[str]
     odd: list[Odd]
-    digest: str
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able object."""
         return asdict(self)
 
 
-def inspect(dataset: Dataset) -> Inspection:
+class Surveyed(Protocol):
+    """What is looked at: a `Dataset`, or a `Survey` of one that is not divided yet."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def splits(self) -> Mapping[str, LabeledImages]:
+        """Its parts by name."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was mended, set aside or inferred."""
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Annotated images as far as their files divide them; unlike a `Dataset` it is had without decoding every image."""
+
+    name: str
+    splits: Mapping[str, LabeledImages]
+    notes: tuple[str, ...] = ()
+
+
+def inspect(dataset: Surveyed) -> Inspection:
     """Look at a data set.
 
     Args:
@@ -149,7 +173,6 @@ def inspect(dataset: Dataset) -> Inspection:
         sigmas=whole.sigmas.tolist(),
         notes=list(dataset.notes),
         odd=_sorted([odd for name, one in parts.items() for odd in _odd(name, one, whole)]),
-        digest=dataset.digest,
     )
 
 

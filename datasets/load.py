@@ -15,6 +15,7 @@ from datasets import formats
 from datasets.dataset import Dataset, DatasetCard
 from datasets.formats import coco_folder
 from datasets.formats.reading import ReadOptions
+from datasets.inspect import Survey
 from datasets.tasks.build import PRESETS, build, get_preset
 from datasets.tasks.catalog import get_task
 
@@ -60,6 +61,25 @@ def load(
         if not len(images):
             raise UserError(f"{data}: its {part} split holds no image, and needs at least one")
     return dataset
+
+
+def survey(
+    task: str | None = None, data: str = "tiny", *, split: int = 0, options: ReadOptions | None = None
+) -> Survey:
+    """What `load` would give, as far divided as its files divide it, without decoding every image of a folder or file.
+
+    Raises:
+        UserError: As `load`.
+    """
+    folder = _folder(data)
+    if folder is None:
+        dataset = load(task, data, split=split, options=options)
+        return Survey(dataset.name, dataset.splits, dataset.notes)
+    if task is not None:
+        raise UserError(f"{folder}: brings its own points; leave --task {task} out")
+    if split:
+        raise UserError(f"{folder}: is looked at undivided; leave --split out")
+    return formats.survey(folder, options)
 
 
 def _check_split(split: int) -> None:

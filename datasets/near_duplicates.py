@@ -44,11 +44,12 @@ class Pair:
     correlation: float
 
 
-def near_duplicates(splits: Mapping[str, LabeledImages]) -> list[Pair]:
+def near_duplicates(splits: Mapping[str, LabeledImages], *, within: bool = False) -> list[Pair]:
     """The pairs of nearly equal images that lie in two splits; for each image of the later split its nearest one.
 
     Args:
         splits: Name -> split, such as train, val and test.
+        within: Whether pairs in one split count as well, as they do before images are divided.
 
     Returns:
         Pairs, the most alike first.
@@ -57,9 +58,9 @@ def near_duplicates(splits: Mapping[str, LabeledImages]) -> list[Pair]:
     found: list[Pair] = []
     names = list(prints)
     for a, first in enumerate(names):
-        for second in names[a + 1 :]:
+        for second in names[a + (not within) :]:
             files = splits[first].annotations.file_names, splits[second].annotations.file_names
-            for i, j, alike in _pairs(*prints[first], *prints[second]):
+            for i, j, alike in _pairs(*prints[first], *prints[second], earlier=first == second):
                 found.append(Pair((first, second), (files[0][i], files[1][j]), alike))
     return sorted(found, key=lambda pair: (-pair.correlation, pair.names))
 
@@ -104,8 +105,13 @@ def _pairs(
     thumbnails: NDArray[np.float32],
     others: NDArray[np.uint64],
     other_thumbnails: NDArray[np.float32],
+    *,
+    earlier: bool,
 ) -> list[tuple[int, int, float]]:
-    """For each image of the second set its nearest candidate in the first, where these are nearly the same."""
+    """For each image of the second set its nearest candidate in the first, where these are nearly the same.
+
+    earlier: only candidates before it count, as where both sets are one.
+    """
     known, asked = np.flatnonzero(hashes), np.flatnonzero(others)
     best: dict[int, tuple[float, int]] = {}
     step = max(1, BLOCK // max(1, len(known)))
@@ -114,6 +120,8 @@ def _pairs(
         apart = np.bitwise_count(hashes[known][None] ^ others[rows][:, None])
         for r, k in np.argwhere(apart <= BITS).tolist():
             i, j = int(known[k]), int(rows[r])
+            if earlier and i >= j:
+                continue
             alike = float(thumbnails[i] @ other_thumbnails[j])
             if alike >= SAME and alike > best.get(j, (0.0, 0))[0]:
                 best[j] = (alike, i)
@@ -125,6 +133,11 @@ def note_on(pairs: Sequence[Pair]) -> str:
     if not pairs:
         return ""
     first = pairs[0]
+    if all(pair.splits[0] == pair.splits[1] for pair in pairs):
+        return (
+            f"{WARNING} {len(pairs)} images are nearly the same as an earlier one, as {first.names[0]} and {first.names[1]}: "
+            "keep copies and neighbouring frames together with --group-by, or scores will be too good"
+        )
     if not any("test" in pair.splits for pair in pairs) and first.splits[0].startswith(FOLD):
         return (
             f"{WARNING} {len(pairs)} images are nearly the same as one in another fold, as {first.names[0]} and "

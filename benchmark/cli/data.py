@@ -16,8 +16,6 @@ from benchmark.cli.options import (
     Sigmas,
     Split,
     TaskName,
-    TestShare,
-    ValShare,
     console_for,
     say,
     waiting,
@@ -27,8 +25,7 @@ from benchmark.structures import UserError
 if TYPE_CHECKING:
     from benchmark.statistics.label_noise import Estimate
     from datasets.agreement import Agreement
-    from datasets.dataset import Dataset
-    from datasets.inspect import Inspection
+    from datasets.inspect import Inspection, Surveyed
 
 app = typer.Typer()
 
@@ -42,8 +39,6 @@ def inspect(
     split: Split = 0,
     category: Category = "",
     sigmas: Sigmas = "",
-    val: ValShare = None,
-    test: TestShare = None,
     group_by: GroupBy = "",
     labels: Labels = "",
     sigmas_out: Annotated[
@@ -66,19 +61,19 @@ def inspect(
     from datasets.agreement import compare_labels, write_sigmas
     from datasets.formats.reading import ReadOptions
     from datasets.inspect import inspect as look
-    from datasets.load import load
+    from datasets.load import survey
 
     if sigmas_out is not None and not labels:
         raise UserError("--sigmas-out: needs --labels, the same images labelled again")
-    options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
+    options = ReadOptions(category=category, sigmas=sigmas, group_by=group_by)
     with waiting("reading"):
-        dataset = load(task, data, split=split, options=options)
-        found = look(dataset)
-        agreement = compare_labels(dataset, labels, options) if labels else None
+        surveyed = survey(task, data, split=split, options=options)
+        found = look(surveyed)
+        agreement = compare_labels(surveyed, labels, options) if labels else None
     if sigmas_out is not None and agreement is not None:
         write_sigmas(sigmas_out, agreement)
     if out is not None:
-        _draw(dataset, found, out) if agreement is None else _draw_disagreements(dataset, agreement, out)
+        _draw(surveyed, found, out) if agreement is None else _draw_disagreements(surveyed, agreement, out)
     if as_json:
         compared = {} if agreement is None else {"agreement": agreement.as_dict()}
         print(json.dumps({**found.as_dict(), **compared}, allow_nan=False))
@@ -97,7 +92,7 @@ def _print(found: Inspection) -> None:
     from rich.table import Table
 
     console = console_for()
-    say(f"{found.name}, data {found.digest[:12]}")
+    say(found.name)
     for note in found.notes:
         console.print(f"  {note}", style="yellow", markup=False, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -193,7 +188,7 @@ def _with_interval(estimate: Estimate | None, form: str) -> str:
     return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
 
 
-def _draw_disagreements(dataset: Dataset, found: Agreement, out: Path) -> None:
+def _draw_disagreements(dataset: Surveyed, found: Agreement, out: Path) -> None:
     from datasets.dataset import pooled
     from leaderboard.disagreement_sheet import disagreement_sheet
 
@@ -201,7 +196,7 @@ def _draw_disagreements(dataset: Dataset, found: Agreement, out: Path) -> None:
     disagreement_sheet(whole.images, found.disagreements[:SHOWN], out)
 
 
-def _draw(dataset: Dataset, found: Inspection, out: Path) -> None:
+def _draw(dataset: Surveyed, found: Inspection, out: Path) -> None:
     """The oddest labels of every kind, then images drawn at random (the same at every call)."""
     import numpy as np
 

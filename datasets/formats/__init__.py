@@ -12,11 +12,12 @@ from typing import Protocol
 
 from benchmark.structures import Annotations, UserError
 from datasets.dataset import Dataset
-from datasets.divide import divide
+from datasets.divide import divide, undivided
 from datasets.formats import coco_folder, coco_layouts, cvat, deeplabcut, label_studio, sleap, yolo_pose
 from datasets.formats.coco import read_document
 from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
+from datasets.inspect import Survey
 
 
 class Format(Protocol):
@@ -76,6 +77,25 @@ def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -
     if coco_folder.sniff(root):
         return coco_folder.read(root, split, chosen.sigmas)
     return divide(_form_of(root).read(root, chosen), root, chosen, split)
+
+
+def survey(path: Path | str, options: ReadOptions | None = None) -> Survey:
+    """What is in a folder or file, as far divided as its files divide it; nothing is decoded but previews.
+
+    Args:
+        path: The folder or file.
+        options: What the user says about it.
+
+    Raises:
+        UserError: As `read`.
+    """
+    root = Path(path)
+    chosen = options or ReadOptions()
+    if not root.exists() or coco_folder.sniff(root):
+        dataset = read(root, options=chosen)
+        return Survey(dataset.name, dataset.splits, dataset.notes)
+    parts, notes = undivided(_form_of(root).read(root, chosen), root, chosen)
+    return Survey(root.resolve().name or "folder", parts, notes)
 
 
 def read_labels(path: Path, options: ReadOptions | None = None) -> tuple[dict[str, Annotations], tuple[str, ...]]:

@@ -47,7 +47,12 @@ def test_counts_are_those_of_the_file(folder: Path) -> None:
         known = triples[triples[:, 2] > 0, :2]
         assert point.labelled == len(known)
         assert point.spread_px == pytest.approx(np.sqrt(known.var(axis=0).sum()))
-    assert json.loads(json.dumps(found.as_dict()))["digest"] == found.digest
+    assert json.loads(json.dumps(found.as_dict()))["name"] == found.name
+    surveyed = inspect(formats.survey(folder))
+    assert {name: part["images"] for name, part in surveyed.splits.items()} == {"all": 60}
+    assert [point.labelled for point in surveyed.keypoints] == [point.labelled for point in found.keypoints]
+    assert surveyed.instances == found.instances
+    assert [note for note in surveyed.notes if note.startswith("run divides them into train")]
 
 
 def test_clean_data_raises_no_alarm(folder: Path) -> None:
