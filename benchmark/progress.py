@@ -15,9 +15,53 @@ from benchmark.executors.executor import Callback
 from benchmark.runs.config import Job
 from benchmark.runs.data import open_data
 from benchmark.runs.plan import Planned
-from benchmark.runs.store import FolderRun
+from benchmark.runs.store import FolderRun, Store
+from leaderboard.render.status import duration
+from leaderboard.status import PastRuns
 
 REPORT_SECONDS = 30.0  # between two lines about a running job, where stderr is a log file
+
+
+class Tally:
+    """How a grid stands: failed runs, the best row so far, and the time left by runs of the same kind."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, Job] = {}
+        self._past: PastRuns | None = None
+        self._failed = 0
+        self._best: tuple[float, str] | None = None
+
+    def planned(self, grid: Sequence[Planned]) -> None:
+        """Some runs that are to be made or stand already."""
+        if grid and self._past is None:
+            self._past = PastRuns(Store(grid[0].job.results))
+        self._left |= {one.job.key: one.job for one in grid if one.stored is None}
+
+    def finished(self, planned: Planned, stored: FolderRun) -> None:
+        """One of them is stored."""
+        record = stored.record
+        self._left.pop(planned.job.key, None)
+        self._failed += record.status == "failed"
+        if self._past is not None:
+            self._past.add(record)
+        error = record.scores.get("mean")
+        if record.ranked and error is not None and (self._best is None or error < self._best[0]):
+            self._best = (error, record.config.detector)
+
+    def text(self, workers: int) -> str:
+        """It in a few words.
+
+        Args:
+            workers: How many runs are made at once.
+        """
+        parts = [f"{self._failed} failed"] if self._failed else []
+        parts += [f"best {self._best[1]} {self._best[0]:.3g} px"] if self._best else []
+        known = [self._past.seconds(job.config)[0] for job in self._left.values()] if self._past else []
+        seconds = [one for one in known if one is not None]
+        if seconds:
+            least = "" if len(seconds) == len(known) else "over "
+            parts.append(f"{least or 'about '}{duration(sum(seconds) / workers)} left")
+        return ", ".join(parts)
 
 
 class Bars(Callback):
@@ -36,6 +80,7 @@ class Bars(Callback):
             disable=not console.is_terminal,
         )
         self._grid: TaskID | None = None
+        self._tally = Tally()
         self._running: dict[str, TaskID] = {}  # by key, as what was told of each
         self._told: dict[str, float] = {}
 
@@ -50,7 +95,13 @@ class Bars(Callback):
 
     def planned(self, grid: Sequence[Planned]) -> None:
         """The whole grid, before it starts: say which stored runs are stale, and why."""
-        self._grid = self._bars.add_task("runs", total=len(grid), note="")
+        self._tally.planned(grid)
+        total = len(grid)
+        if self._grid is None:
+            self._grid = self._bars.add_task("runs", total=total, note="")
+        else:  # another grid of the same file, or another round of seeds
+            total += int(self._bars.tasks[self._bars.task_ids.index(self._grid)].total or 0)
+            self._bars.update(self._grid, total=total)
         for note in open_data(grid[0].job.data)[0].notes if grid else ():
             self._say(f"{grid[0].job.data.data}: {note}", style="yellow")
         for one in grid:
@@ -86,8 +137,9 @@ class Bars(Callback):
         """A job is stored: say what came of it."""
         if (bar := self._running.pop(planned.job.key, None)) is not None:
             self._bars.remove_task(bar)
+        self._tally.finished(planned, stored)
         if self._grid is not None:
-            self._bars.advance(self._grid)
+            self._bars.update(self._grid, advance=1, note=self._tally.text(len(self._running) or 1))
         record = stored.record
         if record.status == "failed":
             tries = f" (the last of {len(record.attempts) + 1} attempts)" if record.attempts else ""

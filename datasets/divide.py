@@ -78,9 +78,7 @@ def undivided(reading: Reading, root: Path, options: ReadOptions) -> tuple[dict[
     opened = open_splits(reading.splits, decoded=False)
     notes = [*reading.notes, *opened.notes]
     if len(opened.splits) < len(SPLITS):
-        notes.append(
-            "run divides them into train, val and test (--val, --test: shares)"
-        )
+        notes.append("run divides them into train, val and test (--val, --test: shares)")
     if sum(map(len, opened.splits.values())) > MOST_COMPARED:
         notes.append(f"more than {MOST_COMPARED:,} images: not searched for near-duplicates")
     else:

@@ -129,7 +129,7 @@ def _print(found: Inspection) -> None:
     if not found.odd:
         say("no label looks odd")
         return
-    say(f"{len(found.odd)} labels look odd:")
+    say(f"{len(found.odd)} label{'s look' if len(found.odd) > 1 else ' looks'} odd:")
     for odd in found.odd[:SHOWN]:
         what = f" {odd.keypoint}" if odd.keypoint else ""
         say(f"  {odd.split} {odd.image}, instance {odd.instance}{what}: {odd.kind} ({odd.measure:g})")
