@@ -191,7 +191,7 @@ def folds(
 
     Returns:
         k times the ascending 0-based positions of train, val and test. Each image is in one test part; val is a fifth of
-        the others.
+        the others, and of other groups than train where two are left.
 
     Raises:
         UserError: Where ``k`` is below 2 or there are too few images.
@@ -212,16 +212,13 @@ def folds(
     for test in tests:
         others = np.setdiff1d(np.arange(len(image_digests)), test)
         size = max(1, len(others) // 5)
-        if groups is not None:
-            own, names = [image_digests[i] for i in others], [groups[i] for i in others]
+        own = [image_digests[i] for i in others]
+        names = None if groups is None else [groups[i] for i in others]
+        if names is not None and len(set(names)) > 1:
             train, val = split_groups(own, names, [len(others) - size, size], seed)
-            parts.append((np.sort(others[train]), np.sort(others[val]), np.sort(test)))
-            continue
-        val, train = split(
-            [image_digests[i] for i in others],
-            None if labels is None else labels[others],
-            [size, len(others) - size],
-            seed,
-        )
+        else:
+            # Of a single group that is left, val is a part: it selects, and what is tested are other groups all the same.
+            strata = None if labels is None or groups is not None else labels[others]
+            val, train = split(own, strata, [size, len(others) - size], seed)
         parts.append((np.sort(others[train]), np.sort(others[val]), np.sort(test)))
     return parts

@@ -59,6 +59,9 @@ FLAWS = {
 }
 
 
+SMALLER = {"keypointrcnn-fpn": "keypointrcnn-fpn:size=64"}  # the same network; at its own size it takes a minute thrice
+
+
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Executor]:
     with clean_process() as pool:
@@ -68,7 +71,7 @@ def elsewhere() -> Iterator[Executor]:
 @pytest.mark.fits
 @pytest.mark.parametrize("name", sorted(entries()))
 def test_conforms(name: str, elsewhere: Executor) -> None:
-    assert not [f"{s.name}: {s.problem}" for s in check(name, elsewhere) if s.problem]
+    assert not [f"{s.name}: {s.problem}" for s in check(SMALLER.get(name, name), elsewhere) if s.problem]
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
