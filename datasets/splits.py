@@ -211,6 +211,8 @@ def folds(
     parts = []
     for test in tests:
         others = np.setdiff1d(np.arange(len(image_digests)), test)
+        if len(others) < 2:
+            raise UserError(f"folds {k}: one group holds almost all images, so a fold would have none to learn from")
         size = max(1, len(others) // 5)
         own = [image_digests[i] for i in others]
         names = None if groups is None else [groups[i] for i in others]

@@ -57,6 +57,11 @@ def test_folds_keep_groups_whole(counts: list[int], k: int) -> None:
         assert not owners[0] & owners[1] or owners[0] == owners[1]  # one group alone was left to learn from
 
 
+def test_a_group_of_almost_all_images_is_one_line() -> None:
+    with pytest.raises(UserError, match="folds 2: one group holds almost all images"):
+        splits.folds(digests(10), None, 2, groups=["a"] * 9 + ["b"])
+
+
 def test_another_number_is_another_division_and_the_order_of_images_is_none() -> None:
     groups = [f"g{i // 4}" for i in range(40)]
     first, second = (splits.split_groups(digests(40), groups, [24, 8, 8], number)[2].tolist() for number in (0, 1))
