@@ -33,6 +33,10 @@ class Mean(Detector):
         self._point = mean_points(points) if np.isnan(points).any() else points.mean(axis=0)
         self.n_parameters = self._point.size
 
+    def memory(self, data: LabeledImages) -> int:
+        """None to speak of: it looks at no image."""
+        return 0
+
     def predict(self, images: Sequence[Image]) -> FloatArray:
         """(N, K, 2) px, every row the same."""
         return np.repeat(self._point[None], len(images), axis=0)
