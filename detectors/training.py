@@ -220,6 +220,7 @@ class TorchDetector(Detector):
             split (bilinear, antialiased) and the points carried along. Otherwise batches are grouped by size.
         partial_labels: See `Detector`; a loss of such a detector looks at ``batch.labelled``.
         history_images: How many train images (evenly spaced) ``loss`` and ``train_px`` are measured on.
+        val_images: How many val images (evenly spaced) select, at most: thousands tell epochs apart as well as all do.
         eval_batch: Images in a batch where nothing is learned.
         amp: Whether bfloat16 may be used for training on a GPU (decoding is float32 always).
         model: The network, once built.
@@ -229,6 +230,7 @@ class TorchDetector(Detector):
     train_config: TrainConfig = TrainConfig()
     fixed_size: ClassVar[bool] = False
     history_images: ClassVar[int] = 256
+    val_images: ClassVar[int] = 2000
     eval_batch: ClassVar[int] = 256
     amp: ClassVar[bool] = True
 
@@ -357,11 +359,10 @@ class TorchDetector(Detector):
         self.n_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         pixels = self._pixels(train.images)
         points = self._targets(pixels, train.annotations)
-        shown = train.take(np.unique(np.linspace(0, len(train) - 1, min(len(train), self.history_images)).astype(int)))
-        measured = [
+        shown, selecting = (
             _Measured(data.annotations, own := self._pixels(data.images), self._targets(own, data.annotations))
-            for data in (shown, val)
-        ]
+            for data in (_spaced(train, self.history_images), _spaced(val, self.val_images))
+        )
         order = np.random.default_rng(seed)
         per_epoch = len(_shuffled(pixels, config.batch, np.random.default_rng(seed)))
         epochs = max(config.epochs, math.ceil(config.least_steps / per_epoch))
@@ -377,7 +378,8 @@ class TorchDetector(Detector):
         while True:
             began = tracker.elapsed
             row = {"epoch": float(epoch), "step": float(step), "seconds": 0.0}
-            row |= self._measure(*measured)
+            fraction = tracker.fraction(step)
+            row |= self._measure(shown, selecting, 1.0 if fraction is None else fraction)
             tracker.overhead = tracker.elapsed - began
             row["seconds"] = tracker.elapsed
             rows.append(row)
@@ -435,8 +437,11 @@ class TorchDetector(Detector):
         return pixels, torch.as_tensor(pixels.from_original(moved), dtype=torch.float32, device=self.device)
 
     @torch.no_grad()
-    def _measure(self, train: _Measured, val: _Measured) -> HistoryRow:
-        """Losses and pixel errors in eval mode; leaves the random numbers that training will draw untouched."""
+    def _measure(self, train: _Measured, val: _Measured, done: float) -> HistoryRow:
+        """Losses and pixel errors in eval mode; leaves the random numbers that training will draw untouched.
+
+        done: how far training is, for whoever watches.
+        """
         self.model.eval()
         row: HistoryRow = {}
         with torch.random.fork_rng(devices=[] if self.device == "cpu" else None):
@@ -447,6 +452,7 @@ class TorchDetector(Detector):
                     for positions in data.pixels.batches(np.arange(count), self._eval_batch):
                         batch = _batch(data.pixels, data.points, data.annotations, positions)
                         total += len(positions) * float(self.loss(self.model, batch))
+                        self.progress(done, f"measuring on {'val' if before else 'train'}")
                     row[before + "loss"] = total / count
                     row[(before or "train_") + "px"] = pixel_error(self._decode(data.pixels), data.annotations)
         return row
@@ -549,6 +555,13 @@ def _batch(pixels: Pixels, points: Tensor | None, annotations: Annotations, posi
     if bool(known.all()):
         return Batch(images, chosen, positions, annotations)
     return Batch(images, torch.nan_to_num(chosen), positions, annotations, known)
+
+
+def _spaced(data: LabeledImages, most: int) -> LabeledImages:
+    """At most so many of the images, evenly spaced."""
+    if len(data) <= most:
+        return data
+    return data.take(np.unique(np.linspace(0, len(data) - 1, most).astype(int)))
 
 
 def _shuffled(pixels: Pixels, size: int, order: np.random.Generator) -> list[IntArray]:
