@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,7 +274,10 @@ def test_a_package_s_class_is_stale_when_what_it_imports_late_has_changed(
     assert [stale for _, stale in heard(settings)] == [("latepack.off",)] * 2
 
 
-def test_a_class_without_a_file_is_known_by_its_text(grid: Grid) -> None:
+def test_a_class_without_a_file_is_known_by_its_text(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)  # as in a notebook, whoever runs the tests
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+
     def define(offset: float) -> None:
         scope: dict[str, Any] = {"__name__": "__main__"}
         text = ANSWERS.format(imports="from benchmark import register", init="pass", fit="pass", offset=offset)
