@@ -64,9 +64,8 @@ class Evaluation:
 
     @cached_property
     def single_instance(self) -> bool:
-        """Whether every image has exactly one instance, and each of them counts."""
-        one_each = np.array_equal(self.annotations.index, np.arange(len(self.annotations)))
-        return bool(one_each and self.counted.all())
+        """Whether every image has exactly one instance, none of them a crowd; of some, no keypoint may be labelled."""
+        return self.annotations.single_instance
 
     @cached_property
     def photographs(self) -> bool:
@@ -91,8 +90,9 @@ class Evaluation:
 
     @cached_property
     def at_most_one(self) -> bool:
-        """Whether no image has more than one instance, and each of them counts."""
-        return bool(self.counted.all() and len(np.unique(self.annotations.index)) == len(self.annotations.index))
+        """Whether no image has more than one instance, none of them a crowd. One without a labelled keypoint asks nothing."""
+        alone = len(np.unique(self.annotations.index)) == len(self.annotations.index)
+        return bool(alone and not self.annotations.crowd.any())
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -169,14 +169,16 @@ class Evaluation:
 
 
 def _best_scored(annotations: Annotations, predictions: Predictions) -> Pairs:
-    """Every instance, answered by the best scored prediction of its image."""
+    """Every instance that counts, answered by the best scored prediction of its image; no image has two."""
     image = positions(annotations, predictions.image_ids)
     order = np.lexsort((-predictions.scores, image))
     owners, first = np.unique(image[order], return_index=True)
     best = np.full(len(annotations), -1, dtype=np.int64)
     best[owners] = order[first]
-    answers = best[annotations.index]
-    return Pairs(np.arange(len(annotations.index)), answers, len(predictions) - int((answers >= 0).sum()))
+    counted = ~ignored(annotations)
+    answers = best[annotations.index[counted]]
+    unasked = np.isin(image, annotations.index[~counted])  # neither right nor wrong: nobody knows what there is to find
+    return Pairs(np.flatnonzero(counted), answers, int((~unasked).sum()) - int((answers >= 0).sum()))
 
 
 def _matched(annotations: Annotations, predictions: Predictions) -> Pairs:

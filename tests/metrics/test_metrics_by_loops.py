@@ -140,15 +140,17 @@ def plain(
     """Every pixel metric, misses, precision and recall; the taxonomy; mean distance and share exact of each image."""
     instances, answers, sigmas = instances_of(annotations), answers_of(predictions), annotations.sigmas.tolist()
     by_image = [[m for m, i in enumerate(instances) if i.image == n] for n in range(len(annotations))]
-    one = all(len(own) <= 1 and not any(instances[m].ignored for m in own) for own in by_image)
+    one = all(len(own) <= 1 and not any(instances[m].crowd for m in own) for own in by_image)
     pairs: list[tuple[int, int | None]] = []
     spare = 0
     for n, image_id in enumerate(annotations.image_ids.tolist()):
         here = [p for p, a in enumerate(answers) if a.image_id == image_id]
         if one:
-            for own in by_image[n]:
+            asked = [m for m in by_image[n] if not instances[m].ignored]
+            for own in asked:
                 pairs.append((own, max(here, key=lambda p: answers[p].score, default=None)))
-            spare += max(0, len(here) - len(by_image[n]))
+            if asked or not by_image[n]:  # nobody knows what there is to find of an instance without a labelled keypoint
+                spare += max(0, len(here) - len(asked))
             continue
         for category in sorted({answers[p].category for p in here}):
             ps = [p for p in here if answers[p].category == category]
