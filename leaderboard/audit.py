@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from benchmark.metrics import metrics
+from benchmark.runs.data import told_of
 from benchmark.runs.store import FolderRun, Results, Store, StoredRun
 from benchmark.structures import UserError
 from leaderboard.identities import baseline_metrics, broken, broken_with_baseline, differences, miscounted
@@ -25,6 +26,7 @@ from leaderboard.staleness import CodeNow
 
 if TYPE_CHECKING:
     from datasets.dataset import Dataset
+    from datasets.formats.reading import ReadOptions
 
 Status = Literal["passed", "failed", "noted", "not applicable"]
 STATUSES: tuple[Status, ...] = ("passed", "failed", "noted", "not applicable")
@@ -120,15 +122,13 @@ def audit(results: Results, folders: Sequence[Path] = ()) -> Report:
 
     Args:
         results: Where the runs are.
-        folders: COCO keypoint folders of data sets, besides those under ``_data`` of the results, in which to look for
-            test images among the training images.
+        folders: Folders or files of data sets, besides those under ``_data`` of the results and those that the runs
+            name, in which to look for test images among the training images.
     """
     runs, records = _records(results)
     finished = [run for run in runs if run.record.status == "finished"]
     readable, rescoring = _rescoring(finished)
-    own = {results.root / run.record.facts.data for run in runs if run.record.facts.data}
-    at_hand = [*folders, *sorted(folder for folder in own if folder.is_dir())]
-    data, unreadable = _data({run.record.config.data_digest for run in runs}, results.root, at_hand)
+    data, unreadable = _data(runs, results.root, folders)
     checks = (
         records,
         _keys(runs),
@@ -414,24 +414,43 @@ def _code(runs: Sequence[StoredRun], root: Path) -> Check:
     return Check("code", status, values, remarks=tuple(sorted(remarks)))
 
 
-def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Dataset], list[str]]:
+def _data(runs: Sequence[StoredRun], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Dataset], list[str]]:
     """The data sets of the runs, by digest, and what is wrong with those that cannot be read."""
     from datasets import formats
     from datasets.formats.coco_folder import read_card
 
-    known, problems = {}, []
+    digests = {run.record.config.data_digest for run in runs}
+    places, problems = _places(runs, root)
+    known = {}
     exported = [path.parent for path in sorted((root / "_data").glob("*/card.json"))]
-    for path in [*exported, *folders]:
+    for path, split, options in [*((path, 0, None) for path in (*exported, *folders)), *places]:
         try:
             if path in exported and read_card(path / "card.json").digest not in digests:
                 continue
-            dataset = formats.read(path)
+            dataset = formats.read(path, split, options)
         except UserError as error:
             problems.append(str(error))
         else:
             if dataset.digest in digests:
                 known[dataset.digest] = dataset
     return known, problems
+
+
+def _places(runs: Sequence[StoredRun], root: Path) -> tuple[list[tuple[Path, int, ReadOptions]], list[str]]:
+    """Where the runs' own data is, as far as it is there, with split and options; and records that say it wrongly."""
+    places, problems = {}, []
+    for run in runs:
+        if not (where := run.record.facts.data):
+            continue
+        results = run.store.root if isinstance(run, FolderRun) else root
+        try:
+            options = told_of(run, results)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if (results / where).exists() and (not options.sigmas or Path(options.sigmas).exists()):
+            places[results / where, run.record.config.split, options] = None
+    return sorted(places, key=str), problems
 
 
 def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], unreadable: Sequence[str]) -> Check:

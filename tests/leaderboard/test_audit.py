@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from photographs import photographs
 from rich.console import Console
 
+import benchmark
 from benchmark.metrics import score
 from benchmark.runs.store import Results, Store, StoredRun
 from benchmark.structures import Annotations, LabeledImages, Predictions
@@ -252,6 +254,19 @@ def test_a_mark_of_oracle_features_that_a_linear_fit_denies_is_reported(maker: A
     (check,) = [c for c in report.checks if c.code == "oracle_features"]
     assert (check.values["fitted_again"], check.values["configurations"]) == (2, 2)
     assert all("linear:features=pts" in problem for problem in check.problems)
+
+
+def test_data_is_found_as_it_was_read(tmp_path: Path) -> None:
+    """By shares, groups and sigmas that the user gave, and not by its folder alone: each decides its digest."""
+    folder, results, sigmas = tmp_path / "photos", tmp_path / "results", tmp_path / "sigmas.json"
+    photographs(folder, 24, k=2, size=(48, 32), seed=3)
+    sigmas.write_text("[0.1, 0.2]")
+    benchmark.run("mean", data=folder, group_by="([0-9])[.]", val=0.3, sigmas=str(sigmas), split=1, results=results)
+    (overlap,) = [check for check in audit(Store(results)).checks if check.code == "overlap"]
+    assert (overlap.status, overlap.values["data_sets"], overlap.values["missing"]) == ("passed", 1, [])
+    sigmas.unlink()
+    (overlap,) = [check for check in audit(Store(results)).checks if check.code == "overlap"]
+    assert (overlap.status, overlap.values["data_sets"]) == ("not applicable", 0)
 
 
 def test_a_damaged_data_folder_is_reported(maker: Any) -> None:
