@@ -32,21 +32,19 @@ def asked(
         grid: A grid file.
         detector: Specifications.
         suite: Name of a suite.
-        **flags: The other flags: fields of `GridConfig` and `ReadOptions`.
+        **flags: The other flags: `benchmark.runs.config.SETTINGS`.
 
     Raises:
         UserError: For what cannot be asked for.
     """
     from benchmark.api import grid_config, grids_of
     from benchmark.registry import suite as members
-    from datasets.formats.reading import ReadOptions
 
     chosen = list(detector or ())
     if suite is not None or not (chosen or grid):
         chosen += members("default" if suite is None else suite)
     if grid is None:
-        options = ReadOptions(**{name: flags.pop(name) for name in ReadOptions.model_fields})
-        return [grid_config(chosen, options=options, **flags)]
+        return [grid_config(chosen, **flags)]
     beside = {name: value for name, value in flags.items() if name in given(ctx)}
     if chosen:
         beside["detectors"] = chosen
