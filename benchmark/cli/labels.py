@@ -19,6 +19,7 @@ from benchmark.cli.options import (
     Split,
     TaskName,
     TestShare,
+    Threads,
     ValShare,
     console_for,
     say,
@@ -63,9 +64,7 @@ def suspects(
     test: TestShare = None,
     group_by: GroupBy = "",
     device: Device = "auto",
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="COUNT", min=1, max=1024, help="Of what has to be run.")
-    ] = None,
+    threads: Threads = None,
     results: Results = Path("results"),
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="PNG to draw: the most evident ones.")
