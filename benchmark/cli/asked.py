@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from benchmark.cli.options import console_for, stdout_kept, waiting
+from benchmark.cli.options import console_for, say, stdout_kept, waiting
 
 if TYPE_CHECKING:
     from benchmark.runs.config import GridConfig
@@ -50,8 +50,7 @@ def asked(
         beside["detectors"] = chosen
     if beside:
         shown = ", ".join("--" + name.replace("_", "-").replace("detectors", "detector") for name in beside)
-        words = f"{grid}: {shown} as on the command line, whatever it says"
-        console_for(stderr=True).print(words, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        say(f"{grid}: {shown} as on the command line, whatever it says", stderr=True, style="yellow")
     return grids_of(grid, instead=beside, otherwise={"results": flags["results"]})
 
 

@@ -166,9 +166,9 @@ def waiting(text: str) -> Status:
     return console_for(stderr=True).status(text)
 
 
-def say(text: str) -> None:
-    """A line on stdout, as it is: no colour, no markup, no line breaks."""
-    console_for().print(text, highlight=False, markup=False, soft_wrap=True)
+def say(text: str, *, stderr: bool = False, style: str | None = None) -> None:
+    """A line as it is: no markup, no line breaks."""
+    console_for(stderr=stderr).print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
