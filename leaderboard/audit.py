@@ -2,7 +2,7 @@
 
 Each check passes, fails, notes something, or does not apply, and names the runs it failed on. `leaderboard.identities`
 holds what must be true of one table; here are the checks of records, of boards and of the data. A check holds codes and
-figures; `leaderboard.render.words` says what was looked at.
+figures; `leaderboard.render.audit_words` says what was looked at.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Check:
         code: One of `CHECKS`.
         status: "passed"; "failed"; "noted": nothing is wrong, and there is something to know (``remarks``); or "not
             applicable": there was nothing to look at.
-        values: On how much, and other figures and names; see `leaderboard.render.words.CHECKS`.
+        values: On how much, and other figures and names; see `leaderboard.render.audit_words.CHECKS`.
         problems: What is wrong, one a run (or board, or data set), with the figures.
         remarks: What is to be known, likewise.
     """
@@ -140,7 +140,7 @@ def audit(results: Results, folders: Sequence[Path] = ()) -> Report:
         _baselines(readable),
         _counts(readable),
         _tied(readable),
-        _oracle(finished, data, results.root),
+        _oracle(finished, data),
         _code(runs, results.root),
         _overlap(runs, data, unreadable),
     )
@@ -317,7 +317,7 @@ def _tied(runs: Sequence[StoredRun]) -> Check:
     return _check("tied_scores", problems, runs, runs=len(runs), marked=list(dict.fromkeys(marked)))
 
 
-def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Path) -> Check:
+def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset]) -> Check:
     """Oracle features: the same for every seed that trained on all images, and as a linear fit says.
 
     The fit is made where the data and the detector's code are at hand.
@@ -337,7 +337,7 @@ def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Pa
         marks = {run.record.oracle_features for run in seeds}
         if len(marks) > 1:
             problems.append(f"{seeds[0].title}: its seeds disagree on oracle features")
-        elif (holds := _holds_the_answer(seeds[0], data, root)) is not None:
+        elif (holds := _holds_the_answer(seeds[0], data)) is not None:
             again += 1
             if holds not in marks:
                 problems.append(
@@ -365,7 +365,7 @@ def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Pa
     )
 
 
-def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -> bool | None:
+def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset]) -> bool | None:
     """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
     from benchmark.registry import is_on_offer, resolve
     from benchmark.runs.execute import holds_the_answer
@@ -438,7 +438,8 @@ def _data(runs: Sequence[StoredRun], root: Path, folders: Sequence[Path]) -> tup
 
 def _places(runs: Sequence[StoredRun], root: Path) -> tuple[list[tuple[Path, int, ReadOptions]], list[str]]:
     """Where the runs' own data is, as far as it is there, with split and options; and records that say it wrongly."""
-    places, problems = {}, []
+    places: dict[tuple[Path, int, ReadOptions], None] = {}
+    problems = []
     for run in runs:
         if not (where := run.record.facts.data):
             continue

@@ -17,7 +17,7 @@ from leaderboard.compare import Comparison
 from leaderboard.external import Scored
 from leaderboard.honesty_gap import Gap
 from leaderboard.keypoints import KeypointRow, keypoint_rows, keypoint_rows_of
-from leaderboard.render import words
+from leaderboard.render import audit_words, words
 from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, unshown_marks
 from leaderboard.render.printed import add, new_table, say
 from leaderboard.rows import BoardRow
@@ -126,7 +126,7 @@ def print_audit(report: Report, console: Console) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in report.checks:
-        title, status, detail = words.check(check)
+        title, status, detail = audit_words.check(check)
         table.add_row(Text(status, STATUS_STYLES[status]), Text(f"{title}: {detail}"))
         for entries, style in ((check.problems, "red"), (check.remarks, "dim")):
             for entry in entries[:MOST_PROBLEMS]:
@@ -134,7 +134,7 @@ def print_audit(report: Report, console: Console) -> None:
             if len(entries) > MOST_PROBLEMS:
                 table.add_row("", Text(f"- and {len(entries) - MOST_PROBLEMS} more (--json has all)", "dim"))
     console.print(table)
-    _say(console, words.audit_summary(report), "bold")
+    _say(console, audit_words.audit_summary(report), "bold")
 
 
 def print_scored(scored: Scored, console: Console) -> None:

@@ -27,7 +27,7 @@ from leaderboard.board import boards, find_run
 from leaderboard.compare import compare
 from leaderboard.identities import broken, differences
 from leaderboard.pycocotools_scores import pycocotools_scores
-from leaderboard.render import words
+from leaderboard.render import audit_words
 from leaderboard.render.markdown import audit_markdown
 from leaderboard.render.tables import as_rows
 from leaderboard.render.terminal import print_audit
@@ -394,4 +394,4 @@ def test_a_wrong_ap_of_ours_would_be_found(filled: Store, monkeypatch: pytest.Mo
     assert failed(report) == {"pycocotools"}
     (check,) = [check for check in report.checks if check.status == "failed"]
     assert len(check.problems) == 14
-    assert "largest difference 2.0e-09" in words.check(check).detail
+    assert "largest difference 2.0e-09" in audit_words.check(check).detail
