@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from leaderboard.audit import NEAR, Check, Report
-from leaderboard.render.words import listed, number
+from leaderboard.render.words import listed, numbered
 
 
 class Checked(NamedTuple):
@@ -26,21 +26,23 @@ class Checked(NamedTuple):
 def _pycocotools(runs: int, largest: float | None, where: str) -> str:
     size = "not a number" if largest is None else "0" if largest == 0 else f"{largest:.1e}"
     at = f" ({where})" if where else ""
-    return f"{number(runs, 'run')}: AP, AP50, AP75, AR computed again; largest difference {size}{at}, allowed {NEAR:g}"
+    return (
+        f"{numbered(runs, 'run')}: AP, AP50, AP75, AR computed again; largest difference {size}{at}, allowed {NEAR:g}"
+    )
 
 
 def _oracle_features(
     runs: int, marked: Sequence[str], exact_unmarked: Sequence[str], fitted_again: int, configurations: int
 ) -> str:
     return (
-        f"{number(runs, 'run')}; marked: {_or_none(marked)}; exact on every image without a mark: "
-        f"{_or_none(exact_unmarked)}; fitted again: {fitted_again} of {number(configurations, 'configuration')}"
+        f"{numbered(runs, 'run')}; marked: {_or_none(marked)}; exact on every image without a mark: "
+        f"{_or_none(exact_unmarked)}; fitted again: {fitted_again} of {numbered(configurations, 'configuration')}"
     )
 
 
 def _code(rows: int, changed: int, unknown: int) -> str:
     return (
-        f"{number(rows, 'row')}: of {changed} the code has changed since they were run (they stand as they were run); "
+        f"{numbered(rows, 'row')}: of {changed} the code has changed since they were run (they stand as they were run); "
         f"of {unknown} that cannot be told"
     )
 
@@ -48,36 +50,36 @@ def _code(rows: int, changed: int, unknown: int) -> str:
 def _overlap(data_sets: int, missing: Sequence[str], compared: bool) -> str:
     copies = ", nor one nearly the same" if compared else ""
     absent = f"; not on this machine: {listed(missing)}" if missing else ""
-    return f"{number(data_sets, 'data set')}: no image in two splits or folds{copies}, the baseline is the mean of train{absent}"
+    return f"{numbered(data_sets, 'data set')}: no image in two splits or folds{copies}, the baseline is the mean of train{absent}"
 
 
 CHECKS: dict[str, tuple[str, Callable[..., str]]] = {
-    "records": ("records", lambda records: f"{number(records, 'record')} against the schema"),
-    "keys": ("keys", lambda runs: f"{number(runs, 'run')}: the key is that of configuration and seed"),
-    "provenance": ("provenance", lambda runs: f"{number(runs, 'run')}: when and on what machine it was made"),
-    "annotations": ("one set of annotations a board", lambda boards: number(boards, "board")),
+    "records": ("records", lambda records: f"{numbered(records, 'record')} against the schema"),
+    "keys": ("keys", lambda runs: f"{numbered(runs, 'run')}: the key is that of configuration and seed"),
+    "provenance": ("provenance", lambda runs: f"{numbered(runs, 'run')}: when and on what machine it was made"),
+    "annotations": ("one set of annotations a board", lambda boards: numbered(boards, "board")),
     "rescoring": (
         "re-scoring",
-        lambda runs: f"{number(runs, 'run')}: stored predictions scored again give the stored scores to 1e-12",
+        lambda runs: f"{numbered(runs, 'run')}: stored predictions scored again give the stored scores to 1e-12",
     ),
     "pycocotools": ("AP by pycocotools", _pycocotools),
     "identities": (
         "identities",
         lambda runs: (
-            f"{number(runs, 'run')}: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, "
+            f"{numbered(runs, 'run')}: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, "
             "shares in [0, 1]"
         ),
     ),
     "baseline": (
         "R2 through the baseline",
         lambda runs: (
-            f"{number(runs, 'run')}: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
+            f"{numbered(runs, 'run')}: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
         ),
     ),
-    "counts": ("mean, exact and r2", lambda runs: f"{number(runs, 'run')}, counted again image by image"),
+    "counts": ("mean, exact and r2", lambda runs: f"{numbered(runs, 'run')}, counted again image by image"),
     "tied_scores": (
         "tied scores",
-        lambda runs, marked: f"{number(runs, 'run')}; AP marked as tied: {_or_none(marked)}",
+        lambda runs, marked: f"{numbered(runs, 'run')}; AP marked as tied: {_or_none(marked)}",
     ),
     "oracle_features": ("oracle features", _oracle_features),
     "code": ("code", _code),
@@ -95,7 +97,7 @@ def check(checked: Check) -> Checked:
 def audit_summary(report: Report) -> str:
     """The outcome of an audit in a line."""
     counts = ", ".join(f"{number} {status}" for status, number in report.counts.items())
-    return f"{report.folder}: {number(report.runs, 'run')} ({report.failures} of them failed runs); checks: {counts}"
+    return f"{report.folder}: {numbered(report.runs, 'run')} ({report.failures} of them failed runs); checks: {counts}"
 
 
 def _or_none(names: Sequence[str]) -> str:

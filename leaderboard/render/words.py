@@ -158,7 +158,7 @@ def _few_images(rows: Sequence[str]) -> str:
 
 
 def _grouped(groups: int, effective: float) -> str:
-    text = f"Test images come in {number(groups, 'group')}{worth_of(groups, effective)}: ± and tests count groups, not images."
+    text = f"Test images come in {numbered(groups, 'group')}{worth_of(groups, effective)}: ± and tests count groups, not images."
     if effective < 2:
         return f"{text} One says nothing of others, so nothing is tested: ask about all of them with --folds."
     return text + (" So few leave intervals wide and rough." if effective < FEW_GROUPS else "")
@@ -172,9 +172,9 @@ def _label_floor(
     labels: str, images: int, slips: int, floor: Sequence[float], keypoints: Mapping[str, Sequence[float] | None]
 ) -> str:
     value, low, high = floor
-    aside = f"; {number(slips, 'point')} that one of the two misplaced left out" if slips else ""
+    aside = f"; {numbered(slips, 'point')} that one of the two misplaced left out" if slips else ""
     return (
-        f"Noise floor of the labels: {value:.3g} px ({SURE} {low:.3g} to {high:.3g}), by {number(images, 'image')} labelled "
+        f"Noise floor of the labels: {value:.3g} px ({SURE} {low:.3g} to {high:.3g}), by {numbered(images, 'image')} labelled "
         f"again in {labels}{aside}."
     )
 
@@ -194,7 +194,7 @@ def _several_versions(packages: Mapping[str, Sequence[str]], mixed_rows: int) ->
 def _spread(mixed_rows: int) -> str:
     if not mixed_rows:
         return "The seeds of each row ran on one."
-    return f"The seeds of {number(mixed_rows, 'row')} ran on several: the spread over seeds includes this there."
+    return f"The seeds of {numbered(mixed_rows, 'row')} ran on several: the spread over seeds includes this there."
 
 
 def _code_changed(rows: int, of: int, unrecorded: int) -> str:
@@ -202,11 +202,11 @@ def _code_changed(rows: int, of: int, unrecorded: int) -> str:
     if unrecorded:
         which = "" if unrecorded == rows else f"{unrecorded} of them "
         why = f" ({which}made before runs recorded their code)"
-    return f"The code of {rows} of {number(of, 'row')} has changed since {'it was' if rows == 1 else 'they were'} run{why}."
+    return f"The code of {rows} of {numbered(of, 'row')} has changed since {'it was' if rows == 1 else 'they were'} run{why}."
 
 
 def _code_unknown(rows: int) -> str:
-    return f"Of {number(rows, 'row')} it cannot be told whether the code has changed: it is not at hand."
+    return f"Of {numbered(rows, 'row')} it cannot be told whether the code has changed: it is not at hand."
 
 
 def _older(count: int) -> str:
@@ -220,7 +220,9 @@ def _tested_images(images: int) -> str:
 
 def pair_note(keypoints: Sequence[str], left_out: int, instances: int) -> str:
     """What metrics of a pair are relative to, and how many instances they leave out."""
-    without = f"{left_out:,} of {number(instances, 'instance')} lack it and are left out" if left_out else "all have it"
+    without = (
+        f"{left_out:,} of {numbered(instances, 'instance')} lack it and are left out" if left_out else "all have it"
+    )
     return f"Pair: errors over the distance between the labels of {' and '.join(keypoints)}; {without}."
 
 
@@ -383,7 +385,7 @@ def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
     if given.images_needed is None:
         return f"{text} More test images alone would not do."
     if board.groups is not None:
-        there = f"{number(len(board.groups), 'group')}{worth_of(len(board.groups), board.groups.effective)}"
+        there = f"{numbered(len(board.groups), 'group')}{worth_of(len(board.groups), board.groups.effective)}"
         return f"{text} About {_rounded(given.images_needed):,} groups of test images would do (there are {there})."
     return f"{text} About {_rounded(given.images_needed):,} test images would do (there are {board.images:,})."
 
@@ -410,7 +412,7 @@ def legend(boards: Sequence[Board], without: Sequence[str] = ()) -> list[tuple[s
         for mark, number in board.marks.items():
             counts[mark] = counts.get(mark, 0) + number
     return [
-        (known.letter, known.legend + (f" ({number(counts[mark], 'row')})" if mark in COUNTED else ""))
+        (known.letter, known.legend + (f" ({numbered(counts[mark], 'row')})" if mark in COUNTED else ""))
         for mark, known in MARKS.items()
         if mark in counts and mark not in without
     ]
@@ -440,6 +442,6 @@ def _rounded(number: int) -> int:
     return int(float(f"{number:.2g}")) if number > 100 else number
 
 
-def number(count: int, noun: str) -> str:
+def numbered(count: int, noun: str) -> str:
     """``1 image``, or ``1,024 images``."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
