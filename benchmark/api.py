@@ -14,13 +14,14 @@ from pydantic import ValidationError
 from benchmark import detector_files, executors
 from benchmark.executors.executor import Callback, Executor
 from benchmark.registry import suite
-from benchmark.runs.config import GridConfig
+from benchmark.runs.config import OPTIONS, SETTINGS, GridConfig
 from benchmark.runs.grid_file import FileGrid, read_grids
 from benchmark.runs.plan import Planned, plan, whole
 from benchmark.runs.store import FolderRun, Store
 from benchmark.statistics.sequential import FIRST_SEEDS
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
+from datasets.formats.reading import ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +35,13 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
 
     Args:
         detectors: One specification or several (``"forest:features=pts12"``); default the suite ``default``.
-        **settings: The fields of `benchmark.runs.config.GridConfig`: ``task``, ``data`` (a preset or a folder),
-            ``labels`` (the same images labelled again, a folder or file), ``seeds`` (how many, or which), ``n`` (numbers of training images), ``split``, ``folds``, ``budget`` (``20``
-            epochs, ``"60s"``, ``"500steps"``), ``device``, ``threads``, ``results``, ``overwrite``, ``reuse``,
+        **settings: The fields of `benchmark.runs.config.GridConfig`: ``task``, ``data`` (a preset, or a folder or file),
+            ``labels`` (the same images labelled again, a folder or file), ``seeds`` (how many, or which),
+            ``until_ranked``, ``n`` (numbers of training images), ``split``, ``folds``, ``budget`` (``20`` epochs,
+            ``"60s"``, ``"500steps"``), ``device``, ``threads``, ``results``, ``overwrite``, ``reuse``,
             ``save_weights``, ``executor``, ``workers``, ``timeout`` (``600`` seconds, ``"10min"``), ``max_memory``
-            (``"4GiB"``), ``retry``, ``on_error``.
+            (``"4GiB"``), ``retry``, ``on_error``; and those of `datasets.formats.reading.ReadOptions`: ``category``,
+            ``sigmas``, ``val``, ``test``, ``group_by``.
 
     Returns:
         One row a row of the board; columns are those of ``LEADERBOARD.csv``.
@@ -64,22 +67,25 @@ def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -
         UserError: Naming the setting that is not one, or that there is none of that name.
     """
     for name in settings:
-        if name not in GridConfig.model_fields:
-            raise UserError(f"run has no setting {name!r}{suggestion(name, GridConfig.model_fields)}")
+        if name not in SETTINGS and name != "options":
+            raise UserError(f"run has no setting {name!r}{suggestion(name, SETTINGS)}")
     named = suite(DEFAULT) if detectors is None else _several("detectors", detectors, str)
     given = dict(settings)
     seeds = given.get("seeds", 1)
     single = isinstance(seeds, Integral)
     given["seeds"] = range(whole("seeds", seeds, 1, MOST_SEEDS)) if single else _several("seeds", seeds)
     given["n"] = () if given.get("n") is None else _several("n", given["n"], Integral)
-    for name in ("task", "data", "labels", "results"):
+    for name in ("task", "data", "labels", "sigmas", "results"):
         if name in given and not (name == "task" and given[name] is None):
             given[name] = _name(name, given[name])
     for name in ("split", "folds"):
         given[name] = whole(name, given.get(name, 0), 0)
     if given.get("budget") is not None:
         given["budget"] = str(given["budget"])
+    said = {name: given.pop(name) for name in OPTIONS if name in given}
     try:
+        if said:
+            given["options"] = ReadOptions(**{**dict(given.get("options", {})), **said})
         return GridConfig(detectors=tuple(named), **{**given, "seeds": tuple(given["seeds"]), "n": tuple(given["n"])})
     except ValidationError as error:
         first = error.errors()[0]

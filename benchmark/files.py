@@ -104,6 +104,14 @@ def write_folder(
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def refuse_occupied(path: Path) -> None:
+    """UserError unless nothing, or an empty folder, is at ``path``: what is there is not ours to replace."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file; name a folder")
+    if path.exists() and any(path.iterdir()):
+        raise UserError(f"{path}: holds other things already; name a new or empty folder")
+
+
 def recover(path: Path) -> None:
     """Put back a folder that `write_folder` had moved away when it was interrupted between its two renames."""
     if path.exists() or not path.parent.is_dir():

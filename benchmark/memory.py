@@ -32,17 +32,22 @@ def require(needed: int, what: str, mend: str) -> None:
         raise UserError(f"{what} would need about {_gib(needed)} of memory, and {_gib(there)} are free: {mend}")
 
 
+def kernel_figure(path: Path, name: str) -> int | None:
+    """Bytes that a file of ``/proc`` gives under a name, in KiB; None where it does not."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    found = next((line.split()[1] for line in lines if line.startswith(f"{name}:")), None)
+    return None if found is None else 1024 * int(found)
+
+
 def _gib(count: int) -> str:
     return f"{count / 2**30:.1f} GiB"
 
 
 def _of_machine() -> int | None:
-    try:
-        lines = MEMINFO.read_text().splitlines()
-    except OSError:
-        return None
-    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
-    return None if found is None else int(found) * 1024
+    return kernel_figure(MEMINFO, "MemAvailable")
 
 
 def _of_container() -> int | None:

@@ -19,6 +19,7 @@ from benchmark.runs.threads import limited_threads
 from benchmark.structures import Annotations, Category, Image, UserError
 from datasets import formats
 from datasets.formats.coco_results import write_predictions
+from datasets.formats.reading import ReadOptions
 from datasets.images import BROKEN, SUFFIXES, Span, decode, lies
 
 
@@ -65,7 +66,16 @@ def restored(folder: Path, device: str = "auto", detector: str | None = None) ->
     return fitted, stored, changed
 
 
-def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "auto", detector: str | None = None) -> str:
+def predict_folder(
+    weights: Path,
+    images: Path,
+    out: Path,
+    *,
+    device: str = "auto",
+    detector: str | None = None,
+    split: int = 0,
+    options: ReadOptions | None = None,
+) -> str:
     """Answer a folder of images (sorted by name, ids from 1), or the test split of a data set (its ids).
 
     Args:
@@ -74,6 +84,8 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
         out: A COCO results file to write. Beside a plain folder's, ``<out>.images.json`` says which file each id is.
         device: auto, cpu or cuda.
         detector: The detector, where it is the user's own file.
+        split: How a data set is divided where its files do not say; 0 for development.
+        options: What the user says about a data set.
 
     Returns:
         A sentence on what was written.
@@ -88,12 +100,16 @@ def predict_folder(weights: Path, images: Path, out: Path, *, device: str = "aut
     warning = f"; {', '.join(changed)} changed since it was fitted, so answers may differ" if changed else ""
     category = commonest_category(known)
     if formats.is_data_set(images):
-        test = formats.read(images).test
+        test = formats.read(images, split, options).test
         given, learned = len(test.annotations.keypoint_names), len(known.keypoint_names)
         if given != learned:
             raise UserError(f"{images}: has {given} keypoints, and the detector was fitted for {learned}")
         _write(out, fitted, test.annotations, test.images, category, threads)
         return f"{out}: points of {len(test)} images{warning}"
+    if split or options not in (None, ReadOptions()):
+        raise UserError(
+            f"images {images}: holds no annotations, so nothing is divided or chosen; leave such options out"
+        )
     pictures, names, turned = _images_of(images, run.record.span)
     if turned:
         warning = f"; {turned} of them turned upright, as their EXIF orientation says, and so are the points{warning}"

@@ -101,7 +101,44 @@ def _with_flip_pairs(reading: Reading) -> Reading:
 
 
 def _with_groups(reading: Reading, root: Path, pattern: str) -> Reading:
-    """What a pattern on file names says of groups, where it is one that any name matches; and whether splits share some."""
+    """`grouped`, and whether splits share a group, or there are too few to divide."""
+    reading = grouped(reading, root, pattern)
+    if pattern == NO_GROUPS:
+        return reading
+    parts = dict(reading.splits)
+    notes = list(reading.notes)
+    known = {name: set(one.groups) for name, (_, one) in parts.items() if one.groups is not None}
+    shared = {group for a in known for b in known if a < b for group in known[a] & known[b]}
+    if shared:
+        notes.append(
+            f"WARNING: {len(shared)} groups lie in several of the splits that the data brings, as {sorted(shared)[0]}: "
+            "scores will be too good; use --folds, or one file"
+        )
+    whole, wanted = ("all", SPLITS) if "all" in parts else ("train", SPLITS[:2])  # what is divided, and into what
+    if not pattern and (whole == "all" or len(parts) < len(SPLITS)) and 0 < len(known.get(whole, ())) < len(wanted):
+        images, one = parts[whole]
+        count, into = len(known[whole]), ", ".join(wanted[:-1]) + f" and {wanted[-1]}"
+        notes.append(
+            f"WARNING: {count} group{'s' if count > 1 else ''} cannot be divided into {into}: images of one lie in several "
+            "splits, so scores will be too good for another"
+        )
+        return Reading({**parts, whole: (images, replace(one, groups=None))}, tuple(notes))
+    if known:
+        notes.append(f"{len(set().union(*known.values()))} groups: none is divided between splits or folds made here")
+    return Reading(parts, tuple(notes))
+
+
+def grouped(reading: Reading, root: Path, pattern: str) -> Reading:
+    """What a pattern on file names says of groups, where it is one that any name matches.
+
+    Args:
+        reading: Whose groups are those of a field of the image records, where there is one of this name.
+        root: What was read.
+        pattern: `ReadOptions.group_by`.
+
+    Raises:
+        UserError: For what is no regular expression, and what is neither a field nor matches any name.
+    """
     parts = dict(reading.splits)
     notes = list(reading.notes)
     if pattern == NO_GROUPS:
@@ -129,24 +166,6 @@ def _with_groups(reading: Reading, root: Path, pattern: str) -> Reading:
                 parts[name] = (images, replace(one, groups=groups))
             if missed:
                 notes.append(f"{missed} images whose names do not match {pattern!r}: each is a group of its own")
-    known = {name: set(one.groups) for name, (_, one) in parts.items() if one.groups is not None}
-    shared = {group for a in known for b in known if a < b for group in known[a] & known[b]}
-    if shared:
-        notes.append(
-            f"WARNING: {len(shared)} groups lie in several of the splits that the data brings, as {sorted(shared)[0]}: "
-            "scores will be too good; use --folds, or one file"
-        )
-    whole, wanted = ("all", SPLITS) if "all" in parts else ("train", SPLITS[:2])  # what is divided, and into what
-    if not pattern and (whole == "all" or len(parts) < len(SPLITS)) and 0 < len(known.get(whole, ())) < len(wanted):
-        images, one = parts[whole]
-        count, into = len(known[whole]), ", ".join(wanted[:-1]) + f" and {wanted[-1]}"
-        notes.append(
-            f"WARNING: {count} group{'s' if count > 1 else ''} cannot be divided into {into}: images of one lie in several "
-            "splits, so scores will be too good for another"
-        )
-        return Reading({**parts, whole: (images, replace(one, groups=None))}, tuple(notes))
-    if known:
-        notes.append(f"{len(set().union(*known.values()))} groups: none is divided between splits or folds made here")
     return Reading(parts, tuple(notes))
 
 

@@ -144,7 +144,7 @@ def _folder(data: str) -> Path | None:
     if data in PRESETS:
         return None
     if not data.strip():
-        raise UserError("data: the name is empty; give a preset or the path of a COCO keypoint folder")
+        raise UserError("data: the name is empty; give a preset or the path of a folder or file")
     path = Path(data)
     if path.exists() or "/" in data or "\\" in data or data.startswith("."):
         return path

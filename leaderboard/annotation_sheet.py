@@ -10,12 +10,10 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from benchmark import files
 from benchmark.colour import coloured
 from benchmark.structures import Annotations, Image
+from leaderboard.sheet import TILE, Sheet
 
-TILE, GAP, CAPTION = 300, 8, 18  # px
-COLUMNS = 4
 BOX = (90, 170, 255)
 
 
@@ -34,22 +32,15 @@ def annotation_sheet(
     Raises:
         UserError: Where it cannot be written.
     """
-    rows = max(1, -(-len(chosen) // COLUMNS))
-    width, height = GAP + COLUMNS * (TILE + GAP), GAP + rows * (TILE + CAPTION + GAP)
-    sheet = Pillow.new("RGB", (width, height), (255, 255, 255))
-    pen = ImageDraw.Draw(sheet)
+    sheet = Sheet(len(chosen))
     for at, (i, caption) in enumerate(zip(chosen, captions)):
-        left, top = GAP + at % COLUMNS * (TILE + GAP), GAP + at // COLUMNS * (TILE + CAPTION + GAP)
         image = coloured(np.asarray(images[i]), True)
         scale = min(TILE / image.shape[1], TILE / image.shape[0])
         shown = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         kind = Pillow.Resampling.NEAREST if scale > 2 else Pillow.Resampling.BILINEAR
-        sheet.paste(Pillow.fromarray(image).resize(shown, kind), (left, top))
-        _marks(pen, annotations, i, scale, (left, top))
-        pen.text((left, top + TILE + 2), caption[:48], fill=(0, 0, 0))
-    with files.writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, format="PNG")
+        corner = sheet.put(at, Pillow.fromarray(image).resize(shown, kind), caption)
+        _marks(sheet.pen, annotations, i, scale, corner)
+    sheet.write(path)
 
 
 def _marks(pen: ImageDraw.ImageDraw, annotations: Annotations, i: int, scale: float, corner: tuple[int, int]) -> None:

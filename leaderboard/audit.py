@@ -2,7 +2,7 @@
 
 Each check passes, fails, notes something, or does not apply, and names the runs it failed on. `leaderboard.identities`
 holds what must be true of one table; here are the checks of records, of boards and of the data. A check holds codes and
-figures; `leaderboard.render.words` says what was looked at.
+figures; `leaderboard.render.audit_words` says what was looked at.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from benchmark.metrics import metrics
+from benchmark.runs.data import told_of
 from benchmark.runs.store import FolderRun, Results, Store, StoredRun
 from benchmark.structures import UserError
 from leaderboard.identities import baseline_metrics, broken, broken_with_baseline, differences, miscounted
@@ -25,6 +26,7 @@ from leaderboard.staleness import CodeNow
 
 if TYPE_CHECKING:
     from datasets.dataset import Dataset
+    from datasets.formats.reading import ReadOptions
 
 Status = Literal["passed", "failed", "noted", "not applicable"]
 STATUSES: tuple[Status, ...] = ("passed", "failed", "noted", "not applicable")
@@ -57,7 +59,7 @@ class Check:
         code: One of `CHECKS`.
         status: "passed"; "failed"; "noted": nothing is wrong, and there is something to know (``remarks``); or "not
             applicable": there was nothing to look at.
-        values: On how much, and other figures and names; see `leaderboard.render.words.CHECKS`.
+        values: On how much, and other figures and names; see `leaderboard.render.audit_words.CHECKS`.
         problems: What is wrong, one a run (or board, or data set), with the figures.
         remarks: What is to be known, likewise.
     """
@@ -120,15 +122,13 @@ def audit(results: Results, folders: Sequence[Path] = ()) -> Report:
 
     Args:
         results: Where the runs are.
-        folders: COCO keypoint folders of data sets, besides those under ``_data`` of the results, in which to look for
-            test images among the training images.
+        folders: Folders or files of data sets, besides those under ``_data`` of the results and those that the runs
+            name, in which to look for test images among the training images.
     """
     runs, records = _records(results)
     finished = [run for run in runs if run.record.status == "finished"]
     readable, rescoring = _rescoring(finished)
-    own = {results.root / run.record.facts.data for run in runs if run.record.facts.data}
-    at_hand = [*folders, *sorted(folder for folder in own if folder.is_dir())]
-    data, unreadable = _data({run.record.config.data_digest for run in runs}, results.root, at_hand)
+    data, unreadable = _data(runs, results.root, folders)
     checks = (
         records,
         _keys(runs),
@@ -140,7 +140,7 @@ def audit(results: Results, folders: Sequence[Path] = ()) -> Report:
         _baselines(readable),
         _counts(readable),
         _tied(readable),
-        _oracle(finished, data, results.root),
+        _oracle(finished, data),
         _code(runs, results.root),
         _overlap(runs, data, unreadable),
     )
@@ -317,7 +317,7 @@ def _tied(runs: Sequence[StoredRun]) -> Check:
     return _check("tied_scores", problems, runs, runs=len(runs), marked=list(dict.fromkeys(marked)))
 
 
-def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Path) -> Check:
+def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset]) -> Check:
     """Oracle features: the same for every seed that trained on all images, and as a linear fit says.
 
     The fit is made where the data and the detector's code are at hand.
@@ -337,7 +337,7 @@ def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Pa
         marks = {run.record.oracle_features for run in seeds}
         if len(marks) > 1:
             problems.append(f"{seeds[0].title}: its seeds disagree on oracle features")
-        elif (holds := _holds_the_answer(seeds[0], data, root)) is not None:
+        elif (holds := _holds_the_answer(seeds[0], data)) is not None:
             again += 1
             if holds not in marks:
                 problems.append(
@@ -365,7 +365,7 @@ def _oracle(finished: Sequence[StoredRun], data: Mapping[str, Dataset], root: Pa
     )
 
 
-def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset], root: Path) -> bool | None:
+def _holds_the_answer(run: StoredRun, data: Mapping[str, Dataset]) -> bool | None:
     """Whether a linear fit on the run's features holds the answer; None where its data or its code are not at hand."""
     from benchmark.registry import is_on_offer, resolve
     from benchmark.runs.execute import holds_the_answer
@@ -414,24 +414,44 @@ def _code(runs: Sequence[StoredRun], root: Path) -> Check:
     return Check("code", status, values, remarks=tuple(sorted(remarks)))
 
 
-def _data(digests: set[str], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Dataset], list[str]]:
+def _data(runs: Sequence[StoredRun], root: Path, folders: Sequence[Path]) -> tuple[dict[str, Dataset], list[str]]:
     """The data sets of the runs, by digest, and what is wrong with those that cannot be read."""
     from datasets import formats
     from datasets.formats.coco_folder import read_card
 
-    known, problems = {}, []
+    digests = {run.record.config.data_digest for run in runs}
+    places, problems = _places(runs, root)
+    known = {}
     exported = [path.parent for path in sorted((root / "_data").glob("*/card.json"))]
-    for path in [*exported, *folders]:
+    for path, split, options in [*((path, 0, None) for path in (*exported, *folders)), *places]:
         try:
             if path in exported and read_card(path / "card.json").digest not in digests:
                 continue
-            dataset = formats.read(path)
+            dataset = formats.read(path, split, options)
         except UserError as error:
             problems.append(str(error))
         else:
             if dataset.digest in digests:
                 known[dataset.digest] = dataset
     return known, problems
+
+
+def _places(runs: Sequence[StoredRun], root: Path) -> tuple[list[tuple[Path, int, ReadOptions]], list[str]]:
+    """Where the runs' own data is, as far as it is there, with split and options; and records that say it wrongly."""
+    places: dict[tuple[Path, int, ReadOptions], None] = {}
+    problems = []
+    for run in runs:
+        if not (where := run.record.facts.data):
+            continue
+        results = run.store.root if isinstance(run, FolderRun) else root
+        try:
+            options = told_of(run, results)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if (results / where).exists() and (not options.sigmas or Path(options.sigmas).exists()):
+            places[results / where, run.record.config.split, options] = None
+    return sorted(places, key=str), problems
 
 
 def _overlap(runs: Sequence[StoredRun], data: Mapping[str, Dataset], unreadable: Sequence[str]) -> Check:

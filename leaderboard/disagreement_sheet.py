@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageDraw
 
-from benchmark import files
 from benchmark.colour import coloured
 from benchmark.structures import Image
 from datasets.agreement import Disagreement
-from leaderboard.annotation_sheet import CAPTION, COLUMNS, GAP, TILE
+from leaderboard.sheet import TILE, Sheet
 
 FIRST, SECOND = (60, 230, 60), (255, 70, 200)  # of the data a ring, of the other labels a cross
 SMALLEST = 24  # px, the side of what is shown
@@ -31,26 +29,19 @@ def disagreement_sheet(images: Sequence[Image], disagreements: Sequence[Disagree
     Raises:
         UserError: Where it cannot be written.
     """
-    rows = max(1, -(-len(disagreements) // COLUMNS))
-    size = (GAP + COLUMNS * (TILE + GAP), GAP + rows * (TILE + CAPTION + GAP))
-    sheet = Pillow.new("RGB", size, (255, 255, 255))
-    pen = ImageDraw.Draw(sheet)
+    sheet = Sheet(len(disagreements))
     for at, one in enumerate(disagreements):
-        corner = np.array([GAP + at % COLUMNS * (TILE + GAP), GAP + at // COLUMNS * (TILE + CAPTION + GAP)])
         points = np.array([one.first, one.second])
         side = max(SMALLEST, AROUND * one.pixels)
         low = points.mean(axis=0) + 0.5 - side / 2  # from the edge of the image
         picture = Pillow.fromarray(coloured(np.asarray(images[one.position]), True))
         window = (*low.tolist(), *(low + side).tolist())
         shown = picture.transform((TILE, TILE), Pillow.Transform.EXTENT, window, Pillow.Resampling.NEAREST)
-        sheet.paste(shown, tuple(corner.tolist()))
+        corner = sheet.put(at, shown, f"{one.keypoint}, {one.pixels:.1f} px: {one.image}")
         (x, y), (u, v) = ((points + 0.5 - low) * TILE / side + corner).tolist()
+        pen = sheet.pen
         pen.line([x, y, u, v], fill=(255, 255, 255), width=1)
         pen.ellipse([x - 5, y - 5, x + 5, y + 5], outline=FIRST, width=2)
         pen.line([u - 5, v - 5, u + 5, v + 5], fill=SECOND, width=2)
         pen.line([u - 5, v + 5, u + 5, v - 5], fill=SECOND, width=2)
-        caption = f"{one.keypoint}, {one.pixels:.1f} px: {one.image}"
-        pen.text((int(corner[0]), int(corner[1]) + TILE + 2), caption[:48], fill=(0, 0, 0))
-    with files.writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, format="PNG")
+    sheet.write(path)

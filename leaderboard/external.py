@@ -17,10 +17,11 @@ from benchmark.runs.store import Record, Store, StoredRun, results_folder
 from benchmark.statistics.intervals import Interval, exact_share, interval
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets import formats
+from datasets.divide import grouped
 from datasets.formats.coco import read_document
 from datasets.formats.coco_results import read_predictions
 from datasets.formats.json_columns import read_json
-from datasets.formats.reading import ReadOptions
+from datasets.formats.reading import Reading, ReadOptions
 from leaderboard.rows import answered, groups_of
 
 
@@ -61,7 +62,12 @@ class Scored:
 
 
 def score_files(
-    predictions: Path, annotations: Path, options: ReadOptions | None = None, pair: Pair | None = None
+    predictions: Path,
+    annotations: Path,
+    options: ReadOptions | None = None,
+    pair: Pair | None = None,
+    *,
+    split: int = 0,
 ) -> Scored:
     """Score a COCO keypoint results file.
 
@@ -71,21 +77,26 @@ def score_files(
             the test split is taken.
         options: What the user says about them.
         pair: Two keypoints whose distance errors are set against as well; see `benchmark.metrics.score`.
+        split: How a folder's images are divided where the files do not say; 0 for development.
 
     Raises:
         UserError: Naming the file and the entry that cannot be scored, or the keypoint that is none.
     """
     notes: tuple[str, ...] = ()
     if annotations.is_dir() or (annotations.is_file() and formats.is_of_another_tool(annotations)):
-        dataset = formats.read(annotations, options=options)
+        dataset = formats.read(annotations, split, options)
         known, notes = dataset.test.annotations, dataset.notes
     else:
         if not annotations.is_file():
             raise UserError(
                 f"annotations {annotations}: there is no such file; name an annotation file or a COCO keypoint folder"
             )
-        document = read_document(read_json(annotations), str(annotations), options, files=False)
-        known, notes = document.annotations, document.notes
+        chosen = options or ReadOptions()
+        if split or chosen.val is not None or chosen.test is not None:
+            raise UserError(f"{annotations}: is scored whole; leave --split, --val and --test out, or name its folder")
+        document = read_document(read_json(annotations), str(annotations), chosen, files=False)
+        reading = grouped(Reading({"all": ([], document.annotations)}, document.notes), annotations, chosen.group_by)
+        known, notes = reading.splits["all"][1], reading.notes
     answers = read_predictions(predictions, known)
     scores = score(known, answers, pair=pair)
     having, lattice = answered(scores.distances[None]), answered(scores.exact[None])

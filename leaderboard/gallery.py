@@ -7,6 +7,7 @@ vision tells apart, each with a dark rim that shows on light and dark ground ali
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.files import writing
+from benchmark.files import write_bytes
 from benchmark.metrics import Scores, score
 from benchmark.structures import Annotations, FloatArray, Image, IntArray, Predictions
 
@@ -72,14 +73,9 @@ def contact_sheet(
             canvas.section(f"{len(chosen)} {heading}")
             for i in chosen.tolist():
                 canvas.tile(images[i], annotations, predictions, i, _captions(annotations, predictions, scores, i))
-    aside = path.with_name(f".{path.name}.part")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            canvas.finish().save(aside, format="PNG", optimize=True)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+    content = io.BytesIO()
+    canvas.finish().save(content, format="PNG", optimize=True)
+    write_bytes(path, content.getvalue())
 
 
 def choose(annotations: Annotations, scores: Scores, worst: int, random: int) -> tuple[IntArray, IntArray]:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
 from scipy.optimize import linear_sum_assignment
 from scipy.special import stdtrit
 
@@ -32,7 +31,7 @@ from benchmark.registry import named_for, resolve, with_values
 from benchmark.runs import facts
 from benchmark.runs.bundle import Collection, open_results
 from benchmark.runs.config import DataReference, Job
-from benchmark.runs.data import open_data
+from benchmark.runs.data import open_data, told_of
 from benchmark.runs.execute import execute
 from benchmark.runs.plan import MAX_THREADS, whole
 from benchmark.runs.store import FolderRun, Record, Results, Store, StoredRun, root_of
@@ -253,17 +252,10 @@ def _reference(run: StoredRun, results: Results, data: str | None, sigmas: str |
     preset = place in PRESETS
     if not (data or known.data or preset):
         raise UserError(f"{run.place}: its data, {name!r}, is no preset, and where it lies is not known: give --data")
-    said = dict(known.options)
-    if sigmas or "sigmas" in said:
-        said["sigmas"] = sigmas or str(root / str(said["sigmas"]))
-    try:
-        options = ReadOptions() if preset else ReadOptions.model_validate(said)
-    except ValidationError as error:
-        raise UserError(f"{run.place}: facts.options: {error.errors()[0]['msg']}") from error
     reference = DataReference(
         task=config.task if preset else None,
         data=place,
-        options=options,
+        options=ReadOptions() if preset else told_of(run, root, sigmas=sigmas),
         split=config.split,
         folds=config.folds,
         root=str(root / "_data"),

@@ -13,14 +13,12 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from benchmark import files
 from benchmark.colour import coloured
 from benchmark.structures import Image
 from leaderboard.gallery import ANNOTATION, PREDICTION
+from leaderboard.sheet import TILE, Sheet
 from leaderboard.suspects import EXCHANGED, Suspect
 
-TILE, GAP, CAPTION = 300, 8, 32  # px
-COLUMNS = 4
 SURROUNDINGS = 0.6  # of the distance between the points, on every side
 LEAST_SHARE = 0.35  # of the image's longer side that a crop shows
 RIM = (0, 0, 0)
@@ -37,19 +35,12 @@ def suspect_sheet(images: Sequence[Image], chosen: Sequence[Suspect], path: Path
     Raises:
         UserError: Where it cannot be written.
     """
-    rows = max(1, -(-len(chosen) // COLUMNS))
-    size = (GAP + min(COLUMNS, max(1, len(chosen))) * (TILE + GAP), GAP + rows * (TILE + CAPTION + GAP))
-    sheet = Pillow.new("RGB", size, (255, 255, 255))
+    sheet = Sheet(len(chosen), lines=2)
     for at, suspect in enumerate(chosen):
-        left, top = GAP + at % COLUMNS * (TILE + GAP), GAP + at // COLUMNS * (TILE + CAPTION + GAP)
-        sheet.paste(_tile(coloured(np.asarray(images[suspect.position]), True), suspect), (left, top))
-        pen = ImageDraw.Draw(sheet)
         what = f"{', '.join(suspect.keypoints)}: {suspect.kind}"
-        pen.text((left, top + TILE + 2), what[:48], fill=(0, 0, 0))
-        pen.text((left, top + TILE + 16), f"{suspect.image}, {suspect.distance:.1f} px"[:48], fill=(0, 0, 0))
-    with files.writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, format="PNG")
+        tile = _tile(coloured(np.asarray(images[suspect.position]), True), suspect)
+        sheet.put(at, tile, what, f"{suspect.image}, {suspect.distance:.1f} px")
+    sheet.write(path)
 
 
 def _tile(image: Image, suspect: Suspect) -> Pillow.Image:

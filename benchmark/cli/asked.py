@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from benchmark.cli.options import console_for, stdout_kept, waiting
+from benchmark.cli.options import console_for, say, stdout_kept, waiting
 
 if TYPE_CHECKING:
     from benchmark.runs.config import GridConfig
@@ -32,28 +32,25 @@ def asked(
         grid: A grid file.
         detector: Specifications.
         suite: Name of a suite.
-        **flags: The other flags: fields of `GridConfig` and `ReadOptions`.
+        **flags: The other flags: `benchmark.runs.config.SETTINGS`.
 
     Raises:
         UserError: For what cannot be asked for.
     """
     from benchmark.api import grid_config, grids_of
     from benchmark.registry import suite as members
-    from datasets.formats.reading import ReadOptions
 
     chosen = list(detector or ())
     if suite is not None or not (chosen or grid):
         chosen += members("default" if suite is None else suite)
     if grid is None:
-        options = ReadOptions(**{name: flags.pop(name) for name in ReadOptions.model_fields})
-        return [grid_config(chosen, options=options, **flags)]
+        return [grid_config(chosen, **flags)]
     beside = {name: value for name, value in flags.items() if name in given(ctx)}
     if chosen:
         beside["detectors"] = chosen
     if beside:
         shown = ", ".join("--" + name.replace("_", "-").replace("detectors", "detector") for name in beside)
-        words = f"{grid}: {shown} as on the command line, whatever it says"
-        console_for(stderr=True).print(words, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        say(f"{grid}: {shown} as on the command line, whatever it says", stderr=True, style="yellow")
     return grids_of(grid, instead=beside, otherwise={"results": flags["results"]})
 
 

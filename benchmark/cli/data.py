@@ -23,13 +23,12 @@ from benchmark.cli.options import (
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
-    from benchmark.statistics.label_noise import Estimate
     from datasets.agreement import Agreement
     from datasets.inspect import Inspection, Surveyed
 
 app = typer.Typer()
 
-SHOWN = 12  # odd labels, and images on the sheet
+SHOWN = 12  # images on the sheet
 
 
 @app.command(epilog="Example: python -m benchmark inspect my-photos --out sheet.png")
@@ -62,6 +61,7 @@ def inspect(
     from datasets.formats.reading import ReadOptions
     from datasets.inspect import inspect as look
     from datasets.load import survey
+    from leaderboard.render.inspection import print_agreement, print_inspection
 
     if sigmas_out is not None and not labels:
         raise UserError("--sigmas-out: needs --labels, the same images labelled again")
@@ -78,114 +78,13 @@ def inspect(
         compared = {} if agreement is None else {"agreement": agreement.as_dict()}
         print(json.dumps({**found.as_dict(), **compared}, allow_nan=False))
         return
-    _print(found)
+    console = console_for()
+    print_inspection(found, console)
     if agreement is not None:
-        _print_agreement(agreement)
+        print_agreement(agreement, console)
     for path in (sigmas_out, out):
         if path is not None:
             say(str(path))
-
-
-def _print(found: Inspection) -> None:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = console_for()
-    say(found.name)
-    for note in found.notes:
-        console.print(f"  {note}", style="yellow", markup=False, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("split", "images", "instances", "labelled keypoints"):
-        table.add_column(name, justify="left" if name == "split" else "right")
-    for name, counts in found.splits.items():
-        table.add_row(name, *(str(count) for count in counts.values()))
-    console.print(table)
-    several = len(found.sizes) > 4
-    sizes = ", ".join(f"{w} x {h} px ({count})" for w, h, count in found.sizes[:4])
-    say(f"sizes: {sizes}" + (f" and {len(found.sizes) - 4} more" if several else ""))
-    say("instances an image: " + ", ".join(f"{n} in {count}" for n, count in found.instances.items()))
-    if len(found.categories) > 1 or found.crowds:
-        listed = ", ".join(f"{name} ({count})" for name, count in found.categories.items())
-        say(f"categories: {listed}" + (f"; {found.crowds} crowds" if found.crowds else ""))
-    if found.groups is not None:
-        say(f"groups: {found.groups}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("keypoint", "labelled", "%", "hidden", "spread px", "of box %", "sigma"):
-        table.add_column(name, justify="left" if name == "keypoint" else "right")
-    for point, sigma in zip(found.keypoints, found.sigmas):
-        table.add_row(
-            escape(point.name),
-            str(point.labelled),
-            f"{100 * point.share:.0f}",
-            str(point.labelled - point.visible),
-            "" if point.spread_px is None else f"{point.spread_px:.1f}",
-            "" if point.spread_box is None else f"{100 * point.spread_box:.0f}",
-            f"{sigma:g}",
-        )
-    console.print(table)
-    for a, b, title in found.usual_pairs:
-        say(f"errors relative to {title}: leaderboard or score with --pair {a},{b}")
-    if not found.odd:
-        say("no label looks odd")
-        return
-    say(f"{len(found.odd)} label{'s look' if len(found.odd) > 1 else ' looks'} odd:")
-    for odd in found.odd[:SHOWN]:
-        what = f" {odd.keypoint}" if odd.keypoint else ""
-        say(f"  {odd.split} {odd.image}, instance {odd.instance}{what}: {odd.kind} ({odd.measure:g})")
-    if len(found.odd) > SHOWN:
-        say(f"  and {len(found.odd) - SHOWN} more (--json lists all)")
-
-
-def _print_agreement(found: Agreement) -> None:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = console_for()
-    say("")
-    over = f"{found.groups} groups" if found.groups else "images"
-    say(
-        f"against {found.other}: {found.images} images with {found.instances} instances labelled twice; "
-        f"95 % intervals over {over}"
-    )
-    for note in found.notes:
-        console.print(f"  {note}", style="yellow", markup=False, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("keypoint", "both", "one", "slips", "sigma px", "COCO sigma", "floor px", "offset x, y px"):
-        table.add_column(name, justify="left" if name == "keypoint" else "right")
-    for point in found.keypoints:
-        noise = point.noise
-        table.add_row(
-            escape(point.name),
-            str(noise.points),
-            f"{point.only_first} + {point.only_second}",
-            str(noise.slips),
-            _with_interval(noise.sigma, ".2f"),
-            _with_interval(noise.coco_sigma, ".4f"),
-            _with_interval(noise.floor, ".2f"),
-            "" if noise.offset is None else ", ".join(f"{x.value:+.2f} ±{x.high - x.value:.2f}" for x in noise.offset),
-        )
-    console.print(table)
-    if found.floor is not None:
-        say(
-            f"floor: {_with_interval(found.floor, '.3f')} px, the mean error that a perfect detector would be measured to "
-            "have; run --labels puts it on boards"
-        )
-    say(
-        "one: labelled by the data + by the other alone; sigma: one annotator's noise along an axis; offset: data - other,"
-    )
-    say(
-        "which sigma px and floor leave out, as whoever learns from one annotator learns the habit; COCO's sigma does not"
-    )
-    for one in found.disagreements[: SHOWN // 2]:
-        say(f"  {one.image} {one.keypoint}: {one.pixels:.1f} px apart" + (", likely a slip" if one.slip else ""))
-
-
-def _with_interval(estimate: Estimate | None, form: str) -> str:
-    if estimate is None:
-        return ""
-    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
 
 
 def _draw_disagreements(dataset: Surveyed, found: Agreement, out: Path) -> None:

@@ -13,10 +13,16 @@ from benchmark.cli.options import (
     BoardData,
     BoardTask,
     Category,
+    Device,
     GroupBy,
     PairName,
     Results,
+    Seeds,
     Sigmas,
+    Split,
+    TestShare,
+    Threads,
+    ValShare,
     console_for,
     pair_of,
     stdout_kept,
@@ -37,7 +43,9 @@ def score(
     annotations: Annotated[
         Path,
         typer.Option(
-            "--annotations", metavar="PATH", help="COCO keypoint annotations: a file, or a folder (its test split)."
+            "--annotations",
+            metavar="PATH",
+            help="A COCO file, which is scored whole; or a folder or file of any format (its test split).",
         ),
     ],
     name: Annotated[
@@ -46,8 +54,12 @@ def score(
             "--name", metavar="NAME", help="Put it on the board in --results under this name, marked external."
         ),
     ] = None,
+    split: Split = 0,
     category: Category = "",
     sigmas: Sigmas = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
     pair: PairName = "",
     results: Results = Path("results"),
     as_json: AsJson = False,
@@ -57,7 +69,8 @@ def score(
     from leaderboard.external import score_files, store_external
     from leaderboard.render.terminal import print_scored
 
-    scored = score_files(predictions, annotations, ReadOptions(category=category, sigmas=sigmas), pair_of(pair))
+    options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
+    scored = score_files(predictions, annotations, options, pair_of(pair), split=split)
     if name is not None:
         store_external(scored, name, results)
     if as_json:
@@ -97,23 +110,34 @@ def gap(
     data: Annotated[str, typer.Option("--data", metavar="PATH", help="A folder or file (see: run --data).")] = "",
     group_by: GroupBy = "",
     folds: Annotated[int, typer.Option("--folds", metavar="COUNT", min=2, help="How many.")] = 5,
-    seeds: Annotated[int, typer.Option("--seeds", metavar="COUNT", min=1, help="How many seeds, from 0.")] = 1,
+    seeds: Seeds = 1,
     category: Category = "",
     sigmas: Sigmas = "",
+    device: Device = "auto",
+    threads: Threads = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Measure how much too good random folds look, where images come in groups such as videos or subjects."""
     from benchmark.api import grid_config, run_grid
     from benchmark.progress import Bars
-    from datasets.formats.reading import ReadOptions
     from leaderboard.honesty_gap import honesty_gaps, two_grids
     from leaderboard.render.terminal import print_gaps
 
     if not data:
         raise UserError("data: name the folder or file, with --data")
-    options = ReadOptions(category=category, sigmas=sigmas, group_by=group_by)
-    asked = grid_config(detector or ["ridge"], data=data, options=options, folds=folds, seeds=seeds, results=results)
+    asked = grid_config(
+        detector or ["ridge"],
+        data=data,
+        group_by=group_by,
+        folds=folds,
+        seeds=seeds,
+        category=category,
+        sigmas=sigmas,
+        device=device,
+        threads=threads,
+        results=results,
+    )
     with stdout_kept():
         done = []
         for grid in two_grids(asked):

@@ -42,12 +42,14 @@ TaskName = Annotated[
     typer.Option(
         "--task",
         metavar="NAME",
-        help="Task (see: list tasks); default topleft. A COCO folder brings its own points: leave it out.",
+        help="Task (see: list tasks); default topleft. A folder or file brings its own points: leave it out.",
     ),
 ]
 DataName = Annotated[
     str,
-    typer.Option("--data", metavar="NAME", help="Data (see: list data), or the path of a COCO keypoint folder."),
+    typer.Option(
+        "--data", metavar="DATA", help="Data (see: list data), or the path of a folder or file of any format."
+    ),
 ]
 Split = Annotated[
     int, typer.Option("--split", metavar="K", min=0, help="Which split: 0 for development, others for publishing.")
@@ -59,7 +61,7 @@ Folds = Annotated[
     ),
 ]
 Category = Annotated[
-    str, typer.Option("--category", metavar="NAME", help="Of a folder whose categories have different keypoints.")
+    str, typer.Option("--category", metavar="NAME", help="Which one, where categories have different keypoints.")
 ]
 Sigmas = Annotated[
     str,
@@ -97,6 +99,11 @@ Labels = Annotated[
         help="The same images labelled again by another annotator, in any format: how noisy labels are, and the error below "
         "which no detector can be shown to be better.",
     ),
+]
+Seeds = Annotated[int, typer.Option("--seeds", metavar="COUNT", min=1, max=10_000, help="How many seeds, from 0.")]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="COUNT", min=1, max=1024, help="Part of a run's key; default every core."),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
 RunsDetector = Annotated[
@@ -159,9 +166,9 @@ def waiting(text: str) -> Status:
     return console_for(stderr=True).status(text)
 
 
-def say(text: str) -> None:
-    """A line on stdout, as it is: no colour, no markup, no line breaks."""
-    console_for().print(text, highlight=False, markup=False, soft_wrap=True)
+def say(text: str, *, stderr: bool = False, style: str | None = None) -> None:
+    """A line as it is: no markup, no line breaks."""
+    console_for(stderr=stderr).print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

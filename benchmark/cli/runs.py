@@ -22,10 +22,12 @@ from benchmark.cli.options import (
     Labels,
     PairName,
     Results,
+    Seeds,
     Sigmas,
     Split,
     TaskName,
     TestShare,
+    Threads,
     ValShare,
     console_for,
     pair_of,
@@ -74,9 +76,7 @@ def run(
     ] = None,
     task: TaskName = None,
     data: DataName = "tiny",
-    seeds: Annotated[
-        int, typer.Option("--seeds", metavar="COUNT", min=1, max=10_000, help="How many seeds, from 0.")
-    ] = 1,
+    seeds: Seeds = 1,
     until_ranked: Annotated[
         bool,
         typer.Option(
@@ -103,10 +103,7 @@ def run(
         ),
     ] = None,
     device: Device = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", metavar="COUNT", min=1, max=1024, help="Part of a run's key; default every core."),
-    ] = None,
+    threads: Threads = None,
     results: Results = Path("results"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again what is stored already.")] = False,
     reuse: Annotated[

@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import AsJson, Device, RunsDetector, console_for, say, stdout_kept, waiting
+from benchmark.cli.options import (
+    AsJson,
+    Category,
+    Device,
+    GroupBy,
+    RunsDetector,
+    Split,
+    TestShare,
+    ValShare,
+    console_for,
+    say,
+    stdout_kept,
+    waiting,
+)
 
 app = typer.Typer()
 
@@ -68,15 +81,24 @@ def predict(
     ],
     images: Annotated[
         Path,
-        typer.Option("--images", metavar="FOLDER", help="A folder of images, or a COCO keypoint folder (test split)."),
+        typer.Option(
+            "--images", metavar="PATH", help="A folder of images; or annotated ones in any format (their test split)."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="COCO results file to write.")],
     detector: RunsDetector = None,
+    split: Split = 0,
+    category: Category = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
     device: Device = "auto",
 ) -> None:
     """Find points in new images with a fitted detector; writes a COCO results file."""
     from benchmark.predict import predict_folder
+    from datasets.formats.reading import ReadOptions
 
+    options = ReadOptions(category=category, val=val, test=test, group_by=group_by)
     with stdout_kept(), waiting("finding points"):
-        done = predict_folder(weights, images, out, device=device, detector=detector)
+        done = predict_folder(weights, images, out, device=device, detector=detector, split=split, options=options)
     say(done)

@@ -69,6 +69,13 @@ class GridConfig(_Frozen):
         return Limits(timeout=self.timeout, max_memory=self.max_memory, retry=self.retry)
 
 
+OPTIONS = tuple(ReadOptions.model_fields)
+"""The settings that are about the data of a grid, and stand flat beside the others wherever a user writes them."""
+
+SETTINGS = (*(name for name in GridConfig.model_fields if name != "options"), *OPTIONS)
+"""What a user may set of a grid: by flags, in a grid file and from Python."""
+
+
 class DataReference(_Frozen):
     """Where the data of a run is: what `datasets.load.load` takes, and the folds."""
 

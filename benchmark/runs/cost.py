@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.memory import kernel_figure
+
 POWERCAP = Path("/sys/class/powercap")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # what `CLEAR` takes to forget the highest resident size; see proc(5)
@@ -145,12 +147,7 @@ def _forget_peak() -> bool:
 
 
 def _peak() -> int | None:
-    try:
-        lines = STATUS.read_text().splitlines()
-    except OSError:
-        return None
-    size = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), None)
-    return None if size is None else 1024 * int(size)
+    return kernel_figure(STATUS, "VmHWM")
 
 
 def _energy_counters() -> dict[Path, int]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from benchmark.runs.config import DataReference
+from benchmark.runs.store import StoredRun
 from benchmark.structures import UserError
 from datasets.dataset import Dataset, check_folds
+from datasets.formats.reading import ReadOptions
 from datasets.load import load
 from datasets.near_duplicates import FOLD, MOST_COMPARED, WARNING, near_duplicates, note_on
 from datasets.tasks.build import PRESETS
@@ -72,3 +76,23 @@ def verified_data(reference: DataReference, digest: str) -> tuple[Dataset, ...]:
         f"data {reference.data}: has changed since the run was planned (digest {parts[0].digest[:12]}, planned on "
         f"{digest[:12]}); run again"
     )
+
+
+def told_of(run: StoredRun, root: Path, *, sigmas: str | None = None) -> ReadOptions:
+    """What was said about the data of a stored run when it was read.
+
+    Args:
+        run: The run.
+        root: The folder of results, which a file of sigmas is recorded relative to.
+        sigmas: Where that file is now; None: where it was.
+
+    Raises:
+        UserError: For a record whose options are none.
+    """
+    said = dict(run.record.facts.options)
+    if sigmas or "sigmas" in said:
+        said["sigmas"] = sigmas or str(root / str(said["sigmas"]))
+    try:
+        return ReadOptions.model_validate(said)
+    except ValidationError as error:
+        raise UserError(f"{run.place}: facts.options: {error.errors()[0]['msg']}") from error

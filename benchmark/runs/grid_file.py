@@ -21,18 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from benchmark.registry import resolve, suite
-from benchmark.runs.config import GridConfig
+from benchmark.runs.config import SETTINGS, GridConfig
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
 from benchmark.yaml_file import compose, plain
-from datasets.formats.reading import ReadOptions
 from datasets.tasks.build import PRESETS
 
-OPTIONS = tuple(ReadOptions.model_fields)
-SETTINGS = (*(name for name in GridConfig.model_fields if name != "options"), "suite", *OPTIONS)
+ENTRIES = (*SETTINGS, "suite")
 """What may stand in a file; ``-`` may be written for ``_``, as flags are."""
 
 PRODUCT = ("task", "data", "suite")  # one or a list of names; of the first two, a grid for each
@@ -130,7 +127,6 @@ def _grids(
         values[name] = str(path.parent / values[name])
     values = {**otherwise, **values, **instead}
     lines = {name: found for name, found in lines.items() if name not in instead}
-    options = ReadOptions(**{name: values.pop(name) for name in OPTIONS if name in values})
     varied = [name for name in ("task", "data") if name in lines]
     for chosen in product(*(enumerate(values[name]) for name in varied)):
         places: dict[str, tuple[int, Any]] = dict(zip(varied, chosen))
@@ -139,7 +135,7 @@ def _grids(
             given["data"] = _data(path, given["data"])
         here = lines | {name: (lines[name][i],) for name, (i, _) in places.items()}
         try:
-            yield FileGrid(make(**given, options=options), path, begins, here)
+            yield FileGrid(make(**given), path, begins, here)
         except UserError as error:
             raise UserError(f"{path}, line {begins}: {error}") from error
 
@@ -150,8 +146,8 @@ def _settings(path: Path, mapping: yaml.MappingNode, make: Make) -> tuple[dict[s
     lines: dict[str, tuple[int, ...]] = {}
     for key, node in mapping.value:
         name = str(key.value).replace("-", "_") if isinstance(key, yaml.ScalarNode) else "a list or mapping"
-        if name not in SETTINGS:
-            raise UserError(f"{_at(path, key)}: {name[:60]}: no such setting{suggestion(name, SETTINGS)}")
+        if name not in ENTRIES:
+            raise UserError(f"{_at(path, key)}: {name[:60]}: no such setting{suggestion(name, ENTRIES)}")
         if name in values:
             raise UserError(f"{_at(path, key)}: {name} is given twice in one grid, first on line {lines[name][0]}")
         parts = node.value if _is_list(node) else [node]
@@ -181,13 +177,8 @@ def _scalar(path: Path, name: str, node: yaml.Node) -> Any:
 def _check(place: str, name: str, value: Any, make: Make) -> None:
     """UserError with the place, where a setting refuses a value whatever the other settings are."""
     try:
-        if name in OPTIONS:
-            ReadOptions(**{name: value})
-        elif name != "suite":
+        if name != "suite":
             make(**{"detectors": "mean", name: value})
-    except ValidationError as error:
-        what = error.errors()[0]["msg"]
-        raise UserError(f"{place}: {name} {value!r}: {what[:1].lower()}{what[1:]}") from error
     except UserError as error:
         raise UserError(f"{place}: {error}") from error
 

@@ -72,18 +72,7 @@ def plan(grid: GridConfig, *, write: bool = True) -> list[Planned]:
     spent = Budget.parse(grid.budget)
     device = facts.device(grid.device)
     threads = _threads(grid)
-    if not grid.seeds:
-        raise UserError("seeds: there is none; give at least one")
-    if not grid.detectors:
-        raise UserError("detectors: there is none; name at least one")
-    if grid.until_ranked and len(grid.seeds) < FIRST_SEEDS:
-        raise UserError(
-            f"until-ranked: is about adding seeds; give at least {FIRST_SEEDS} with --seeds, the most there may be"
-        )
-    if grid.save_weights and grid.folds:
-        raise UserError("save-weights: a run over folds has as many fits as folds; leave one of the two out")
-    for seed in grid.seeds:
-        whole("seed", seed, 0, MAX_SEED)
+    _refuse_contradictions(grid)
     reference = DataReference(
         task=grid.task,
         data=grid.data,
@@ -149,6 +138,22 @@ def plan(grid: GridConfig, *, write: bool = True) -> list[Planned]:
         for text in suite(BASELINE):
             add(text, resolve(text), False)
     return sorted(planned.values(), key=lambda one: one.asked)  # the baseline first, the others in their order
+
+
+def _refuse_contradictions(grid: GridConfig) -> None:
+    """UserError for settings that cannot be had, or not together, whatever the data is."""
+    if not grid.seeds:
+        raise UserError("seeds: there is none; give at least one")
+    if not grid.detectors:
+        raise UserError("detectors: there is none; name at least one")
+    if grid.until_ranked and len(grid.seeds) < FIRST_SEEDS:
+        raise UserError(
+            f"until-ranked: is about adding seeds; give at least {FIRST_SEEDS} with --seeds, the most there may be"
+        )
+    if grid.save_weights and grid.folds:
+        raise UserError("save-weights: a run over folds has as many fits as folds; leave one of the two out")
+    for seed in grid.seeds:
+        whole("seed", seed, 0, MAX_SEED)
 
 
 def _refuse_namesakes(specs: Iterable[Spec]) -> None:

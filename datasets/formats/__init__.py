@@ -17,6 +17,7 @@ from datasets.formats import coco_folder, coco_layouts, cvat, deeplabcut, label_
 from datasets.formats.coco import read_document
 from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
+from datasets.images import SUFFIXES
 from datasets.inspect import Survey
 
 
@@ -41,12 +42,13 @@ WRITERS: dict[str, Callable[[Path, Dataset], object]] = {
 
 
 def is_data_set(path: Path) -> bool:
-    """Whether a path holds annotations, and not images alone."""
+    """Whether a path is a data set, and not merely a folder of images, which may have annotations among them."""
     return (
         is_of_another_tool(path)
         or coco_folder.sniff(path)
         or path.suffix.lower() == ".json"
         or (path / "annotations").is_dir()
+        or (coco_layouts.may_hold_annotations(path) and not any(p.suffix.lower() in SUFFIXES for p in path.iterdir()))
     )
 
 

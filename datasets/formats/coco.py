@@ -202,7 +202,7 @@ def read_document(document: Any, origin: str, options: ReadOptions | None = None
         return f"{origin}: annotations entry {i}"
 
     ids = _unique_ids(images, image)
-    sizes = _sizes(images, image, files)
+    sizes = _sizes(images, image)
     if all(row.get("id") is not None for row in given_rows):
         _unique_ids(given_rows, annotation)
     else:
@@ -466,7 +466,7 @@ def _unique_ids(rows: list[Record], where: Where) -> IntArray:
     return ids
 
 
-def _sizes(images: list[Record], where: Where, files: bool) -> IntArray:
+def _sizes(images: list[Record], where: Where) -> IntArray:
     """(N, 2) width and height; 0 where a file gives neither and its images can be asked, or nothing asks for them."""
     sides = []
     for side in ("width", "height"):

@@ -136,13 +136,9 @@ def described(dataset: Dataset) -> Dataset:
 
 def _may_replace(path: Path) -> None:
     """UserError unless nothing, an empty folder, or an earlier export is at ``path``."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise UserError(f"{path}: is a file; name a folder")
-    there = {entry.name for entry in path.iterdir()}
-    if there and not ("card.json" in there and there <= {"annotations", "images", "card.json"}):
-        raise UserError(f"{path}: holds other things already; name a new or empty folder")
+    there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if not ("card.json" in there and there <= {"annotations", "images", "card.json"}):
+        files.refuse_occupied(path)
 
 
 def _with_png_names(annotations: Annotations) -> Annotations:

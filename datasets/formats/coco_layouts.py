@@ -100,12 +100,7 @@ def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]
     Raises:
         UserError: Where there is none, none for train, or the names of several do not tell them apart.
     """
-    every = [
-        path
-        for pattern in _PATTERNS
-        for path in sorted(root.glob(pattern))
-        if path.is_file() and path.name != "card.json"
-    ]
+    every = _json_files(root)
     with_points = [path for path in every if "keypoint" in path.name.lower()]
     candidates = list(dict.fromkeys(with_points or every))
     documents: dict[Path, Any] = {}
@@ -144,6 +139,20 @@ def annotation_files(root: Path, notes: list[str]) -> dict[str, tuple[Path, Any]
     if "train" not in named:
         raise UserError(f"{root}: has {' and '.join(named)} annotations but none for train")
     return {name: named[name] for name in ("train", "val", "test") if name in named}
+
+
+def may_hold_annotations(root: Path) -> bool:
+    """Whether a path is a folder with a JSON file that may be of annotations, where these are looked for."""
+    return root.is_dir() and any(map(_begins_as_an_object, _json_files(root)))
+
+
+def _json_files(root: Path) -> list[Path]:
+    return [
+        path
+        for pattern in _PATTERNS
+        for path in sorted(root.glob(pattern))
+        if path.is_file() and path.name != "card.json"
+    ]
 
 
 def _holds_annotations(document: Any) -> bool:

@@ -34,7 +34,7 @@ from xml.etree import ElementTree
 from benchmark.structures import UserError
 from datasets.formats.coco_layouts import split_word
 from datasets.formats.image_paths import images_below
-from datasets.formats.instances import DrawnBox, DrawnImage, DrawnPoint, Instance, Skeleton, reading_of
+from datasets.formats.instances import DrawnBox, DrawnImage, DrawnPoint, Instance, Skeleton, reading_of, tally
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import SUFFIXES, sizes_of
 
@@ -350,7 +350,7 @@ def _numbered(exports: Sequence[_Export], counts: dict[str, int]) -> dict[str, i
     """Label of ``<points>`` -> of how many points its shapes are; the commonest number, where a few differ."""
     sizes: dict[str, dict[int, int]] = {}
     for export in exports:
-        _count(
+        tally(
             counts,
             "frames without a point that somebody placed (interpolation alone) set aside",
             export.made_by_interpolation,
@@ -393,19 +393,19 @@ def _drawn(picture: _Picture, image: Path, root: Path, numbered: dict[str, int],
                 if len(places) != 1:
                     raise UserError(f"{where}: its element {name!r} has {len(places)} points where one was expected")
                 points[name] = DrawnPoint(name, *places[0], _visibility(element, shape.values))
-                _count(counts, "points of frames that are read are interpolated", element.get("keyframe") == "0")
+                tally(counts, "points of frames that are read are interpolated", element.get("keyframe") == "0")
             if points:
                 drawn.instances.append(Instance(shape.label, points, tie=tie))
         elif shape.what == "points" and _seen(shape.values):
             places = list(_places(shape.values, where))
             visible = _visibility(shape.values)
-            _count(
+            tally(
                 counts,
                 "points of frames that are read are interpolated",
                 (shape.values.get("keyframe") == "0") * len(places),
             )
             if len(places) != numbered[shape.label]:
-                _count(counts, "shapes with another number of points than the others of their label set aside")
+                tally(counts, "shapes with another number of points than the others of their label set aside")
             elif len(places) == 1:
                 drawn.points.append(DrawnPoint(shape.label, *places[0], visible, tie))
             else:
@@ -417,11 +417,11 @@ def _drawn(picture: _Picture, image: Path, root: Path, numbered: dict[str, int],
             if right < left or bottom < top:
                 raise UserError(f"{where}: its right bottom corner lies left of or above the other")
             if shape.values.get("rotation", "0").strip("0.+-"):
-                _count(counts, "boxes that are turned set aside")
+                tally(counts, "boxes that are turned set aside")
                 continue
             drawn.boxes.append(DrawnBox(shape.label, (left, top, right - left, bottom - top), tie))
         elif shape.what in _LEFT:
-            _count(counts, f"shapes left unread ({', '.join(_LEFT)})")
+            tally(counts, f"shapes left unread ({', '.join(_LEFT)})")
     return drawn
 
 
@@ -486,8 +486,3 @@ def _side(values: dict[str, str], key: str, where: str) -> int:
     if not (number.is_integer() and 1 <= number <= 100_000):
         raise UserError(f"{where}: {key} is {values[key][:60]!r} where a whole number of pixels was expected")
     return int(number)
-
-
-def _count(counts: dict[str, int], words: str, by: int | bool = 1) -> None:
-    if by:
-        counts[words] = counts.get(words, 0) + int(by)

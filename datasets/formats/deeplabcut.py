@@ -140,8 +140,7 @@ def write(path: Path, dataset: Dataset) -> tuple[str, ...]:
     Raises:
         UserError: Where something else is at ``path``, or it cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path}: holds other things already; name a new or empty folder")
+    files.refuse_occupied(path)
     parts = [split for split in dataset.splits.values() if len(split)]
     first = parts[0].annotations
     counted = [(one.visible > 0).any(axis=1) & ~one.crowd for one in (part.annotations for part in parts)]

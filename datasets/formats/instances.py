@@ -149,6 +149,12 @@ def reading_of(
     return _read(kept, categories, origin, options, said)
 
 
+def tally(counts: dict[str, int], words: str, by: int = 1) -> None:
+    """Add to what is counted under some words; nothing where there is nothing to add."""
+    if by:
+        counts[words] = counts.get(words, 0) + by
+
+
 _HOW = {
     "told": "",
     "box": "points belong to the box that holds them, as nothing else says whose they are",

@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmark.structures import FloatArray, IntArray, UserError
 from datasets.formats.image_paths import images_below
-from datasets.formats.instances import DrawnBox, DrawnImage, DrawnPoint, reading_of
+from datasets.formats.instances import DrawnBox, DrawnImage, DrawnPoint, reading_of, tally
 from datasets.formats.json_columns import Record, kind, not_real, read_json, records, shown
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import SUFFIXES, sizes_of
@@ -154,7 +154,7 @@ def _tasks(rows: list[Record], origin: str, counts: dict[str, int]) -> list[_Tas
             raise UserError(f"{where}: 'data' is {kind(data)} where an object was expected")
         address = _address(data)
         if not address:
-            _count(counts, "tasks without an image set aside")
+            tally(counts, "tasks without an image set aside")
             continue
         if full:
             upload = row.get("file_upload")
@@ -162,35 +162,30 @@ def _tasks(rows: list[Record], origin: str, counts: dict[str, int]) -> list[_Tas
             annotations = row.get("annotations", row.get("completions"))
             own = records(annotations if annotations is not None else [], f"{where}: 'annotations'")
             predictions = row.get("predictions")
-            _count(counts, "predictions left unread", len(predictions) if type(predictions) is list else 0)
+            tally(counts, "predictions left unread", len(predictions) if type(predictions) is list else 0)
         else:
             task, own = _Task(where, address, data), [{**row, "result": list(_min_results(row))}]
         given.setdefault(address, (task, []))[1].extend((where, one) for one in own)
     tasks = []
     for task, annotations in given.values():
         usable = [pair for pair in annotations if True not in (pair[1].get("was_cancelled"), pair[1].get("skipped"))]
-        _count(counts, "cancelled annotations left unread", len(annotations) - len(usable))
+        tally(counts, "cancelled annotations left unread", len(annotations) - len(usable))
         if not usable:
-            _count(counts, "tasks that nobody annotated set aside")
+            tally(counts, "tasks that nobody annotated set aside")
             continue
         truth = [pair for pair in usable if pair[1].get("ground_truth") is True] or usable
         at = max(range(len(truth)), key=lambda i: (_time(truth[i][1]), i))
         task.where, chosen = truth[at]
-        _count(counts, "annotations left unread, as their task has a later one or a ground truth", len(usable) - 1)
+        tally(counts, "annotations left unread, as their task has a later one or a ground truth", len(usable) - 1)
         task.results = records(chosen.get("result") or [], f"{task.where}: 'result'")
         if any(result.get("image_rotation") for result in task.results):
-            _count(counts, "tasks whose image is turned (image_rotation) set aside: turn the file, and label it so")
+            tally(counts, "tasks whose image is turned (image_rotation) set aside: turn the file, and label it so")
             continue
         if any(result.get("item_index") for result in task.results):
-            _count(counts, "tasks of several images set aside")
+            tally(counts, "tasks of several images set aside")
             continue
         tasks.append(task)
     return tasks
-
-
-def _count(counts: dict[str, int], words: str, by: int = 1) -> None:
-    if by:
-        counts[words] = counts.get(words, 0) + by
 
 
 def _time(annotation: Record) -> str:
@@ -284,7 +279,7 @@ def _drawn(task: _Task, image: Path, upright: IntArray, root: Path, counts: dict
             x, y = (_percent(region, key, task) / 100 * side - 0.5 for key, side in zip("xy", size.tolist()))
             drawn.points += [DrawnPoint(label, x, y, 2, ties[name]) for label in region.labels]
             if not region.labels:
-                _count(counts, "points without a label set aside")
+                tally(counts, "points without a label set aside")
         elif region.what == "box":
             drawn.boxes.append(
                 DrawnBox(region.labels[0] if region.labels else "", _box(region, task, size), ties[name])
@@ -301,7 +296,7 @@ def _size(task: _Task, upright: IntArray, counts: dict[str, int]) -> IntArray:
             if np.array_equal(annotated, upright):
                 return upright
             if abs(annotated[1] * upright[0] / annotated[0] - upright[1]) <= 1:
-                _count(
+                tally(
                     counts, "images of another size than when they were annotated: points are at the same shares of it"
                 )
                 return upright
@@ -317,7 +312,7 @@ def _regions(task: _Task, counts: dict[str, int]) -> dict[str, _Region]:
         if type(value) is not dict:
             continue
         what = "point" if result.get("type") in _POINTS else "box" if result.get("type") in _BOXES else "other"
-        labels = _labels(value, result, what)
+        labels = _labels(value, what)
         name = result["id"] if type(result.get("id")) is str and result["id"] else f"result {i}"
         parent = result.get("parentID")
         if name not in regions:
@@ -331,11 +326,11 @@ def _regions(task: _Task, counts: dict[str, int]) -> dict[str, _Region]:
         if region and not region.labels and result.get("type") == "keypoint" and type(result.get("from_name")) is str:
             region.labels = [result["from_name"]]
     others = [one for one in regions.values() if one.what == "other" and {"x", "points", "rle"} & one.value.keys()]
-    _count(counts, "regions that are no points or boxes left unread", len(others))
+    tally(counts, "regions that are no points or boxes left unread", len(others))
     return regions
 
 
-def _labels(value: Record, result: Record, what: str) -> list[str]:
+def _labels(value: Record, what: str) -> list[str]:
     keys = {"point": ("keypointlabels", "labels"), "box": ("rectanglelabels", "labels")}.get(what, ("labels",))
     given: list[Any] = next((value[key] for key in keys if type(value.get(key)) is list), [])
     return [label for label in dict.fromkeys(given if all(type(one) is str for one in given) else []) if label]
@@ -353,7 +348,7 @@ def _ties(task: _Task, regions: dict[str, _Region], counts: dict[str, int]) -> d
             old, new = joined[b], joined[a]
             joined = {name: new if tie == old else tie for name, tie in joined.items()}
     if joined != top and not _one_instance_each(joined, regions):
-        _count(counts, "tasks whose relations join several instances: they are not used there")
+        tally(counts, "tasks whose relations join several instances: they are not used there")
         joined = top
     sizes: dict[str, int] = {}
     for tie in joined.values():

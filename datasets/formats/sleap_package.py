@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from benchmark import files
-from benchmark.structures import Annotations, Image, UserError
+from benchmark.structures import Annotations, Image
 from datasets.dataset import Dataset
 from datasets.formats.hdf5 import h5py_for
 from datasets.formats.image_paths import folder_names, stems_of
@@ -59,8 +59,7 @@ def write(path: Path, dataset: Dataset) -> tuple[str, ...]:
     Raises:
         UserError: Where something else is at ``path``, it cannot be written, or h5py is not installed.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path}: holds other things already; name a new or empty folder")
+    files.refuse_occupied(path)
     h5py = h5py_for(path)
 
     def fill(folder: Path) -> None:

@@ -144,8 +144,7 @@ def write(path: Path, dataset: Dataset) -> tuple[str, ...]:
     Raises:
         UserError: Where something else is at ``path``, or it cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path}: holds other things already; name a new or empty folder")
+    files.refuse_occupied(path)
     first = dataset.train.annotations
     ids = first.known_category_ids.tolist()
     titles = {category.id: category.name for category in first.categories}

@@ -14,7 +14,7 @@ from benchmark.metrics.registry import percent
 from leaderboard.audit import Report
 from leaderboard.board import Board
 from leaderboard.keypoints import keypoint_rows
-from leaderboard.render import words
+from leaderboard.render import audit_words, words
 from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, photographs, unshown_marks
 from leaderboard.render.tables import ADVISING
 from leaderboard.rows import BoardRow
@@ -45,11 +45,17 @@ def markdown(boards: Sequence[Board]) -> str:
 
 def audit_markdown(report: Report) -> str:
     """An audit's report as a document."""
-    rows = [[check.title, check.status, check.detail] for check in map(words.check, report.checks)]
-    lines = ["# Audit", "", words.audit_summary(report), "", *table(["check", "outcome", "on"], rows, names=(0, 1, 2))]
+    rows = [[check.title, check.status, check.detail] for check in map(audit_words.check, report.checks)]
+    lines = [
+        "# Audit",
+        "",
+        audit_words.audit_summary(report),
+        "",
+        *table(["check", "outcome", "on"], rows, names=(0, 1, 2)),
+    ]
     for check in report.checks:
         if check.problems or check.remarks:
-            title = words.check(check).title
+            title = audit_words.check(check).title
             lines += ["", f"## {title}", "", *(f"- {escaped(one)}" for one in (*check.problems, *check.remarks))]
     return "\n".join(lines) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leaderboard.render.status import add, say, table
+from leaderboard.render.printed import add, new_table, say
 from leaderboard.reproduce import Reproduction
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def print_reproduction(report: Reproduction, console: Console) -> None:
     """Print the verdict with its figures, what differs in how the two were made, and the predictions that moved most."""
     say(console, f"{report.title}: {verdict(report)}", STYLES[report.verdict])
     if report.facts:
-        rows = table(["made with", "then", "now"], left=(0, 1, 2))
+        rows = new_table(["made with", "then", "now"], names=(0, 1, 2))
         for fact in report.facts:
             add(rows, [fact.fact, fact.then or "none", fact.now or "none"])
         console.print(rows, highlight=False)
@@ -30,7 +30,7 @@ def print_reproduction(report: Reproduction, console: Console) -> None:
         say(console, "confidences differ")
     if report.moved:
         say(console, f"{len(report.moved)} predictions moved; the farthest:")
-        rows = table(["image", "file", "keypoint", "from", "to", "px"], left=(1, 2))
+        rows = new_table(["image", "file", "keypoint", "from", "to", "px"], names=(1, 2))
         for one in report.moved[:MOST]:
             places = [f"{x:.3f}, {y:.3f}" for x, y in (one.before, one.after)]
             add(rows, [str(one.image_id), one.file_name, one.keypoint, *places, f"{one.px:.3g}"])

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.code_digest import UNRECORDED
+from leaderboard.render.printed import add, new_table, say
 from leaderboard.status import STATES, BoardStatus, GridStatus, JobStatus, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 MOST = 10  # runs named one by one, of each kind
 
@@ -23,7 +23,7 @@ def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -
         console: Its width is used.
         dry_run: Say it as what ``run`` would do.
     """
-    shown = table(["board", "detector", "n", "budget", *STATES, "time left"], left=(0, 1))
+    shown = new_table(["board", "detector", "n", "budget", *STATES, "time left"], names=(0, 1))
     rows: dict[tuple[str, ...], list[JobStatus]] = {}
     for job in status.jobs:
         config = job.planned.job.config
@@ -52,7 +52,7 @@ def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -
 
 def print_folder(boards: Sequence[BoardStatus], console: Console) -> None:
     """Print a table, a row a board."""
-    shown = table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], left=(0,))
+    shown = new_table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], names=(0,))
     for board in boards:
         states = [str(board.counts[state] or "") for state in STATES[:3]]
         cells = [str(board.rows), str(sum(board.counts.values())), *states, duration(board.seconds), board.newest[:16]]
@@ -99,26 +99,3 @@ def _why(job: JobStatus) -> str:
         return job.planned.failed or job.planned.damaged
     files = job.planned.stale
     return files[0] if files == (UNRECORDED,) else f"code changed since ({', '.join(files)})"
-
-
-def table(headings: Sequence[str], left: Sequence[int]) -> Table:
-    """An empty table; the columns at the positions ``left`` hold names."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for i, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if i in left else "right", no_wrap=i not in left, overflow="fold")
-    return table
-
-
-def add(table: Table, cells: Sequence[str]) -> None:
-    """Add a row; names are printed as they are."""
-    from rich.markup import escape
-
-    table.add_row(*map(escape, cells))
-
-
-def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a line, as it is."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from leaderboard.audit import Report
@@ -16,8 +17,9 @@ from leaderboard.compare import Comparison
 from leaderboard.external import Scored
 from leaderboard.honesty_gap import Gap
 from leaderboard.keypoints import KeypointRow, keypoint_rows, keypoint_rows_of
-from leaderboard.render import words
+from leaderboard.render import audit_words, words
 from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, unshown_marks
+from leaderboard.render.printed import add, new_table, say
 from leaderboard.rows import BoardRow
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 MOST_PROBLEMS = 8
 MOST_IMAGES = 10
-NARROWEST_NAME = 8
 STATUS_STYLES = {"passed": "green", "failed": "bold red", "noted": "yellow", "not applicable": "dim"}
+_say = partial(say, wrap=True)  # sentences, as wide as the console
 TAXONOMY = "jitter: near the right point; inversion: at another keypoint of the instance; swap: at another instance's"
 
 
@@ -54,17 +56,12 @@ def print_gaps(gaps: Sequence[Gap], console: Console) -> None:
     """Print the honesty gap of each detector."""
     first = gaps[0]
     _say(console, f"honesty gap over {first.images:,} images in {first.groups:,} groups, px", "bold")
-    table = _table(["detector", "grouped", "random", "gap", "95 % interval", "p"], names=(0,))
+    table = new_table(["detector", "grouped", "random", "gap", "95 % interval", "p"], names=(0,))
     for gap in gaps:
         found = gap.result
-        table.add_row(
-            gap.detector,
-            f"{gap.grouped:.3f}",
-            f"{gap.random:.3f}",
-            f"{found.difference:+.3f}",
-            f"{found.low:+.3f} to {found.high:+.3f}",
-            words.p_value(found.p),
-        )
+        span = f"{found.low:+.3f} to {found.high:+.3f}"
+        figures = [f"{gap.grouped:.3f}", f"{gap.random:.3f}", f"{found.difference:+.3f}"]
+        add(table, [gap.detector, *figures, span, words.p_value(found.p)])
     console.print(table)
     _say(console, "grouped: folds keep groups whole, as new ones will be met; random: they do not.", "dim")
     _say(console, "A gap below 0 is how much too good random folds look; its interval is over groups.", "dim")
@@ -111,9 +108,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console,
         f"{len(deciding):,} of {len(comparison.images):,} images decide it: without them there is no difference; the largest:",
     )
-    table = _table(["image", "file", f"{comparison.a} px", f"{comparison.b} px", "difference"], names=(1,))
+    table = new_table(["image", "file", f"{comparison.a} px", f"{comparison.b} px", "difference"], names=(1,))
     for image in deciding[:MOST_IMAGES]:
-        _add(
+        add(
             table,
             [str(image.image_id), image.file_name, f"{image.a:.3f}", f"{image.b:.3f}", f"{image.a - image.b:+.3f}"],
         )
@@ -129,7 +126,7 @@ def print_audit(report: Report, console: Console) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in report.checks:
-        title, status, detail = words.check(check)
+        title, status, detail = audit_words.check(check)
         table.add_row(Text(status, STATUS_STYLES[status]), Text(f"{title}: {detail}"))
         for entries, style in ((check.problems, "red"), (check.remarks, "dim")):
             for entry in entries[:MOST_PROBLEMS]:
@@ -137,24 +134,24 @@ def print_audit(report: Report, console: Console) -> None:
             if len(entries) > MOST_PROBLEMS:
                 table.add_row("", Text(f"- and {len(entries) - MOST_PROBLEMS} more (--json has all)", "dim"))
     console.print(table)
-    _say(console, words.audit_summary(report), "bold")
+    _say(console, audit_words.audit_summary(report), "bold")
 
 
 def print_scored(scored: Scored, console: Console) -> None:
     """Print the table of a results file, each keypoint where there are several, and what kinds of errors there are."""
     scores = scored.scores
     counts = ", ".join(f"{number:,} {what}" for what, number in scores.counts.items())
-    console.print(f"{scored.predictions}: {counts}", style="bold", highlight=False, markup=False, soft_wrap=True)
-    table = _table(["metric", "value", ""], names=(0, 2))
+    say(console, f"{scored.predictions}: {counts}", "bold")
+    table = new_table(["metric", "value", ""], names=(0, 2))
     for name, value in scores.items():
-        _add(table, [name, NONE if value is None else f"{value:.4f}", _remark(scored, name, value)])
+        add(table, [name, NONE if value is None else f"{value:.4f}", _remark(scored, name, value)])
     console.print(table, highlight=False)
     rows = keypoint_rows_of(scores)
     if len(rows) > 1:
         console.print()
         console.print(_keypoints(rows, console.width), highlight=False)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in scores.taxonomy.items())
-    console.print(f"keypoints by kind of error: {kinds}", highlight=False, soft_wrap=True)
+    say(console, f"keypoints by kind of error: {kinds}")
     notes = [TAXONOMY]
     if scores.flags["multi_instance"]:
         notes.append("several instances an image: pixel metrics are over matched pairs")
@@ -168,11 +165,11 @@ def _print_board(board: Board, console: Console) -> list[Column[BoardRow]]:
     """Print a board without what stands once below all; returns the columns it was printed with."""
     shown = fitting(board, console.width)
     names = [i for i, column in enumerate(shown) if column.name]
-    table = _table([column.heading for column in shown], names)
+    table = new_table([column.heading for column in shown], names)
     for i, row in enumerate(board.rows):
-        _add(table, [column.text(row) for column in shown], last=i == len(board.rows) - 1)
+        add(table, [column.text(row) for column in shown], last=i == len(board.rows) - 1)
     for row in board.references:
-        _add(table, [column.text(row) for column in shown], style="dim")
+        add(table, [column.text(row) for column in shown], style="dim")
     console.print()
     _say(console, f"{board.title}: {words.size(board)}", "bold")
     if board.finished:
@@ -201,38 +198,9 @@ def _remark(scored: Scored, name: str, value: float | None) -> str:
 def _keypoints(rows: Sequence[KeypointRow], width: int) -> Table:
     """A row a keypoint and detector, with a line below each keypoint that has several."""
     shown = fit(keypoint_columns(rows), rows, width)
-    table = _table([column.heading for column in shown], [i for i, column in enumerate(shown) if column.name])
+    table = new_table([column.heading for column in shown], [i for i, column in enumerate(shown) if column.name])
     several = len({row.row for row in rows}) > 1
     for i, row in enumerate(rows):
         last = several and i + 1 < len(rows) and rows[i + 1].keypoint != row.keypoint
-        _add(table, [column.text(row) for column in shown], last=last)
+        add(table, [column.text(row) for column in shown], last=last)
     return table
-
-
-def _table(headings: Sequence[str], names: Sequence[int] = (0,)) -> Table:
-    """An empty table; the columns at the positions ``names`` hold names, aligned left and broken where they are long."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for i, heading in enumerate(headings):
-        left = i in names
-        table.add_column(
-            escape(heading),
-            justify="left" if left else "right",
-            no_wrap=not left,
-            overflow="fold",
-            min_width=NARROWEST_NAME if left else None,
-        )
-    return table
-
-
-def _add(table: Table, cells: Sequence[str], *, style: str | None = None, last: bool = False) -> None:
-    from rich.markup import escape
-
-    table.add_row(*map(escape, cells), style=style, end_section=last)
-
-
-def _say(console: Console, text: str, style: str | None = None) -> None:
-    console.print(text, style=style, highlight=False, markup=False)

@@ -13,7 +13,6 @@ from benchmark.metrics.registry import REASONS as METRIC_REASONS
 from benchmark.statistics.advice import MARGIN_SHARE, SMALLEST_MARGIN, Advice
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.power import Power
-from leaderboard.audit import NEAR, Check, Report
 from leaderboard.board import LEVEL, Board, Separation
 from leaderboard.compare import Comparison
 from leaderboard.keypoints import KeypointRow
@@ -159,7 +158,7 @@ def _few_images(rows: Sequence[str]) -> str:
 
 
 def _grouped(groups: int, effective: float) -> str:
-    text = f"Test images come in {_number(groups, 'group')}{worth_of(groups, effective)}: ± and tests count groups, not images."
+    text = f"Test images come in {numbered(groups, 'group')}{worth_of(groups, effective)}: ± and tests count groups, not images."
     if effective < 2:
         return f"{text} One says nothing of others, so nothing is tested: ask about all of them with --folds."
     return text + (" So few leave intervals wide and rough." if effective < FEW_GROUPS else "")
@@ -173,9 +172,9 @@ def _label_floor(
     labels: str, images: int, slips: int, floor: Sequence[float], keypoints: Mapping[str, Sequence[float] | None]
 ) -> str:
     value, low, high = floor
-    aside = f"; {_number(slips, 'point')} that one of the two misplaced left out" if slips else ""
+    aside = f"; {numbered(slips, 'point')} that one of the two misplaced left out" if slips else ""
     return (
-        f"Noise floor of the labels: {value:.3g} px ({SURE} {low:.3g} to {high:.3g}), by {_number(images, 'image')} labelled "
+        f"Noise floor of the labels: {value:.3g} px ({SURE} {low:.3g} to {high:.3g}), by {numbered(images, 'image')} labelled "
         f"again in {labels}{aside}."
     )
 
@@ -195,7 +194,7 @@ def _several_versions(packages: Mapping[str, Sequence[str]], mixed_rows: int) ->
 def _spread(mixed_rows: int) -> str:
     if not mixed_rows:
         return "The seeds of each row ran on one."
-    return f"The seeds of {_number(mixed_rows, 'row')} ran on several: the spread over seeds includes this there."
+    return f"The seeds of {numbered(mixed_rows, 'row')} ran on several: the spread over seeds includes this there."
 
 
 def _code_changed(rows: int, of: int, unrecorded: int) -> str:
@@ -203,11 +202,11 @@ def _code_changed(rows: int, of: int, unrecorded: int) -> str:
     if unrecorded:
         which = "" if unrecorded == rows else f"{unrecorded} of them "
         why = f" ({which}made before runs recorded their code)"
-    return f"The code of {rows} of {_number(of, 'row')} has changed since {'it was' if rows == 1 else 'they were'} run{why}."
+    return f"The code of {rows} of {numbered(of, 'row')} has changed since {'it was' if rows == 1 else 'they were'} run{why}."
 
 
 def _code_unknown(rows: int) -> str:
-    return f"Of {_number(rows, 'row')} it cannot be told whether the code has changed: it is not at hand."
+    return f"Of {numbered(rows, 'row')} it cannot be told whether the code has changed: it is not at hand."
 
 
 def _older(count: int) -> str:
@@ -222,7 +221,7 @@ def _tested_images(images: int) -> str:
 def pair_note(keypoints: Sequence[str], left_out: int, instances: int) -> str:
     """What metrics of a pair are relative to, and how many instances they leave out."""
     without = (
-        f"{left_out:,} of {_number(instances, 'instance')} lack it and are left out" if left_out else "all have it"
+        f"{left_out:,} of {numbered(instances, 'instance')} lack it and are left out" if left_out else "all have it"
     )
     return f"Pair: errors over the distance between the labels of {' and '.join(keypoints)}; {without}."
 
@@ -269,95 +268,6 @@ POWER: dict[str, str] = {
     "one_image": "one {one} cannot say",
 }
 """The codes of `benchmark.statistics.power`."""
-
-
-class Checked(NamedTuple):
-    """A check of the audit in words.
-
-    Attributes:
-        title: What was checked.
-        status: How it came out.
-        detail: On how much, and what it is.
-    """
-
-    title: str
-    status: str
-    detail: str
-
-
-def _pycocotools(runs: int, largest: float | None, where: str) -> str:
-    size = "not a number" if largest is None else "0" if largest == 0 else f"{largest:.1e}"
-    at = f" ({where})" if where else ""
-    return f"{_number(runs, 'run')}: AP, AP50, AP75, AR computed again; largest difference {size}{at}, allowed {NEAR:g}"
-
-
-def _oracle_features(
-    runs: int, marked: Sequence[str], exact_unmarked: Sequence[str], fitted_again: int, configurations: int
-) -> str:
-    return (
-        f"{_number(runs, 'run')}; marked: {_or_none(marked)}; exact on every image without a mark: "
-        f"{_or_none(exact_unmarked)}; fitted again: {fitted_again} of {_number(configurations, 'configuration')}"
-    )
-
-
-def _code(rows: int, changed: int, unknown: int) -> str:
-    return (
-        f"{_number(rows, 'row')}: of {changed} the code has changed since they were run (they stand as they were run); "
-        f"of {unknown} that cannot be told"
-    )
-
-
-def _overlap(data_sets: int, missing: Sequence[str], compared: bool) -> str:
-    copies = ", nor one nearly the same" if compared else ""
-    absent = f"; not on this machine: {listed(missing)}" if missing else ""
-    return f"{_number(data_sets, 'data set')}: no image in two splits or folds{copies}, the baseline is the mean of train{absent}"
-
-
-CHECKS: dict[str, tuple[str, Callable[..., str]]] = {
-    "records": ("records", lambda records: f"{_number(records, 'record')} against the schema"),
-    "keys": ("keys", lambda runs: f"{_number(runs, 'run')}: the key is that of configuration and seed"),
-    "provenance": ("provenance", lambda runs: f"{_number(runs, 'run')}: when and on what machine it was made"),
-    "annotations": ("one set of annotations a board", lambda boards: _number(boards, "board")),
-    "rescoring": (
-        "re-scoring",
-        lambda runs: f"{_number(runs, 'run')}: stored predictions scored again give the stored scores to 1e-12",
-    ),
-    "pycocotools": ("AP by pycocotools", _pycocotools),
-    "identities": (
-        "identities",
-        lambda runs: (
-            f"{_number(runs, 'run')}: mse = sqdist_avg / 2, dist_avg <= rms, mean <= rmse, median <= p95 <= max, "
-            "shares in [0, 1]"
-        ),
-    ),
-    "baseline": (
-        "R2 through the baseline",
-        lambda runs: (
-            f"{_number(runs, 'run')}: sqdist_r2 = 1 - mse / mse of the mean, dist_r2 likewise; the mean itself has 0"
-        ),
-    ),
-    "counts": ("mean, exact and r2", lambda runs: f"{_number(runs, 'run')}, counted again image by image"),
-    "tied_scores": (
-        "tied scores",
-        lambda runs, marked: f"{_number(runs, 'run')}; AP marked as tied: {_or_none(marked)}",
-    ),
-    "oracle_features": ("oracle features", _oracle_features),
-    "code": ("code", _code),
-    "overlap": ("split overlap", _overlap),
-}
-"""Check of the audit -> its title, and what makes its detail."""
-
-
-def check(checked: Check) -> Checked:
-    """A check in words."""
-    title, detail = CHECKS[checked.code]
-    return Checked(title, checked.status, detail(**checked.values))
-
-
-def audit_summary(report: Report) -> str:
-    """The outcome of an audit in a line."""
-    counts = ", ".join(f"{number} {status}" for status, number in report.counts.items())
-    return f"{report.folder}: {_number(report.runs, 'run')} ({report.failures} of them failed runs); checks: {counts}"
 
 
 def verdict(comparison: Comparison) -> str:
@@ -475,7 +385,7 @@ def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
     if given.images_needed is None:
         return f"{text} More test images alone would not do."
     if board.groups is not None:
-        there = f"{_number(len(board.groups), 'group')}{worth_of(len(board.groups), board.groups.effective)}"
+        there = f"{numbered(len(board.groups), 'group')}{worth_of(len(board.groups), board.groups.effective)}"
         return f"{text} About {_rounded(given.images_needed):,} groups of test images would do (there are {there})."
     return f"{text} About {_rounded(given.images_needed):,} test images would do (there are {board.images:,})."
 
@@ -502,7 +412,7 @@ def legend(boards: Sequence[Board], without: Sequence[str] = ()) -> list[tuple[s
         for mark, number in board.marks.items():
             counts[mark] = counts.get(mark, 0) + number
     return [
-        (known.letter, known.legend + (f" ({_number(counts[mark], 'row')})" if mark in COUNTED else ""))
+        (known.letter, known.legend + (f" ({numbered(counts[mark], 'row')})" if mark in COUNTED else ""))
         for mark, known in MARKS.items()
         if mark in counts and mark not in without
     ]
@@ -532,9 +442,6 @@ def _rounded(number: int) -> int:
     return int(float(f"{number:.2g}")) if number > 100 else number
 
 
-def _or_none(names: Sequence[str]) -> str:
-    return listed(names) or "none"
-
-
-def _number(count: int, noun: str) -> str:
+def numbered(count: int, noun: str) -> str:
+    """``1 image``, or ``1,024 images``."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

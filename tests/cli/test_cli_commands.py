@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from photographs import photographs
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -194,6 +195,27 @@ def test_saved_weights_answer_as_the_run_did(
     assert np.array_equal(points(plain), points(out))
     names = json.loads((tmp_path / "plain.images.json").read_text(encoding="utf-8"))
     assert names == [{"id": i, "file_name": f"é {i:04d}.png"} for i in range(1, 9)]
+
+
+def test_what_is_said_of_data_is_said_alike_to_every_command(cli: Cli, tmp_path: Path, run_of: Any) -> None:
+    """A run of one's own division and groups: its test split is predicted, scored, shown, exported and audited again."""
+    data, results, out = tmp_path / "photos", tmp_path / "results", tmp_path / "out.json"
+    photographs(data, 30, k=2, size=(48, 32))
+    said = ("--group-by", "([0-9])[.]", "--val", "0.3", "--test", "0.4", "--split", "1")
+    (row,) = cli("run", "-d", "mean", "--data", data, *said, "--save-weights", "--results", results, "--json").document
+    run = run_of(results, "mean")
+    assert cli("predict", "--weights", run, "--images", data, *said, "--out", out).code == 0
+    assert out.read_bytes() == (run / "predictions.json").read_bytes()
+    scored = cli("score", "--predictions", out, "--annotations", data, *said, "--json").document
+    assert scored["mean"] == row["mean"]
+    assert cli("show", "mean", "--data", data, *said, "--results", results).code == 0
+    assert cli("export", "--data", data, *said, "--out", tmp_path / "copy").code == 0
+    images = json.loads((tmp_path / "copy" / "annotations" / "test.json").read_text())["images"]
+    assert [one["id"] for one in images] == [one["image_id"] for one in json.loads(out.read_text())]
+    (overlap,) = [c for c in cli("audit", "--results", results, "--json").document["checks"] if c["name"] == "overlap"]
+    assert overlap["values"]["data_sets"] == 1
+    plain = cli("predict", "--weights", run, "--images", data / "images", *said, "--out", out)
+    assert (plain.code, "holds no annotations" in plain.err) == (2, True)
 
 
 def test_saved_weights_of_a_detector_file_answer_where_the_user_names_it(

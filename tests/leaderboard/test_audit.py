@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from photographs import photographs
 from rich.console import Console
 
+import benchmark
 from benchmark.metrics import score
 from benchmark.runs.store import Results, Store, StoredRun
 from benchmark.structures import Annotations, LabeledImages, Predictions
@@ -25,7 +27,7 @@ from leaderboard.board import boards, find_run
 from leaderboard.compare import compare
 from leaderboard.identities import broken, differences
 from leaderboard.pycocotools_scores import pycocotools_scores
-from leaderboard.render import words
+from leaderboard.render import audit_words
 from leaderboard.render.markdown import audit_markdown
 from leaderboard.render.tables import as_rows
 from leaderboard.render.terminal import print_audit
@@ -254,6 +256,19 @@ def test_a_mark_of_oracle_features_that_a_linear_fit_denies_is_reported(maker: A
     assert all("linear:features=pts" in problem for problem in check.problems)
 
 
+def test_data_is_found_as_it_was_read(tmp_path: Path) -> None:
+    """By shares, groups and sigmas that the user gave, and not by its folder alone: each decides its digest."""
+    folder, results, sigmas = tmp_path / "photos", tmp_path / "results", tmp_path / "sigmas.json"
+    photographs(folder, 24, k=2, size=(48, 32), seed=3)
+    sigmas.write_text("[0.1, 0.2]")
+    benchmark.run("mean", data=folder, group_by="([0-9])[.]", val=0.3, sigmas=str(sigmas), split=1, results=results)
+    (overlap,) = [check for check in audit(Store(results)).checks if check.code == "overlap"]
+    assert (overlap.status, overlap.values["data_sets"], overlap.values["missing"]) == ("passed", 1, [])
+    sigmas.unlink()
+    (overlap,) = [check for check in audit(Store(results)).checks if check.code == "overlap"]
+    assert (overlap.status, overlap.values["data_sets"]) == ("not applicable", 0)
+
+
 def test_a_damaged_data_folder_is_reported(maker: Any) -> None:
     exported(maker, leak=False)
     (maker.store.root / "_data" / "dots" / "annotations" / "val.json").write_text("{}")
@@ -379,4 +394,4 @@ def test_a_wrong_ap_of_ours_would_be_found(filled: Store, monkeypatch: pytest.Mo
     assert failed(report) == {"pycocotools"}
     (check,) = [check for check in report.checks if check.status == "failed"]
     assert len(check.problems) == 14
-    assert "largest difference 2.0e-09" in words.check(check).detail
+    assert "largest difference 2.0e-09" in audit_words.check(check).detail

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from photographs import photographs
 from rich.console import Console
 
 from benchmark.metrics import score
 from benchmark.structures import Annotations, Predictions, UserError
+from datasets import formats
 from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import write_predictions
+from datasets.formats.reading import ReadOptions
 from leaderboard.audit import audit
 from leaderboard.board import boards
 from leaderboard.external import Scored, score_files, store_external
@@ -89,6 +92,25 @@ def test_the_interval_of_images_that_weigh_otherwise_names_its_own_mean(maker: A
     assert found.scores["mean"] == 1.0
     assert "mean over images 1.5000, 95 % 0.0000 to" in printed(found)
     assert "mean over images" not in printed(scored(tmp_path, annotations, maker.answers(annotations, 0.5)))
+
+
+def test_groups_named_by_a_pattern_count_in_a_file_as_in_a_folder(tmp_path: Path) -> None:
+    """The divided test split of a folder, and the same images as a file alone."""
+    photographs(tmp_path / "photos", 30, k=2, size=(48, 32))
+    said = ReadOptions(group_by="([0-9])[.]", test=0.4)
+    known = formats.read(tmp_path / "photos", 1, said).test.annotations
+    offsets = np.arange(len(known.index))[:, None, None] * np.ones((1, 2, 2)) / 10
+    answers = Predictions(
+        known.image_ids[known.index], known.keypoints + offsets, np.ones(len(known.index)), known.category_ids
+    )
+    theirs, points = on_disk(tmp_path / "files", replace(known, groups=None), answers)
+    divided = score_files(theirs, tmp_path / "photos", said, split=1)
+    alone = score_files(theirs, points, ReadOptions(group_by=said.group_by))
+    assert divided.mean == alone.mean != score_files(theirs, points).mean
+    with pytest.raises(UserError, match="is scored whole"):
+        score_files(theirs, points, said)
+    with pytest.raises(UserError, match="is no field of the images"):
+        score_files(theirs, points, ReadOptions(group_by="video"))
 
 
 def test_an_external_row_joins_the_board_of_its_annotations(

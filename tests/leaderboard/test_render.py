@@ -19,7 +19,7 @@ from benchmark.statistics import advice, notes, power
 from benchmark.structures import Annotations
 from leaderboard import audit, board, rows
 from leaderboard.board import boards
-from leaderboard.render import words
+from leaderboard.render import audit_words, words
 from leaderboard.render.files import write
 from leaderboard.render.markdown import markdown
 from leaderboard.render.tables import as_dict, as_rows, frame
@@ -40,7 +40,7 @@ def test_every_code_has_its_words() -> None:
     assert {code.removeprefix("one_fitted_model").removeprefix("two_fitted_models") for code in words.STATISTICS} - {
         ""
     } == set(notes.CODES) - {"fitted_models"}
-    assert list(words.CHECKS) == list(audit.CHECKS)
+    assert list(audit_words.CHECKS) == list(audit.CHECKS)
     assert set(words.REASONS) == {"unranked", "other_seeds_or_images", "too_few_answers"}
     assert set(advice.CODES) == {"shown", "not_shown", "one_row", "untested"}  # each in `words.advice`
 

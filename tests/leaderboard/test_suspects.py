@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from benchmark.structures import Annotations, Predictions
-from leaderboard.suspect_sheet import TILE, suspect_sheet
+from leaderboard.sheet import TILE
+from leaderboard.suspect_sheet import suspect_sheet
 from leaderboard.suspects import EXCHANGED, MOVED, answers_for, find_suspects, out_of_fold_runs, starts_of
 
 DIGEST = "d" * 64

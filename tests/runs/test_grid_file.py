@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 
 from benchmark import UserError
 from benchmark.api import grid_config, grids_of, plan_grids
+from benchmark.cli.runs import run
 from benchmark.registry import suite, suites
-from benchmark.runs.config import GridConfig
-from benchmark.runs.grid_file import OPTIONS, SETTINGS
+from benchmark.runs.grid_file import ENTRIES
 from datasets.formats.reading import ReadOptions
 
 
@@ -43,9 +44,14 @@ save-weights: true
     )
 
 
-def test_every_field_of_the_models_is_a_setting() -> None:
-    assert set(SETTINGS) == (set(GridConfig.model_fields) - {"options"}) | set(ReadOptions.model_fields) | {"suite"}
-    assert set(OPTIONS) == set(ReadOptions.model_fields)
+def test_files_flags_and_keywords_have_the_same_settings() -> None:
+    flags = inspect.signature(run).parameters.keys() - {"ctx", "grid", "dry_run", "as_json", "detector"}
+    assert {*ENTRIES} == flags | {"detectors"}
+    said = {"category": "hand", "val": 0.3, "group_by": "a(.)"}
+    assert grid_config("mean", **said) == grid_config("mean", options=ReadOptions(**said))
+    for wrong in ({"val": 3}, {"grup_by": "a"}, {"sigmas": 1}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            grid_config("mean", **wrong)
 
 
 def test_a_study_is_grids_times_tasks_times_data(tmp_path: Path) -> None:
