@@ -130,10 +130,19 @@ def plan_grids(grids: Sequence[GridConfig | FileGrid], *, write: bool = True) ->
         for one in planned:
             i, j = places.setdefault((one.job.results, one.job.key), (len(plans) - 1, len(plans[-1])))
             if i < len(plans) - 1:
-                plans[i][j] = replace(plans[i][j], asked=plans[i][j].asked or one.asked)
+                plans[i][j] = _both(plans[i][j], one)
             else:
                 plans[-1].append(one)
     return plans
+
+
+def _both(first: Planned, later: Planned) -> Planned:
+    """A run that two grids ask for: made again, and its weights saved, where either of them says so."""
+    saves = first.job.save_weights or later.job.save_weights
+    chosen = later if first.stored is not None and later.stored is None else first
+    stored = None if saves and not chosen.job.save_weights and later.stored is None else chosen.stored
+    job = chosen.job.model_copy(update={"save_weights": saves, "replaces": chosen.job.replaces or later.job.replaces})
+    return replace(chosen, job=job, stored=stored, asked=first.asked or later.asked)
 
 
 def run_grids(grids: Sequence[GridConfig | FileGrid], callback: Callback | None = None) -> list[FolderRun]:
@@ -154,11 +163,15 @@ def run_grids(grids: Sequence[GridConfig | FileGrid], callback: Callback | None 
             if swept := Store(results).sweep():
                 watch.note(f"{results}: removed {swept} half-written files and folders of runs that were killed")
         for planned, grid, executor in zip(plans, asked, engines, strict=True):
-            made = (
-                _until_ranked(planned, watch, grid, executor) if grid.until_ranked else executor(planned, watch, grid)
-            )
+            if (
+                grid.until_ranked
+            ):  # planned anew: what it shares with an earlier grid is stored now, and it has to see it
+                planned = plan(grid.model_copy(update={"overwrite": False}) if done else grid)
+                made = _until_ranked(planned, watch, grid, executor)
+            else:
+                made = executor(planned, watch, grid)
             done += [run for one, run in zip(planned, made, strict=False) if one.asked and run is not None]
-            if grid.on_error == "stop" and any(run is None or run.record.status == "failed" for run in made):
+            if grid.on_error == "stop" and any(run is not None and run.record.status == "failed" for run in made):
                 break
     finally:
         detector_files.leave()  # what the caller imports next is the caller's own

@@ -42,6 +42,8 @@ from leaderboard.rows import (
 )
 from leaderboard.staleness import CodeNow
 
+NEAR_FLOOR = 2.0
+
 LEVEL = 0.95
 """Of every interval, test and advice on a board."""
 
@@ -273,8 +275,11 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pai
 
 
 def _at_floor(row: BoardRow, floor: LabelFloor) -> BoardRow:
-    """The row, marked where its mean error is not shown to be above the noise floor: their 95 % intervals meet."""
-    if row.interval is None or not np.isfinite(row.interval.high) or row.interval.low > floor.floor.high:
+    """The row, marked where its mean error is not shown to be above the noise floor, and is shown to be near it.
+
+    Their 95 % intervals meet, and the row's ends below `NEAR_FLOOR` times the floor: a wide interval meets anything.
+    """
+    if row.interval is None or row.interval.low > floor.floor.high or row.interval.high > NEAR_FLOOR * floor.floor.high:
         return row
     return replace(row, marks=tuple(mark for mark in MARKS if mark in (*row.marks, AT_FLOOR)))
 

@@ -6,7 +6,7 @@ A row made elsewhere has one seed (0), no cost, and an unknown number of trainin
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from benchmark.runs.store import Record, Store, StoredRun, results_folder
 from benchmark.statistics.intervals import Interval, exact_share, interval
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets import formats
+from datasets.dataset import concatenated
 from datasets.divide import grouped
 from datasets.formats.coco import read_document
 from datasets.formats.coco_results import read_predictions
@@ -74,7 +75,7 @@ def score_files(
     Args:
         predictions: The results file.
         annotations: A COCO annotation file, which needs no images beside it; or a folder or another tool's file, of which
-            the test split is taken.
+            the test split is taken, or where the predictions go beyond that all images.
         options: What the user says about them.
         pair: Two keypoints whose distance errors are set against as well; see `benchmark.metrics.score`.
         split: How a folder's images are divided where the files do not say; 0 for development.
@@ -86,6 +87,14 @@ def score_files(
     if annotations.is_dir() or (annotations.is_file() and formats.is_of_another_tool(annotations)):
         dataset = formats.read(annotations, split, options)
         known, notes = dataset.test.annotations, dataset.notes
+        whole = concatenated([part.annotations for part in dataset.splits.values() if len(part)])
+        one_numbering = len(set(whole.image_ids.tolist())) == len(whole)
+        if one_numbering and not _all_in(predictions, known) and _all_in(predictions, whole):
+            known = replace(whole, baseline=None)
+            notes = (
+                *notes,
+                f"answers images beyond the test split: scored on all {len(known):,}, train and val included",
+            )
     else:
         if not annotations.is_file():
             raise UserError(
@@ -110,6 +119,15 @@ def score_files(
         exact_share(scores.exact[None, lattice], groups=groups_of(known, lattice)) if len(lattice) else None,
         notes,
     )
+
+
+def _all_in(predictions: Path, annotations: Annotations) -> bool:
+    """Whether all images that a results file answers are among the annotated ones; True where the file says no ids."""
+    rows = read_json(predictions)
+    if not isinstance(rows, list):
+        return True
+    asked = {row.get("image_id") for row in rows if isinstance(row, dict) and type(row.get("image_id")) is int}
+    return asked <= set(annotations.image_ids.tolist())
 
 
 def store_external(scored: Scored, name: str, results: Path) -> StoredRun:

@@ -31,7 +31,8 @@ class Gap:
         detector: As named on boards.
         grouped: px, mean error where folds keep groups whole.
         random: px, mean error where they do not.
-        images: Of which both answers are known.
+        images: Of which both answers are known with every seed.
+        unmatched: Images left out, because one of the two ways answered no instance of theirs.
         groups: That these come in.
         result: The difference random - grouped, its interval and p value.
     """
@@ -40,6 +41,7 @@ class Gap:
     grouped: float
     random: float
     images: int
+    unmatched: int
     groups: int
     result: Paired
 
@@ -55,6 +57,7 @@ class Gap:
             "high": high,
             "p": self.result.p,
             "images": self.images,
+            "unmatched": self.unmatched,
             "groups": self.groups,
         }
 
@@ -101,7 +104,8 @@ def honesty_gaps(grouped: Sequence[StoredRun], random: Sequence[StoredRun]) -> l
             raise UserError("group-by: each image is a group of its own, or all are one: there is no gap to measure")
         a, b = errors_of_random[:, kept], errors_of_groups[:, kept]
         result = paired(a, b, groups=groups)
-        gaps.append(Gap(name, float(b.mean()), float(a.mean()), len(kept), len(groups), result))
+        known = len(np.unique(annotations.index[(annotations.visible > 0).any(axis=1) & ~annotations.crowd]))
+        gaps.append(Gap(name, float(b.mean()), float(a.mean()), len(kept), known - len(kept), len(groups), result))
     if not gaps:
         failed = next((run.record.error for run in [*grouped, *random] if run.record.error), "")
         raise UserError(f"no detector finished both ways{': ' + failed if failed else ''}")

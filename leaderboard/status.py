@@ -7,7 +7,7 @@ to be *rough*; where there is none at all the time is unknown. Nothing is guesse
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +19,10 @@ from benchmark.runs.plan import Planned
 from benchmark.runs.store import Record, Results, Store
 from leaderboard.staleness import CodeNow
 
-State = Literal["done", "stale", "failed", "missing"]
-STATES: tuple[State, ...] = ("done", "stale", "failed", "missing")
-"""done: a finished run stands; stale: there is one, and its code has changed since; failed: there is one, and it cannot
-stand; missing: there is none."""
+State = Literal["done", "again", "stale", "failed", "missing"]
+STATES: tuple[State, ...] = ("done", "again", "stale", "failed", "missing")
+"""done: a finished run stands; again: there is one, and another is asked for in its place; stale: there is one, and its code
+has changed since; failed: there is one, and it cannot stand; missing: there is none."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,8 @@ def _status(one: Planned, past: PastRuns) -> JobStatus:
         state = "done"
     elif one.failed or one.damaged:
         state = "failed"
+    elif one.job.replaces:
+        state = "again"
     if one.stored is not None:
         return JobStatus(one, state, False)
     seconds, rough = past.seconds(one.job.config)
@@ -225,17 +227,18 @@ class BoardStatus:
         }
 
 
-def folder_status(results: Results) -> list[BoardStatus]:
+def folder_status(results: Results, broken: Callable[[str], None] = lambda problem: None) -> list[BoardStatus]:
     """What a folder of results, or a bundle, holds of each board, by task and data.
 
     Args:
         results: Where the runs are.
+        broken: Is told of each record of a folder that cannot be read; it is left out.
 
     Raises:
-        UserError: Where a record is broken.
+        UserError: Where a bundle is broken.
     """
     boards: dict[tuple[str, int, str, int], list[Record]] = {}
-    for run in results.runs():
+    for run in results.readable(broken) if isinstance(results, Store) else results.runs():
         config = run.record.config
         boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run.record)
     code = CodeNow()

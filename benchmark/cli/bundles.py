@@ -33,15 +33,15 @@ def bundle(
     epilog="Example: python -m benchmark unbundle leaderboard/published/topleft@1-tiny.bundle.zip --results results"
 )
 def unbundle(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles, or folders of bundles.")],
     results: Results = Path("results"),
 ) -> None:
     """Unpack bundles into a folder of results, every run verified; one that is there already, made later, stays."""
-    from benchmark.runs.bundle import Bundle, unpack
+    from benchmark.runs.bundle import SUFFIX, Bundle, unpack
     from benchmark.runs.store import Store, results_folder
 
     store = Store(results_folder(results))
-    for file in files:
+    for file in [one for path in files for one in (sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path])]:
         with waiting("unpacking"):
             bundle = Bundle(file)
             written = unpack(bundle, store)

@@ -45,8 +45,13 @@ def status(ctx: typer.Context, grid: Path | None, results: Path, as_json: bool, 
     from leaderboard.render.status import print_folder
     from leaderboard.status import folder_status
 
+    problems: list[str] = []
     with waiting("looking"):
-        boards = folder_status(open_results(results))
+        boards = folder_status(open_results(results), problems.append)
+    for problem in problems:
+        console_for(stderr=True).print(
+            f"left out: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
     if as_json:
         print(json.dumps([board.as_dict() for board in boards], allow_nan=False))
     else:

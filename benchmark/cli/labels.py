@@ -90,7 +90,7 @@ def suspects(
         if not detector:
             say(
                 f"{len(stored) or 'no'} detector{'' if len(stored) == 1 else 's'} with out-of-fold answers of this data "
-                f"in {results}: running {', '.join(chosen)} over {folds} folds",
+                f"in {results}: running {', '.join(chosen)} over {folds} folds (photographs take a network long: name others with -d)",
                 stderr=True,
             )
         where = {"task": task, "data": data, "options": options, "split": split, "folds": folds}

@@ -123,8 +123,9 @@ def _grids(
     members = [text for i, name in enumerate(values.pop("suite", ())) for text in _suite(path, name, lines["suite"][i])]
     if "detectors" in values or members:
         values["detectors"] = [*(_beside(path, text) for text in _listed(values.get("detectors", []))), *members]
-    for name in {"results", "sigmas"} & values.keys():
-        values[name] = str(path.parent / values[name])
+    for name in {"results", "sigmas", "labels"} & values.keys():
+        if values[name]:
+            values[name] = str(path.parent / values[name])
     values = {**otherwise, **values, **instead}
     lines = {name: found for name, found in lines.items() if name not in instead}
     varied = [name for name in ("task", "data") if name in lines]

@@ -15,7 +15,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -298,6 +298,14 @@ class Store(Results):
             files.recover(old.parent / old.name.removeprefix(".").partition(".")[0])
         for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
             yield self.read(path.parent)
+
+    def readable(self, broken: Callable[[str], None]) -> Iterator[FolderRun]:
+        """`runs` whose record can be read; of the others ``broken`` is told why."""
+        for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
+            try:
+                yield self.read(path.parent)
+            except UserError as error:
+                broken(str(error))
 
     def begins(self, key: str) -> Iterator[FolderRun]:
         """The runs whose key begins so (hex digits)."""

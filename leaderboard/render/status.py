@@ -54,7 +54,7 @@ def print_folder(boards: Sequence[BoardStatus], console: Console) -> None:
     """Print a table, a row a board."""
     shown = new_table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], names=(0,))
     for board in boards:
-        states = [str(board.counts[state] or "") for state in STATES[:3]]
+        states = [str(board.counts[state] or "") for state in ("done", "stale", "failed")]
         cells = [str(board.rows), str(sum(board.counts.values())), *states, duration(board.seconds), board.newest[:16]]
         add(shown, [f"{board.task} on {board.data}", *cells])
     console.print(shown, highlight=False)

@@ -37,8 +37,8 @@ def print_suspects(found: Suspects, console: Console) -> None:
             f"{100 * found.level:.0f} % by chance), the most evident first:",
         )
         table = new_table(
-            ["image", "instance", "keypoint", "what", "px", "proposed (x, y)", "-log10 p", "against"],
-            names=(0, 2, 3, 5, 7),
+            ["image", "instance", "keypoint", "what", "px", "proposed (x, y)", "-log10 p"],
+            names=(0, 2, 3, 5),
         )
         for one in found.found[:LISTED]:
             after = "" if one.distance_after is None else f" -> {one.distance_after:.1f}"
@@ -50,7 +50,6 @@ def print_suspects(found: Suspects, console: Console) -> None:
                 f"{one.distance:.1f}{after}",
                 "; ".join(f"{x:.1f}, {y:.1f}" for x, y in one.proposed[:2]) + (" ..." if len(one.proposed) > 2 else ""),
                 f"{one.evidence:.1f}",
-                ", ".join(one.against),
             ]
             add(table, cells)
         console.print(table, highlight=False)

@@ -63,6 +63,10 @@ def print_gaps(gaps: Sequence[Gap], console: Console) -> None:
         figures = [f"{gap.grouped:.3f}", f"{gap.random:.3f}", f"{found.difference:+.3f}"]
         add(table, [gap.detector, *figures, span, words.p_value(found.p)])
     console.print(table)
+    for gap in gaps:
+        if gap.unmatched:
+            words_of = f"{gap.detector}: over {gap.images:,} images; of {gap.unmatched:,} more one way answered none"
+            _say(console, words_of, "yellow")
     _say(console, "grouped: folds keep groups whole, as new ones will be met; random: they do not.", "dim")
     _say(console, "A gap below 0 is how much too good random folds look; its interval is over groups.", "dim")
 

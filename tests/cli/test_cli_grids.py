@@ -238,3 +238,31 @@ def test_what_was_said_about_the_data_is_said_again(cli: Cli, data: Path, tmp_pa
     elsewhere = (tmp_path / "sigmas.json").rename(tmp_path / "s.json")
     assert cli("reproduce", run).code == 2
     assert cli("reproduce", run, "--sigmas", elsewhere).code == 0
+
+
+def test_a_broken_record_is_left_out_of_a_folders_status_and_said(cli: Any, tmp_path: Path) -> None:
+    results = str(tmp_path / "results")
+    assert cli("run", "-d", "mean", "-d", "ridge", "--n", "20", "--results", results).code == 0
+    record = next((tmp_path / "results").glob("*/*/ridge/n*/seed*/*/run.json"))
+    record.write_text("{")
+    said = cli("status", "--results", results, "--json")
+    assert said.code == 0
+    assert [board["done"] for board in json.loads(said.out)] == [1]
+    assert said.err.startswith("left out: ")
+    assert "run.json" in said.err
+
+
+def test_what_is_run_again_on_request_is_not_missing(cli: Any, tmp_path: Path) -> None:
+    results = ["--n", "20", "--results", str(tmp_path / "results")]
+    assert cli("run", "-d", "ridge", *results).code == 0
+    said = json.loads(cli("status", "-d", "ridge", "--overwrite", *results, "--json").out)
+    assert (said["again"], said["missing"], said["to_make"]) == (1, 0, 1)
+
+
+def test_settings_of_a_run_that_two_grids_share_are_those_of_both(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "grid.yaml").write_text(
+        "- {detectors: [ridge], n: [20], threads: 1}\n- {detectors: [ridge], n: [20], threads: 1, save_weights: true}\n"
+    )
+    said = cli("run", "--grid", str(tmp_path / "grid.yaml"), "--results", str(tmp_path / "results"))
+    assert said.code == 0, said.err
+    assert list((tmp_path / "results").glob("*/*/ridge/n20/seed0/*/weights.safetensors"))

@@ -193,3 +193,20 @@ def test_missing_files_are_named(tmp_path: Path, maker: Any, annotations: Annota
     for arguments in ((theirs, tmp_path / "no.json"), (theirs, tmp_path), (tmp_path / "no.json", points)):
         with pytest.raises(UserError, match=r"no\.json|in the images|there is no file"):
             score_files(*arguments)
+
+
+def test_answers_for_all_images_of_an_undivided_folder_are_scored_on_all_of_them(tmp_path: Path) -> None:
+    photographs(tmp_path / "photos", 20, k=2, size=(48, 32))
+    document = json.loads((tmp_path / "photos" / "annotations.json").read_text())
+    rows = [
+        {"image_id": one["image_id"], "category_id": 1, "keypoints": one["keypoints"], "score": 1.0}
+        for one in document["annotations"]
+    ]
+    (tmp_path / "every.json").write_text(json.dumps(rows))
+    every = score_files(tmp_path / "every.json", tmp_path / "photos")
+    assert len(every.annotations) == 20
+    assert every.scores["mean"] == 0
+    assert "scored on all 20" in " ".join(every.notes)
+    tested = set(formats.read(tmp_path / "photos").test.annotations.image_ids.tolist())
+    (tmp_path / "some.json").write_text(json.dumps([row for row in rows if row["image_id"] in tested]))
+    assert len(score_files(tmp_path / "some.json", tmp_path / "photos").annotations) == len(tested) == 4

@@ -149,7 +149,9 @@ def plain(
             asked = [m for m in by_image[n] if not instances[m].ignored]
             for own in asked:
                 pairs.append((own, max(here, key=lambda p: answers[p].score, default=None)))
-            if asked or not by_image[n]:  # nobody knows what there is to find of an instance without a labelled keypoint
+            if (
+                asked or not by_image[n]
+            ):  # nobody knows what there is to find of an instance without a labelled keypoint
                 spare += max(0, len(here) - len(asked))
             continue
         for category in sorted({answers[p].category for p in here}):
