@@ -355,6 +355,7 @@ def _categories(document: Record, rows: list[Record], origin: str, wanted: str, 
         if type(first) is not list or len(first) % 3:
             raise UserError(f"{origin}: no category has 'keypoints'; give a COCO keypoint file, not one of boxes only")
         shared = tuple(f"keypoint{j + 1}" for j in range(len(first) // 3))
+        notes.append(f"no category names its keypoints: they are called {shared[0]} to {shared[-1]}")
     shared = _fitting(shared, rows, frozenset(ids[i] for i in chosen), notes)
     strangers = [i for i in counts if i not in ids and type(i) is int and i >= 0] if not wanted else []
     if strangers:

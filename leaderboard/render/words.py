@@ -105,7 +105,7 @@ RULES = (
 """How to read any board; for documents."""
 
 SHORT_RULES = (
-    f"rank 3–5: third to fifth place, as far as tests show (paired, Holm's correction, {SURE})",
+    f"rank 3–5: third to fifth place, as far as paired tests show ({SURE} a row, so the ranks of two rows may overlap)",
     f"±: {SURE} interval of the mean over other images (one seed: of this fitted model) and seeds",
 )
 """How to read any board; for terminals."""

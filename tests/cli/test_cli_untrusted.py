@@ -293,7 +293,9 @@ def test_no_command_runs_code_because_a_record_names_it(
 def test_a_record_of_absurd_values_is_refused(cli: Cli, results: Path, run_of: Any, change: Any, words: str) -> None:
     edited(run_of(results, "linear") / "run.json", change)
     refused(cli("leaderboard", "--results", results), words)
-    said = cli("status", "--results", results)  # which is for looking at what there is: it leaves out what it cannot read
+    said = cli(
+        "status", "--results", results
+    )  # which is for looking at what there is: it leaves out what it cannot read
     assert said.code == 0
     assert words in said.err
 
