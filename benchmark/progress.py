@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from benchmark.code_digest import UNRECORDED
 from benchmark.executors.executor import Callback
-from benchmark.runs.config import Job
+from benchmark.runs.config import Job, RunConfig
 from benchmark.runs.data import open_data
 from benchmark.runs.plan import Planned
 from benchmark.runs.store import FolderRun, Store
@@ -26,7 +27,8 @@ class Tally:
     """How a grid stands: failed runs, the best row so far, and the time left by runs of the same kind."""
 
     def __init__(self) -> None:
-        self._left: dict[str, Job] = {}
+        self._left: dict[str, str] = {}  # key of a run to make -> digest of its config
+        self._configs: dict[str, RunConfig] = {}
         self._past: PastRuns | None = None
         self._failed = 0
         self._best: tuple[float, str] | None = None
@@ -35,7 +37,9 @@ class Tally:
         """Some runs that are to be made or stand already."""
         if grid and self._past is None:
             self._past = PastRuns(Store(grid[0].job.results))
-        self._left |= {one.job.key: one.job for one in grid if one.stored is None}
+        for job in (one.job for one in grid if one.stored is None):
+            self._left[job.key] = digest = job.config.digest
+            self._configs.setdefault(digest, job.config)
 
     def finished(self, planned: Planned, stored: FolderRun) -> None:
         """One of them is stored."""
@@ -56,11 +60,13 @@ class Tally:
         """
         parts = [f"{self._failed} failed"] if self._failed else []
         parts += [f"best {self._best[1]} {self._best[0]:.3g} px"] if self._best else []
-        known = [self._past.seconds(job.config)[0] for job in self._left.values()] if self._past else []
-        seconds = [one for one in known if one is not None]
-        if seconds:
-            least = "" if len(seconds) == len(known) else "over "
-            parts.append(f"{least or 'about '}{duration(sum(seconds) / workers)} left")
+        counts = Counter(self._left.values())  # of thousands of seeds few differ in more
+        each = {digest: self._past.seconds(self._configs[digest])[0] for digest in counts} if self._past else {}
+        known = {digest: seconds for digest, seconds in each.items() if seconds is not None}
+        if known:
+            least = "about" if len(known) == len(each) else "over"
+            total = sum(seconds * counts[digest] for digest, seconds in known.items())
+            parts.append(f"{least} {duration(total / workers)} left")
         return ", ".join(parts)
 
 
@@ -139,7 +145,8 @@ class Bars(Callback):
             self._bars.remove_task(bar)
         self._tally.finished(planned, stored)
         if self._grid is not None:
-            self._bars.update(self._grid, advance=1, note=self._tally.text(len(self._running) or 1))
+            note = self._tally.text(len(self._running) or 1) if self._console.is_terminal else ""
+            self._bars.update(self._grid, advance=1, note=note)
         record = stored.record
         if record.status == "failed":
             tries = f" (the last of {len(record.attempts) + 1} attempts)" if record.attempts else ""
