@@ -128,12 +128,17 @@ def plan_grids(grids: Sequence[GridConfig | FileGrid], *, write: bool = True) ->
             raise (grid.located(error) if isinstance(grid, FileGrid) else error) from error
         plans.append([])
         for one in planned:
-            i, j = places.setdefault((one.job.results, one.job.key), (len(plans) - 1, len(plans[-1])))
+            i, j = places.setdefault(_place(one), (len(plans) - 1, len(plans[-1])))
             if i < len(plans) - 1:
                 plans[i][j] = _both(plans[i][j], one)
             else:
                 plans[-1].append(one)
     return plans
+
+
+def _place(planned: Planned) -> tuple[str, str]:
+    """What identifies a run: its folder of results and its key."""
+    return planned.job.results, planned.job.key
 
 
 def _both(first: Planned, later: Planned) -> Planned:
@@ -157,19 +162,19 @@ def run_grids(grids: Sequence[GridConfig | FileGrid], callback: Callback | None 
     asked = [grid.config if isinstance(grid, FileGrid) else grid for grid in grids]
     engines = [executors.find(grid.executor) for grid in asked]
     done: list[FolderRun] = []
+    here: dict[tuple[str, str], FolderRun] = {}  # what this call has made or found
     try:
         plans = plan_grids(grids)
         for results in dict.fromkeys(grid.results for grid in asked):
             if swept := Store(results).sweep():
                 watch.note(f"{results}: removed {swept} half-written files and folders of runs that were killed")
         for planned, grid, executor in zip(plans, asked, engines, strict=True):
-            if (
-                grid.until_ranked
-            ):  # planned anew: what it shares with an earlier grid is stored now, and it has to see it
-                planned = plan(grid.model_copy(update={"overwrite": False}) if done else grid)
+            if grid.until_ranked:  # it has to see the rows that it shares with an earlier grid, whose runs are made now
+                planned = [replace(one, stored=here.get(_place(one), one.stored)) for one in plan(grid)]
                 made = _until_ranked(planned, watch, grid, executor)
             else:
                 made = executor(planned, watch, grid)
+            here |= {_place(one): run for one, run in zip(planned, made, strict=False) if run is not None}
             done += [run for one, run in zip(planned, made, strict=False) if one.asked and run is not None]
             if grid.on_error == "stop" and any(run is not None and run.record.status == "failed" for run in made):
                 break

@@ -42,10 +42,11 @@ from leaderboard.rows import (
 )
 from leaderboard.staleness import CodeNow
 
-NEAR_FLOOR = 2.0
-
 LEVEL = 0.95
 """Of every interval, test and advice on a board."""
+
+NEAR_FLOOR = 2.0
+"""A row marked as at the noise floor has an interval that ends below so many times the floor's."""
 
 NOTES = (
     "one_seed",

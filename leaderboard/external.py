@@ -89,7 +89,9 @@ def score_files(
         known, notes = dataset.test.annotations, dataset.notes
         whole = concatenated([part.annotations for part in dataset.splits.values() if len(part)])
         one_numbering = len(set(whole.image_ids.tolist())) == len(whole)
-        if one_numbering and not _all_in(predictions, known) and _all_in(predictions, whole):
+        asked = _asked(predictions)
+        beyond = asked - set(known.image_ids.tolist())
+        if one_numbering and beyond and asked <= set(whole.image_ids.tolist()):
             known = replace(whole, baseline=None)
             notes = (
                 *notes,
@@ -121,13 +123,11 @@ def score_files(
     )
 
 
-def _all_in(predictions: Path, annotations: Annotations) -> bool:
-    """Whether all images that a results file answers are among the annotated ones; True where the file says no ids."""
+def _asked(predictions: Path) -> set[int]:
+    """The ids of the images that a results file answers, as far as it can be read; what is wrong with it is said later."""
     rows = read_json(predictions)
-    if not isinstance(rows, list):
-        return True
-    asked = {row.get("image_id") for row in rows if isinstance(row, dict) and type(row.get("image_id")) is int}
-    return asked <= set(annotations.image_ids.tolist())
+    ids = [row.get("image_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {one for one in ids if type(one) is int}
 
 
 def store_external(scored: Scored, name: str, results: Path) -> StoredRun:

@@ -41,7 +41,10 @@ class Cost(BaseModel):
     gpu_memory: int | None = Field(default=None, ge=0, le=2**53, description="bytes allocated at most on a GPU")
     energy: float | None = Field(default=None, ge=0, le=1e12, description="joules of the whole machine during the fit")
     reference_ms: float | None = Field(
-        default=None, gt=0, le=1e9, description="milliseconds for a fixed piece of work on that machine, just before"
+        default=None,
+        gt=0,
+        le=1e9,
+        description="milliseconds for a fixed piece of work in that process; see `reference_ms`",
     )
 
 

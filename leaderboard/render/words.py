@@ -13,7 +13,7 @@ from benchmark.metrics.registry import REASONS as METRIC_REASONS
 from benchmark.statistics.advice import MARGIN_SHARE, SMALLEST_MARGIN, Advice
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.power import Power
-from leaderboard.board import LEVEL, Board, Separation
+from leaderboard.board import LEVEL, NEAR_FLOOR, Board, Separation
 from leaderboard.compare import Comparison
 from leaderboard.keypoints import KeypointRow
 from leaderboard.rows import (
@@ -72,7 +72,7 @@ MARKS: dict[str, Mark] = {
         "n",
         "at the noise floor",
         f"noise floor reached: not shown ({SURE}) to be above the error that noise in the labels alone would give a perfect "
-        "detector; what such rows still differ by may be noise",
+        f"detector, and shown to be below {NEAR_FLOOR:g} times that; what such rows still differ by may be noise",
     ),
     STALE: Mark("c", "code changed since", "code changed since it was run, or was not recorded then"),
     FAILED: Mark("f", "failed seeds", "failed seeds: some seeds failed; the figures are those of the others"),

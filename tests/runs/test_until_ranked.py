@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.api import grid_config, run_grid
+from benchmark.api import grid_config, run_grid, run_grids
 from benchmark.executors.executor import Callback
 from benchmark.runs.store import Store
 from benchmark.structures import UserError
@@ -70,3 +70,22 @@ def test_equal_rows_get_all_seeds_that_were_allowed(tmp_path: Path) -> None:
 def test_one_seed_is_no_question(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="until-ranked: is about adding seeds; give at least 2"):
         run_grid(grid_config("mean", until_ranked=True, results=tmp_path / "results"))
+
+
+def test_a_grid_sees_the_rows_that_it_shares_with_an_earlier_one_and_makes_again_what_it_is_asked_to(
+    tmp_path: Path,
+) -> None:
+    near, far, farther = (
+        detector(tmp_path, name, off, salt) for name, off, salt in (("a", 0.5, 0), ("b", 20, 100), ("c", 60, 200))
+    )
+    common = {"seeds": 5, "until_ranked": True, "n": 20, "results": tmp_path / "results", "threads": 1}
+    run_grid(grid_config(farther, **(common | {"seeds": 1, "until_ranked": False})))
+    heard = Heard()
+    first, second = grid_config([near, far], **common), grid_config([near, farther], **common, overwrite=True)
+    before = {run.record.key: run.identity for run in Store(tmp_path / "results").runs()}
+    done = run_grids([first, second], heard)
+    assert ["seeds the rows are told apart" in note for note in heard.notes] == [True, True]
+    assert max(run.record.seed for run in done) < 4
+    again = {run.record.key: run.identity for run in done if run.record.config.name == "c"}
+    assert all(again[key] != before[key] for key in again.keys() & before.keys())
+    assert again.keys() & before.keys()
