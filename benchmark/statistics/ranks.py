@@ -112,13 +112,16 @@ def comparable_rows(rows: Sequence[Row]) -> list[int]:
     return [i for i, shared in zip(ranked, sets, strict=True) if shared == largest]
 
 
-def rank_intervals(rows: Sequence[Row], failure: float, level: float = 0.95) -> list[RankInterval]:
+def rank_intervals(
+    rows: Sequence[Row], failure: float, level: float = 0.95, *, together: bool = False
+) -> list[RankInterval]:
     """Every row's rank interval.
 
     Args:
         rows: the board, or some rows of it, in any order.
         failure: px, how bad a failure is on these images; see ``benchmark.statistics.paired.added_failure``.
         level: for each row, the probability that all it is shown to be better or worse than is so.
+        together: the same for all rows at once, which is more and shows less: Holm's correction over all pairs.
 
     Returns:
         One interval a row, in the order given.
@@ -132,7 +135,7 @@ def rank_intervals(rows: Sequence[Row], failure: float, level: float = 0.95) -> 
         return intervals
     effective = effective_of(rows[tested[0]].groups)
     p, order = pairwise_p([rows[i].values for i in tested], failure, 1 - level, effective)
-    shown = order * (_within_rows(p) < 1 - level)
+    shown = order * ((_over_pairs(p) if together else _within_rows(p)) < 1 - level)
     for k, i in enumerate(tested):
         better = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] > 0)))
         worse = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] < 0)))
@@ -183,6 +186,14 @@ def _within_rows(p: FloatArray) -> FloatArray:
     away = ~np.eye(count, dtype=np.bool_)
     if count > 1:
         corrected[away] = holm(p[away].reshape(count, count - 1)).ravel()
+    return corrected
+
+
+def _over_pairs(p: FloatArray) -> FloatArray:
+    """Holm's corrected p values over all pairs of rows, (R, R), 1 on the diagonal."""
+    corrected = np.ones_like(p)
+    first, second = np.triu_indices(len(p), 1)
+    corrected[first, second] = corrected[second, first] = holm(p[first, second])
     return corrected
 
 
