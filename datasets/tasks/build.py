@@ -214,7 +214,7 @@ def label_noise(image_digests: Sequence[str], keypoints: int, number: int = 0) -
     if not image_digests:
         return np.zeros((0, keypoints, 2), dtype=np.int64)
     coins = [splits.draw(digest, f"label noise {number}", 8 * keypoints, 2) for digest in image_digests]
-    return np.stack(coins).reshape(-1, keypoints, 2, 4).sum(axis=3) - 2
+    return np.asarray(np.stack(coins).reshape(-1, keypoints, 2, 4).sum(axis=3) - 2, dtype=np.int64)
 
 
 def ink_boxes(images: Image) -> FloatArray:
