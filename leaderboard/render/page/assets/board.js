@@ -25,8 +25,9 @@
       else view.shown.delete(id);
       redraw();
     });
-    const bar = el("div", { class: "bar", role: "search" }, view.filter.root, view.chooser, count);
-    root.replaceChildren(KB.answers.answers(app), controls.root, bar, box, KB.notes.below(app.state.board));
+    const bar = el("div", { class: "bar" }, view.filter.root, view.chooser, count);
+    const board = app.state.board.rows.length ? [controls.root, bar, box] : [];
+    root.replaceChildren(KB.answers.answers(app), ...board, KB.notes.below(app.state.board));
     new ResizeObserver(() => box.classList.toggle("scrolls", box.firstChild.offsetWidth > box.clientWidth + 1)).observe(box);
   }
 
