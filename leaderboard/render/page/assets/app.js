@@ -76,6 +76,7 @@
   /** Score under the setting of now, after the page was drawn, ranks last; what was asked meanwhile is scored once. */
   async function score() {
     const mine = ++asked;
+    document.documentElement.dataset.busy = ""; // for whoever waits
     const { board, setting } = app.state;
     if (!board.arrays) {
       await new Promise((done) => setTimeout(done));
@@ -87,7 +88,7 @@
     const pending = app.scored.some((row) => row.ranks_pending);
     if ((await KB.score.ranks(board, setting, app.scored)) === null || mine !== asked) return;
     if (pending) update();
-    document.documentElement.dataset.scored = mine; // for whoever waits for it
+    delete document.documentElement.dataset.busy;
   }
 
   const built = () => KB.sections.filter((section) => section.isBuilt);
@@ -166,7 +167,6 @@
     KB.sections.sort((a, b) => (a.order ?? 50) - (b.order ?? 50));
     header();
     if (KB.data.boards.length) app.show(0);
-    document.documentElement.dataset.ready = "";
   }
 
   KB.app = app;

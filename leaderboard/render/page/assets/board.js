@@ -16,7 +16,7 @@
     body = el("tbody");
     count = el("p", { class: "count", role: "status" });
     const caption = el("caption", { class: "unseen" }, `${app.state.board.title}: a row a detector; its name opens the details`);
-    box = el("div", { class: "box", role: "region", "aria-label": "Board", tabindex: 0 }, el("table", { class: "board" }, caption, el("thead", {}, head), body));
+    box = el("div", { class: "box", role: "region", "aria-label": "Table of the board", tabindex: 0 }, el("table", { class: "board" }, caption, el("thead", {}, head), body));
     controls = KB.controls.rescoring(app);
     view.filter = KB.filters.filters(app, redraw);
     view.chooser = KB.filters.columnChooser(app, () => allColumns(), () => shownColumns(), (id, on) => {
