@@ -210,7 +210,7 @@
     if ((seeds > 1 || groups !== null) && share > 0 && share < 1 && images > 1) {
       const simple = Math.abs(quantile(images - 1, (1 - level) / 2)) * Math.sqrt((share * (1 - share)) / (images - 1));
       const half = halfWidth(components(valuesOf(groups, values), effectiveOf(groups)), 1 - level);
-      if (half > 0) effective = Math.max(1, images * Math.min((simple / half) ** 2, seeds));
+      effective = Math.max(1, images * Math.min((simple / half) ** 2, seeds));
     }
     return { share, ...exactInterval(share * effective, effective, level) };
   };
