@@ -267,10 +267,11 @@ def test_a_telephone_scrolls_the_table_and_not_the_page(open_page: OpenPage, fil
     assert page.locator(".box").evaluate("box => box.scrollWidth > box.clientWidth")
 
 
-def test_print_has_the_board_and_no_controls(open_page: OpenPage, small: Path) -> None:
-    page = open_page(small)
+def test_print_has_the_board_and_no_controls(open_page: OpenPage, file: Path) -> None:
+    page = open_page(file, viewport={"width": 1031, "height": 700})  # A4 across, in px, without its margins
     page.emulate_media(media="print", color_scheme="dark")
     assert page.locator("table.board").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 1031
     for gone in ("#filter", "header.top", "#tolerance"):
         assert not page.locator(gone).is_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')").strip() == "#fff"

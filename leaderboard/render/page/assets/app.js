@@ -88,6 +88,7 @@
     const pending = app.scored.some((row) => row.ranks_pending);
     if ((await KB.score.ranks(board, setting, app.scored)) === null || mine !== asked) return;
     if (pending) update();
+    performance.mark("scored");
     delete document.documentElement.dataset.busy;
   }
 
@@ -167,6 +168,7 @@
     KB.sections.sort((a, b) => (a.order ?? 50) - (b.order ?? 50));
     header();
     if (KB.data.boards.length) app.show(0);
+    performance.mark("interactive"); // what is measured as the time until a reader can use the page
   }
 
   KB.app = app;
