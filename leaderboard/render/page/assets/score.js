@@ -160,8 +160,34 @@
   };
 
   const medianOf = (values) => {
-    const sorted = Float64Array.from(values).sort(), middle = sorted.length >> 1;
-    return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    const list = Float64Array.from(values), middle = list.length >> 1;
+    const upper = selected(list, middle);
+    if (list.length % 2) return upper;
+    let lower = -Infinity; // the largest of those before it
+    for (let i = 0; i < middle; i++) if (list[i] > lower) lower = list[i];
+    return (lower + upper) / 2;
+  };
+
+  /** The value that would stand at `place` were the list sorted (Hoare's selection); smaller ones end up before it. */
+  const selected = (list, place) => {
+    let low = 0, high = list.length - 1;
+    while (low < high) {
+      const pivot = list[(low + high) >> 1];
+      let i = low, j = high;
+      while (i <= j) {
+        while (list[i] < pivot) i++;
+        while (list[j] > pivot) j--;
+        if (i <= j) {
+          const kept = list[i];
+          list[i++] = list[j];
+          list[j--] = kept;
+        }
+      }
+      if (place <= j) high = j;
+      else if (place >= i) low = i;
+      else break;
+    }
+    return list[place];
   };
 
   /** rows.py, over_seeds: the mean; null where a seed has none. */
@@ -210,7 +236,13 @@
     for (let i = 0; i < values[0].length; i++) if (values.every((own) => Number.isFinite(own[i]))) known.push(i);
     return known;
   };
-  const take = (values, images) => values.map((own) => (images.length === own.length ? own : Float64Array.from(images, (i) => own[i])));
+  const take = (values, images) =>
+    values.map((own) => {
+      if (images.length === own.length) return own;
+      const taken = new Float64Array(images.length); // loops: typed arrays' own `from` and `map` are many times slower
+      for (let k = 0; k < images.length; k++) taken[k] = own[images[k]];
+      return taken;
+    });
   const groupsAt = (board, images) => KB.statistics.groupsOf(board.arrays.groups && images.map((i) => board.arrays.groups[i]));
 
   /** The rows that are tested against each other, and on which images: board.py, test_rows, and ranks.py, comparable_rows. */
