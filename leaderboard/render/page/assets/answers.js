@@ -13,7 +13,7 @@
     return el(
       "div",
       { class: "hero" },
-      el("h1", {}, board.title),
+      el("h1", { tabindex: -1 }, board.title),
       el("p", { class: "faint size" }, board.size),
       el("div", { class: "answers" }, blocks),
     );

@@ -1,5 +1,5 @@
 // The page's state, and who is told of changes. Sections register themselves in KB.sections with an `order` (the board
-// has 0); each is built when it first comes near the window, and updated whenever board, setting or choice change.
+// has 0), and may say whether they apply to the data; each is built when it first comes near the window, and updated whenever board, setting or choice change.
 (() => {
   "use strict";
   const { el } = KB.dom;
@@ -26,6 +26,8 @@
       Object.assign(app.state, { board, setting: { ...AS_ON_BOARD }, chosen: firstChosen(board) });
       app.scored = null;
       document.title = `${board.title}: keypoint benchmark`;
+      const choice = document.getElementById("board-choice");
+      if (choice) choice.value = index;
       for (const section of KB.sections) section.isBuilt = false;
       layOut();
       build("board");
@@ -165,6 +167,7 @@
 
   function start() {
     KB.data = JSON.parse(document.getElementById("data").textContent);
+    KB.sections = KB.sections.filter((section) => section.applies?.(KB.data) ?? true);
     KB.sections.sort((a, b) => (a.order ?? 50) - (b.order ?? 50));
     header();
     if (KB.data.boards.length) app.show(0);

@@ -111,7 +111,7 @@
       return column.scale ? [text, el("td", { class: "drawn" }, column.draw(column.scale, row, colourOf(row)))] : [text];
     });
     const kind = row.ranked ? (row.label === app.state.board.advised ? "used" : "") : "reference";
-    const line = el("tr", { class: kind }, el("th", { scope: "row", class: "detector" }, choose, button, KB.notes.letters(app.state.board, row)), cells);
+    const line = el("tr", { class: kind }, el("th", { scope: "row", class: "detector" }, choose, button, KB.notes.letters(app.state.board, row, { withAP: shown.some((column) => column.id === "metric-ap") })), cells);
     return opened ? [line, opened] : [line];
   }
 
