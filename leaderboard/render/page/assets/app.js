@@ -1,5 +1,6 @@
 // The page's state, and who is told of changes. Sections register themselves in KB.sections with an `order` (the board
-// has 0), and may say whether they apply to the data; each is built when it first comes near the window, and updated whenever board, setting or choice change.
+// has 0), and may say whether they apply to the data. Each is built when it first comes near the window, or at once
+// (`atOnce`), and updated whenever board, setting or choice change.
 (() => {
   "use strict";
   const { el } = KB.dom;
@@ -30,7 +31,7 @@
       if (choice) choice.value = index;
       for (const section of KB.sections) section.isBuilt = false;
       layOut();
-      build("board");
+      for (const section of KB.sections) if (section.atOnce) build(section.id);
       score();
     },
     /** Score again under another setting: parts of {tolerance, classes, keypoints, seeds}; null is as on the board. */
@@ -170,7 +171,8 @@
     KB.sections = KB.sections.filter((section) => section.applies?.(KB.data) ?? true);
     KB.sections.sort((a, b) => (a.order ?? 50) - (b.order ?? 50));
     header();
-    if (KB.data.boards.length) app.show(0);
+    const sizes = KB.data.boards.map((board) => board.rows.length);
+    if (sizes.length) app.show(sizes.indexOf(Math.max(...sizes))); // the board that tells most
     performance.mark("interactive"); // what is measured as the time until a reader can use the page
   }
 

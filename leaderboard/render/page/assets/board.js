@@ -7,7 +7,7 @@
   const view = { sort: "rank", falls: false, open: new Map(), filter: null, shown: null };
   let app, body, head, count, box, controls;
 
-  KB.sections.push({ id: "board", title: "Board", order: 0, hidesTitle: true, build, update });
+  KB.sections.push({ id: "board", title: "Board", order: 0, hidesTitle: true, atOnce: true, build, update });
 
   function build(root, given) {
     app = given;

@@ -7,6 +7,7 @@
     id: "boards",
     title: "All boards",
     order: 10,
+    atOnce: true,
     applies: (data) => data.boards.length > 1,
     build(root, app) {
       const leader = (board) => board.rows.find((row) => row.ranked);

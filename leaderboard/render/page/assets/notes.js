@@ -49,6 +49,7 @@
     id: "about",
     title: "How to read it",
     order: 90,
+    atOnce: true,
     build(root, app) {
       const { board } = app.state;
       root.append(
