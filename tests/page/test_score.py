@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_cases import Made, annotated, filled, run
+from scipy import special
 
-from benchmark.metrics import metrics, score
+from benchmark.metrics import metrics
 from benchmark.metrics.evaluation import Evaluation
-from benchmark.runs.config import RunConfig
-from benchmark.runs.store import Record, Results, StoredRun
-from benchmark.statistics.groups import Groups
 from benchmark.statistics.intervals import exact_share, interval
 from benchmark.statistics.paired import paired
 from benchmark.statistics.ranks import rank_intervals
-from benchmark.structures import Annotations, Category, FloatArray, Predictions
+from benchmark.structures import Annotations, Predictions
 from leaderboard import board as board_module
 from leaderboard import rows as rows_module
 from leaderboard.board import LEVEL, Board, boards
@@ -31,116 +30,6 @@ ASSETS = Path(payload.__file__).parent / "assets"
 SCRIPTS = ("unpack.js", "special.js", "statistics.js", "score.js")
 SETTINGS = 200
 Setting = dict[str, Any]
-
-
-class MadeRun(StoredRun):
-    """A run in memory."""
-
-    def __init__(self, record: Record, annotations: Annotations, predictions: Predictions | None) -> None:
-        self.record, self.place, self._known = record, "made", (annotations, predictions)
-
-    @property
-    def annotations(self) -> Annotations:
-        return self._known[0]
-
-    @property
-    def predictions(self) -> Predictions:
-        assert self._known[1] is not None
-        return self._known[1]
-
-    @property
-    def history_text(self) -> str:
-        return "epoch,loss,word\n0,1.23456789,x\n1,nan,x\n2,0.5,x\n"
-
-    @property
-    def fingerprint(self) -> Any:
-        return id(self)
-
-
-class Made(Results):
-    """Runs in memory."""
-
-    root = Path("made")
-
-    def __init__(self, runs: list[MadeRun]) -> None:
-        self._runs = runs
-
-    def runs(self) -> Iterator[StoredRun]:
-        return iter(self._runs)
-
-
-def run(
-    detector: str, seed: int, annotations: Annotations, predictions: Predictions | None, **fields: Any
-) -> MadeRun:
-    config = RunConfig(task="made", version=1, data="dots", data_digest="d" * 64, n_train=9, detector=detector, name=detector)
-    record = Record(
-        status="finished" if predictions is not None else "failed",
-        key=config.key(seed),
-        config=config,
-        seed=seed,
-        annotations=annotations.digest[:16],
-        **{"fit_seconds": 1.0, "predict_ms": 2.0, "created": "2026-01-01", **fields},
-    )
-    return MadeRun(record, annotations, predictions)
-
-
-def annotated(n: int, k: int, instances: int = 1, seed: int = 0) -> Annotations:
-    """n images of 28 x 28 px with labels, ``instances`` each (of two categories in turn), whole-pixel points."""
-    rng = np.random.default_rng(seed)
-    m = n * instances
-    points = rng.integers(4, 24, (m, k, 2)).astype(np.float64)
-    return Annotations(
-        image_ids=np.arange(1, n + 1),
-        file_names=tuple(f"{i}.png" for i in range(n)),
-        sizes=np.tile([28, 30], (n, 1)),
-        index=np.repeat(np.arange(n), instances),
-        keypoints=points,
-        visible=np.full((m, k), 2),
-        boxes=np.column_stack([points.min(axis=1) - 3, np.full((m, 2), 6.0)]),
-        areas=np.full(m, 784.0),
-        crowd=np.zeros(m, dtype=bool),
-        category_ids=np.arange(m) % instances + 1,
-        keypoint_names=tuple(f"<b>{j}" for j in range(k)),
-        sigmas=np.full(k, 0.09),
-        spacing=np.ones(k),
-        labels=rng.integers(0, 4, n) if instances == 1 else None,
-        baseline=np.full((n, k, 2), 13.25) if instances == 1 else None,
-        categories=tuple(Category(c + 1, f"kind {c}") for c in range(instances)),
-    )
-
-
-def answering(
-    annotations: Annotations, rng: np.random.Generator, spread: float, missed: float = 0.0, whole: bool = False
-) -> Predictions:
-    """Answers ``spread`` px off, a few by far; ``whole``: in whole pixels, mostly right."""
-    shape = annotations.keypoints.shape
-    offsets = rng.normal(0, spread, shape) * np.where(rng.random(shape[:2])[..., None] < 0.03, 12, 1)
-    if whole:
-        offsets = np.rint(offsets)
-    kept = np.flatnonzero(rng.random(len(offsets)) >= missed)
-    return Predictions(
-        annotations.image_ids[annotations.index[kept]],
-        (annotations.keypoints + offsets)[kept],
-        rng.random(len(kept)),
-        annotations.category_ids[kept],
-    )
-
-
-def filled(annotations: Annotations, missed: float = 0.0, rows: int = 7) -> Board:
-    """Rows from good to bad, two alike, one deterministic, one on other seeds, a reference and a failure."""
-    rng = np.random.default_rng(5)
-    runs = []
-    for i in range(rows):
-        spread = (0.2, 0.28, 0.3, 0.3, 0.6, 0.9, 2.5)[i % 7]
-        given = [answering(annotations, rng, spread, missed, whole=i in (1, 2)) for _ in range(3)]
-        given = [given[0]] * 3 if i == 4 else given
-        seeds = (0, 1) if i == 5 else (0, 1, 2)
-        runs += [run(f"row{i}", seed, annotations, given[seed]) for seed in seeds]
-    runs += [run("twin", seed, annotations, answering(annotations, np.random.default_rng(5), 0.2, missed)) for seed in (0, 1, 2)]
-    runs += [run("reference", 0, annotations, answering(annotations, rng, 5.0, missed), ranked=False)]
-    runs += [run("broken", 0, annotations, None, error="ValueError: <i>nan</i>")]
-    (board,) = boards(Made(runs))
-    return board
 
 
 @cache
@@ -228,7 +117,9 @@ class Reference:
     order: list[str]
 
 
-def reference(board: Board, held: dict[str, Any], known: dict[tuple[str, int], Evaluation], setting: Setting) -> Reference:
+def reference(
+    board: Board, held: dict[str, Any], known: dict[tuple[str, int], Evaluation], setting: Setting
+) -> Reference:
     """`benchmark.metrics` of the labelled keypoints of a part, then what `leaderboard` makes of it."""
     annotations = board.finished[0].runs[0].annotations
     single = annotations.single_instance
@@ -247,9 +138,20 @@ def reference(board: Board, held: dict[str, Any], known: dict[tuple[str, int], E
             evaluation = known[row.label, seed]
             pairs = evaluation.pairs.rows
             errors = replace(evaluation.errors, labelled=evaluation.errors.labelled & chosen[pairs][:, None] & columns)
-            tables.append({name: entry.compute(errors) if errors.any_labelled and (name != "exact" or errors.any_on_lattice) else None
-                           for name, entry in metrics().items() if name in ("mean", "median", "exact")})
-            tables[-1]["pck@1"] = float((errors.labelled_distances <= (setting["tolerance"] or 1.0)).mean()) if errors.any_labelled else None
+            tables.append(
+                {
+                    name: entry.compute(errors)
+                    if errors.any_labelled and (name != "exact" or errors.any_on_lattice)
+                    else None
+                    for name, entry in metrics().items()
+                    if name in ("mean", "median", "exact")
+                }
+            )
+            tables[-1]["pck@1"] = (
+                float((errors.labelled_distances <= (setting["tolerance"] or 1.0)).mean())
+                if errors.any_labelled
+                else None
+            )
             distances.append(evaluation.per_image(errors.distances, errors.labelled))
             exact.append(evaluation.per_image(errors.exact, errors.on_lattice))
         of_image = np.stack(distances) * (rows_module._image_weights(part) if single else 1.0)
@@ -257,14 +159,35 @@ def reference(board: Board, held: dict[str, Any], known: dict[tuple[str, int], E
         pck[row.label] = pooled["pck@1"]
         at = [row.seeds.index(seed) for seed in seeds]
         scores = tuple(replace(row.scores[i], distances=own) for i, own in zip(at, distances))
-        made.append(replace(row, runs=tuple(row.runs[i] for i in at), scores=scores, metrics=pooled, errors=of_image, exact=np.stack(exact)))
+        made.append(
+            replace(
+                row,
+                runs=tuple(row.runs[i] for i in at),
+                scores=scores,
+                metrics=pooled,
+                errors=of_image,
+                exact=np.stack(exact),
+            )
+        )
     ordered = board_module._ordered(made)
-    alone = replace(part, keypoints=part.keypoints[:, columns], visible=part.visible[:, columns], baseline=None if part.baseline is None else part.baseline[:, columns])
+    alone = replace(
+        part,
+        keypoints=part.keypoints[:, columns],
+        visible=part.visible[:, columns],
+        baseline=None if part.baseline is None else part.baseline[:, columns],
+    )
     alone = alone.take(np.flatnonzero(chosen)) if single else alone
     failure = board_module.failure_size(alone, ordered)
     tests, _ = board_module.test_rows([row for row in ordered if row.record.ranked])
     ranks = {test.name: (found.low, found.high) for test, found in zip(tests, rank_intervals(tests, failure, LEVEL))}
-    return Reference({row.label: row for row in made}, pck, failure, annotations, ranks, [row.label for row in ordered if row.record.ranked])
+    return Reference(
+        {row.label: row for row in made},
+        pck,
+        failure,
+        annotations,
+        ranks,
+        [row.label for row in ordered if row.record.ranked],
+    )
 
 
 @pytest.fixture
@@ -309,7 +232,9 @@ def test_browser_equals_python(name: str, score_page: Any) -> None:
     labels = [row.label for row in board.finished]
     pairs = [list(rng.choice(labels, 2, replace=False)) for _ in settings]
     told_apart = 0
-    for setting, pair, found in zip(settings, pairs, json.loads(score_page.evaluate(IN_BROWSER, json.dumps([held, settings, pairs]))), strict=True):
+    for setting, pair, found in zip(
+        settings, pairs, json.loads(score_page.evaluate(IN_BROWSER, json.dumps([held, settings, pairs]))), strict=True
+    ):
         wanted = reference(board, held, known, setting)
         if found["again"] is not None:
             assert found["again"] == [[row["rank_low"], row["rank_high"]] for row in found["rows"]]
@@ -324,7 +249,8 @@ def test_browser_equals_python(name: str, score_page: Any) -> None:
 def compare_row(row: dict[str, Any], wanted: Reference, setting: Setting, board: Board, held: dict[str, Any]) -> None:
     own = wanted.rows.get(row["label"])
     if own is None:
-        assert row["mean"] is None and row["reason"] == "no run with these seeds"
+        assert row["mean"] is None
+        assert row["reason"] == "no run with these seeds"
         return
     every = {"classes": held["classes"]["names"], "keypoints": list(board.keypoints), "seeds": [0, 1, 2]}
     whole = all(setting[part] in (None, names) for part, names in every.items())
@@ -342,11 +268,17 @@ def compare_row(row: dict[str, Any], wanted: Reference, setting: Setting, board:
     seen, lattice = answered(own.errors), answered(own.exact)
     spans = (
         ("interval", interval(own.errors[:, seen], groups=groups_of(wanted.annotations, seen)) if len(seen) else None),
-        ("exact_interval", exact_share(own.exact[:, lattice], groups=groups_of(wanted.annotations, lattice)) if len(lattice) else None),
+        (
+            "exact_interval",
+            exact_share(own.exact[:, lattice], groups=groups_of(wanted.annotations, lattice)) if len(lattice) else None,
+        ),
     )
     for name, span in spans:
         assert (row[name] is None) == (span is None), (name, setting)
-        assert span is None or (close(row[name]["low"], span.low) and close(row[name]["high"], span.high)), (name, setting)
+        assert span is None or (close(row[name]["low"], span.low) and close(row[name]["high"], span.high)), (
+            name,
+            setting,
+        )
     if row["errors"] is not None:
         np.testing.assert_allclose(np.array(row["errors"], dtype=float), own.errors, rtol=0, atol=1e-9)
     assert [one["seed"] for one in row["perSeed"]] == list(own.seeds)
@@ -369,3 +301,61 @@ def compare_pair(found: dict[str, Any], pair: list[str], wanted: Reference) -> N
     span = 2 * max(1.0, wanted.failure, np.abs(a[:, both] - b[:, both]).max())  # the ends are found to 1e-9 of it
     assert close(found["low"], result.low, span), (found, result)
     assert close(found["high"], result.high, span), (found, result)
+
+
+@pytest.mark.parametrize("make", [plain, uneven])
+def test_the_reference_is_the_board_of_that_part(make: Callable[[], Board]) -> None:
+    """What the browser is compared with, against whole boards made of the part alone."""
+    board = make()
+    held = payload.payload(board)
+    known = held_answers(board, held)
+    for setting in settings_of(board, held, 6):
+        wanted = reference(board, held, known, setting)
+        annotations = wanted.annotations
+        columns = [k for k, name in enumerate(board.keypoints) if name in (setting["keypoints"] or board.keypoints)]
+        labels = np.array([str(label) for label in annotations.labels])  # type: ignore[union-attr]
+        images = np.flatnonzero(np.isin(labels, setting["classes"] or held["classes"]["names"]))
+        part = replace(
+            annotations.take(images),
+            keypoint_names=tuple(board.keypoints[k] for k in columns),
+            keypoints=annotations.keypoints[images][:, columns],
+            visible=annotations.visible[images][:, columns],
+            sigmas=annotations.sigmas[columns],
+            spacing=annotations.spacing[columns],  # type: ignore[index]
+            baseline=annotations.baseline[images][:, columns],  # type: ignore[index]
+        )
+        runs = []
+        for row in board.finished:
+            for seed, stored in zip(row.seeds, row.runs):
+                if seed in (setting["seeds"] or (0, 1, 2)):
+                    given = stored.predictions
+                    at = np.flatnonzero(np.isin(given.image_ids, part.image_ids))
+                    answered_here = Predictions(
+                        given.image_ids[at], given.keypoints[at][:, columns], given.scores[at], given.category_ids[at]
+                    )
+                    runs.append(run(row.label, seed, part, answered_here, ranked=row.record.ranked))
+        (alone,) = boards(Made(runs))
+        assert {row.label for row in alone.finished} == set(wanted.rows)
+        assert alone.failure == pytest.approx(wanted.failure, abs=1e-12)
+        assert [row.label for row in alone.rows] == wanted.order
+        for row in alone.finished:
+            for name in ("mean", "median", "exact"):
+                assert close(row.metrics[name], wanted.rows[row.label].metrics[name]), (name, setting)
+            assert (row.rank_low, row.rank_high) == wanted.ranks.get(row.label, (None, None))
+
+
+def test_distributions_are_those_of_scipy(score_page: Any) -> None:
+    rng = np.random.default_rng(0)
+    calls: list[tuple[Any, ...]] = []
+    wanted = []
+    for _ in range(300):
+        df = float(rng.choice([1, 2, 3, 9, 290, 4290, 1e5, 1 + 9 * rng.random()]))
+        t, p, z = float(np.exp(rng.uniform(-8, 5))), float(10 ** rng.uniform(-25, np.log10(0.5))), rng.uniform(-6, 30)
+        n = float(rng.choice([5, 291, 4291, 1e5]))
+        right = float(rng.integers(0, int(n)))
+        calls += [("studentCdf", df, -t), ("studentQuantile", df, p), ("normalTail", z)]
+        wanted += [special.stdtr(df, -t), special.stdtrit(df, p), special.ndtr(-z)]
+        calls += [("betaQuantile", right + 1, n - right, level) for level in (0.025, 0.975)]
+        wanted += [special.betaincinv(right + 1, n - right, level) for level in (0.025, 0.975)]
+    found = score_page.evaluate("(calls) => calls.map(([name, ...values]) => KB.special[name](...values))", calls)
+    np.testing.assert_allclose([float(value) for value in found], wanted, rtol=1e-10)  # large ones arrive as integers
