@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.options import BoardData, BoardTask, PairName, Results, pair_of, say, waiting
+from benchmark.cli.options import BoardData, BoardTask, PairName, Results, having_pair, pair_of, say, waiting
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmark.metrics import Pair
     from leaderboard.board import Board
 
 app = typer.Typer()
@@ -35,21 +34,10 @@ def page(
 
     stored = open_results(results)
     with waiting("scoring"):
-        shown = with_pair(boards(stored, task, data, asked := pair_of(pair)), asked)
+        shown = having_pair(boards(stored, task, data, asked := pair_of(pair)), asked)
     if not shown:
         raise UserError(f"{stored.root}: holds no run of {task or 'any task'} on {data or 'any data'}")
     write_page(shown, out)
-
-
-def with_pair(boards: list[Board], pair: Pair | None) -> list[Board]:
-    """The boards; UserError where a pair is asked for and none of them has it."""
-    from benchmark.metrics.scale import pair_positions
-
-    if pair is not None and not any(board.pair for board in boards):
-        for board in boards:
-            if board.finished:
-                pair_positions(pair, board.keypoints)  # says what is wrong with it
-    return boards
 
 
 def write_page(boards: Sequence[Board], out: Path, *, said_on_stderr: bool = False) -> None:
