@@ -29,7 +29,7 @@ _SPECIAL = {
     "±": r"$\pm$",
     "–": "--",
 }
-_LIGATURES = "-,'"  # two of one kind are another sign
+_LIGATURES = ({"-", "–"}, {","}, {"'"})  # side by side they are another sign
 
 
 def escaped(text: str) -> str:
@@ -40,7 +40,7 @@ def escaped(text: str) -> str:
     for sign in line:
         if unicodedata.category(sign) in ("Cc", "Cs"):
             continue
-        if (before == sign and sign in _LIGATURES) or {before, sign} == {"-", "–"}:
+        if any({before, sign} <= signs for signs in _LIGATURES):
             written.append("{}")
         written.append(_SPECIAL.get(sign, sign))
         before = sign
