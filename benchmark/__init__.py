@@ -66,6 +66,6 @@ def __getattr__(name: str) -> Any:
     if name in (
         "run",
         "leaderboard",
-    ):  # late, and by name: what stands above every package, while the core imports nothing above itself
+    ):  # late, and by name: they stand above all packages, and the core imports nothing above
         return getattr(importlib.import_module("benchmark.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -84,7 +84,7 @@ def leaderboard(
     from leaderboard.render.tables import indexed
     from leaderboard.which import boards_on
 
-    found = boards_on(open_results(results), task, data, pair)
+    found = boards_on(open_results(Path(results)), task, data, pair)
     if not found:
         raise UserError(f"results {os.fspath(results)}: hold no run of {task or 'any task'} on {data or 'any data'}")
     return indexed(found)

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 TITLE = "Reported by the notes, not measured here"
-HEADINGS = ("system", "images", "as reported", "mean px", "rmse px", "nearest of ours", "its mean px", "its rmse px", "faults")
+HEADINGS = (
+    "system",
+    "images",
+    "as reported",
+    "mean px",
+    "rmse px",
+    "nearest of ours",
+    "its mean px",
+    "its rmse px",
+    "faults",
+)
 NAMES = (0, 2, 5)
 SHOWN = ("mse", "dist_avg", "r2")  # as reported; the JSON has all
 

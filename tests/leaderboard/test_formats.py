@@ -319,11 +319,11 @@ def test_neither_locale_nor_terminal_changes_a_byte(filled: Store, maker: Any) -
     maker.put("é–ß", annotations, maker.answers(annotations, 2.0))
     words = [sys.executable, "-m", "benchmark", "leaderboard", "--results", str(filled.root), "--format", "latex"]
     outputs = []
-    for settings in (
+    for environment in (
         {"LC_ALL": "C", "COLUMNS": "40", "PYTHONHASHSEED": "1", "PYTHONIOENCODING": "ascii"},
         {"LC_ALL": "C.UTF-8", "COLUMNS": "300", "PYTHONHASHSEED": "2", "TZ": "Asia/Tokyo"},
     ):
-        done = subprocess.run(words, capture_output=True, cwd=ROOT, env={**os.environ, **settings})
+        done = subprocess.run(words, capture_output=True, cwd=ROOT, env={**os.environ, **environment})
         assert done.returncode == 0, done.stderr.decode()
         outputs.append(
             [done.stdout, *((filled.root / f"LEADERBOARD.{end}").read_bytes() for end in ("md", "csv", "json"))]
