@@ -75,7 +75,8 @@ def leaderboard(
         pair: Two keypoints; boards that have both hold the metrics relative to the distance between their labels as well.
 
     Returns:
-        Columns are those of ``LEADERBOARD.csv``; the index is (task, data, detector, n), n the number of training images.
+        Columns are those of ``LEADERBOARD.csv``; the index is (task, data, detector, n), n the number of training images,
+        0 where that is unknown. It is in the order of the boards; ``sort_index()`` makes slices of it fast.
 
     Raises:
         UserError: Where there are no results, no board of the kind, or a record is broken.

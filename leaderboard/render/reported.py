@@ -19,12 +19,14 @@ HEADINGS = (
     "as reported",
     "mean px",
     "rmse px",
-    "nearest of ours",
+    "our nearest",
     "its mean px",
     "its rmse px",
     "faults",
 )
 NAMES = (0, 2, 5)
+WIDE = 150  # characters that all of these take
+WIDE_ONLY = ("images", "as reported", "its mean px")
 SHOWN = ("mse", "dist_avg", "r2")  # as reported; the JSON has all
 
 
@@ -60,7 +62,7 @@ def print_reported(rows: Sequence[Reported], console: Console) -> None:
         return
     console.print()
     say(console, TITLE, "bold", wrap=True)
-    shown = [i for i, _ in enumerate(HEADINGS) if console.width >= 100 or HEADINGS[i] not in ("as reported", "images")]
+    shown = [i for i, heading in enumerate(HEADINGS) if console.width >= WIDE or heading not in WIDE_ONLY]
     table = new_table([HEADINGS[i] for i in shown], [shown.index(i) for i in NAMES if i in shown])
     for row in cells(rows):
         add(table, [row[i] for i in shown], style="dim")
