@@ -127,13 +127,14 @@ def test_the_command_that_makes_missing_seeds(maker: Any, annotations: Annotatio
 
 
 def test_missing_seeds_of_own_data_and_several_budgets(maker: Any, annotations: Annotations) -> None:
-    for name, budget, seeds in (("a", "5epochs", 1), ("b", "recipe", 1), ("c", "recipe", 1), ("d", "recipe", 2)):
+    rows = (("a", "5epochs", 1), ("b", "recipe", 1), ("c", "recipe", 1), ("d", "recipe", 3), ("e", "recipe", 3))
+    for name, budget, seeds in rows:
         for seed in range(seeds):
             maker.put(name, annotations, maker.answers(annotations, 1.0), seed, config={"budget": budget})
     (board,) = boards(maker.store)
     assert sorted(commands(board)) == [
-        "python -m benchmark run --data PATH --budget 5epochs --device cpu --threads 1 --seeds 2 -d a",
-        "python -m benchmark run --data PATH --device cpu --threads 1 --seeds 2 -d b -d c",
+        "python -m benchmark run --data PATH --budget 5epochs --device cpu --threads 1 --seeds 3 -d a",
+        "python -m benchmark run --data PATH --device cpu --threads 1 --seeds 3 -d b -d c",
     ]
 
 
