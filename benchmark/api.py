@@ -60,6 +60,37 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
     return frame([board for board in every if board.digest == config.data_digest])
 
 
+def leaderboard(
+    results: str | os.PathLike[str] = "results",
+    task: str | None = None,
+    data: str | None = None,
+    pair: tuple[str, str] | None = None,
+) -> pd.DataFrame:
+    """The boards of what is stored, as one frame: a row a row of a board, best first within its board.
+
+    Args:
+        results: A folder of results, a bundle, or a folder of bundles; nothing is written there.
+        task: Only boards of this task.
+        data: Only boards of this data, by its name on the board, the first digits of its digest, or its path.
+        pair: Two keypoints; boards that have both hold the metrics relative to the distance between their labels as well.
+
+    Returns:
+        Columns are those of ``LEADERBOARD.csv``; the index is (task, data, detector, n), n the number of training images,
+        0 where that is unknown. It is in the order of the boards; ``sort_index()`` makes slices of it fast.
+
+    Raises:
+        UserError: Where there are no results, no board of the kind, or a record is broken.
+    """
+    from benchmark.runs.bundle import open_results
+    from leaderboard.render.tables import indexed
+    from leaderboard.which import boards_on
+
+    found = boards_on(open_results(Path(results)), task, data, pair)
+    if not found:
+        raise UserError(f"results {os.fspath(results)}: hold no run of {task or 'any task'} on {data or 'any data'}")
+    return indexed(found)
+
+
 def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -> GridConfig:
     """A grid from loosely given settings: one value or several, a path or its text; see `run`.
 

@@ -87,6 +87,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="Another row of the same board.")],
     task: BoardTask = None,
     data: BoardData = None,
+    pair: PairName = "",
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -96,7 +97,7 @@ def compare(
     from leaderboard.render.terminal import print_comparison
 
     with waiting("comparing"):
-        comparison = compare_rows(open_results(results), a, b, task, data)
+        comparison = compare_rows(open_results(results), a, b, task, data, pair_of(pair))
     if as_json:
         print(json.dumps(comparison.as_dict(), allow_nan=False))
     else:
