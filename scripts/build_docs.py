@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +26,13 @@ MARK = re.compile(r"^<!-- generated: (\w+) -->$", flags=re.MULTILINE)
 SHOWN = 5  # images of a task
 COLOURS = ((230, 159, 0), (86, 180, 233))  # Okabe and Ito's orange and sky blue: told apart by everybody
 COLOUR_NAMES = ("orange", "blue")
-FAMILIES = {
-    "reference": "Shown on boards for comparison, neither ranked nor tested.",
-    "classic": "Features made by hand and a learner of scikit-learn, or candidates of OpenCV ranked by boosted trees.",
-    "extrema": "First and last ink made differentiable, so that which extremum a point asks for can be learned.",
-    "regression": "A network whose last layer says coordinates.",
-    "heatmap": "A network that says of every pixel (or column and row) how likely the point is there.",
-    "rcnn": "Detectors of boxes or of instances, several of them an image.",
+FAMILIES = {  # as catalogs have it -> heading, and what it is
+    "reference": ("References", "Shown on boards for comparison, neither ranked nor tested."),
+    "classic": ("Classic", "Features made by hand and a learner of scikit-learn, or candidates of OpenCV ranked by trees."),
+    "extrema": ("Extrema of the ink", "First and last ink made differentiable, so that which of them is asked for is learned."),
+    "regression": ("Regression", "A network whose last layer says coordinates."),
+    "heatmap": ("Heatmaps", "A network that says of every pixel (or column and row) how likely the point is there."),
+    "rcnn": ("Boxes and instances", "Detectors of boxes or of instances, any number of them an image."),
 }
 
 
@@ -37,6 +40,11 @@ def text(value: object) -> str:
     """Plain words for a cell or a paragraph: nothing in them is markup."""
     written = " ".join(str(value).split())
     return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", written).replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def sentence(words: str) -> str:
+    """A line of a list as a sentence of a page."""
+    return f"{text(words[0].upper() + words[1:]).rstrip('.')}."
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -61,7 +69,7 @@ def task_pages(folder: Path) -> str:
         facts += ["a rule on the image alone gives it" if card.rule else "no rule on the image alone is offered"]
         parts += [
             f"### {card.name}",
-            f"{text(card.summary[0].upper() + card.summary[1:])}.",
+            sentence(card.summary),
             f"![{text(card.name)}: {text(card.summary)}](assets/tasks/{picture}){{ .pixels }}",
             f"{text(data)}; {'; '.join(facts)}.",
         ]
@@ -103,6 +111,19 @@ def draw_task(card: Any, data: str, folder: Path) -> str:
     return f"{card.name}.png"
 
 
+def example_photographs(folder: Path) -> str:
+    """The sheet that `inspect` draws of the photographs that the page on own data makes, made as a reader makes it."""
+    page = (SOURCE / "own-data.md").read_text(encoding="utf-8")
+    script = re.search(r'^```python title="make_photos.py"\n(.*?)^```', page, flags=re.MULTILINE | re.DOTALL)
+    assert script is not None
+    sheet = folder / "assets" / "photos.png"
+    with tempfile.TemporaryDirectory() as place:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        for words in (["-c", script[1]], ["-m", "benchmark", "inspect", "photos", "--out", str(sheet)]):
+            subprocess.run([sys.executable, *words], cwd=place, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return "![The photographs with their labels, those that look odd first](assets/photos.png)"
+
+
 def metric_table(folder: Path) -> str:
     """Every metric of the registry: unit, which way is better, and what it is."""
     from benchmark.metrics import metrics
@@ -140,17 +161,16 @@ def detector_pages(folder: Path) -> str:
         own = [f"`{key}={value}`" for key, value in spec.values.items() if key in parameters(spec.cls)]
         facts += [f"- Parameters: {', '.join(own)}"] if own else []
         facts += [f"- Without what it calls essential: `{spec.ablated}`"] if spec.ablated else []
-        by_family[entry.family] += [f"### {name}", f"{text(entry.summary[0].upper() + entry.summary[1:])}.", "\n".join(facts)]
+        by_family[entry.family] += [f"### {name}", sentence(entry.summary), "\n".join(facts)]
     parts = []
     for family, members in by_family.items():
-        parts += [f"## {family}", FAMILIES[family], *members]
+        heading, what = FAMILIES[family]
+        parts += [f"## {heading}", what, *members]
     return "\n\n".join(parts)
 
 
 def published_marks() -> dict[str, list[str]]:
     """Detector -> what its row on the published board of ``topleft`` is marked with, but for what time did to it."""
-    import json
-
     from leaderboard.expected import DATA, PUBLISHED, TASK
     from leaderboard.render.words import MARKS
     from leaderboard.rows import STALE
@@ -180,9 +200,11 @@ def command_pages(folder: Path) -> str:
     parts = []
     for name, command in root.commands.items():
         arguments = [one for one in command.params if one.param_type_name == "argument"]
-        usage = " ".join([PROGRAM, name, "[OPTIONS]", *(one.metavar or one.name.upper() for one in arguments)])
+        named = [option_name(one).strip("`") for one in arguments]
+        shown = [word if one.required else f"[{word}]" for one, word in zip(arguments, named)]
+        usage = " ".join([PROGRAM, name, "[OPTIONS]", *shown])
         rows = [(option_name(one), option_words(one)) for one in command.params]
-        parts += [f"## {name}", text(inspect.cleandoc(command.help)), f"```text\n{usage}\n```", table(("", ""), rows)]
+        parts += [f"## {name}", text(inspect.cleandoc(command.help)), f"```text\n{usage}\n```", table(("option", "what it says"), rows)]
         if command.epilog:
             parts.append("Example:\n\n```text\n" + command.epilog.removeprefix("Example: ") + "\n```")
     return "\n\n".join(parts)
@@ -192,8 +214,9 @@ def option_name(one: Any) -> str:
     """A parameter as it is typed: ``--seeds COUNT``."""
     if one.param_type_name == "argument":
         return f"`{one.metavar or one.name.upper()}`"
-    flags = ", ".join(f"`{flag}`" for flag in (*one.opts, *one.secondary_opts))
-    return flags if one.is_flag or not one.metavar else f"{flags} `{one.metavar}`"
+    flags = [*one.opts, *one.secondary_opts]
+    value = "" if one.is_flag or not one.metavar else f" {one.metavar}"
+    return "<br>".join([f"`{flags[0]}{value}`", *(f"`{flag}`" for flag in flags[1:])])
 
 
 def option_words(one: Any) -> str:
@@ -238,6 +261,7 @@ def security_policy(folder: Path) -> str:
 
 GENERATED: dict[str, Callable[[Path], str]] = {
     "tasks": task_pages,
+    "photos": example_photographs,
     "metrics": metric_table,
     "detectors": detector_pages,
     "marks": mark_table,
