@@ -1,4 +1,4 @@
-"""The documentation site: python scripts/build_docs.py [--pages-only]
+"""Make the documentation site: ``python scripts/build_docs.py [--pages-only]``.
 
 Copies ``docs/`` to ``build/docs``, fills what is generated there, and makes ``build/site`` of it with zensical, warnings
 being errors (extra ``docs``). A line ``<!-- generated: NAME -->`` of a page is replaced by what `GENERATED` has under that
@@ -28,8 +28,14 @@ COLOURS = ((230, 159, 0), (86, 180, 233))  # Okabe and Ito's orange and sky blue
 COLOUR_NAMES = ("orange", "blue")
 FAMILIES = {  # as catalogs have it -> heading, and what it is
     "reference": ("References", "Shown on boards for comparison, neither ranked nor tested."),
-    "classic": ("Classic", "Features made by hand and a learner of scikit-learn, or candidates of OpenCV ranked by trees."),
-    "extrema": ("Extrema of the ink", "First and last ink made differentiable, so that which of them is asked for is learned."),
+    "classic": (
+        "Classic",
+        "Features made by hand and a learner of scikit-learn, or candidates of OpenCV ranked by trees.",
+    ),
+    "extrema": (
+        "Extrema of the ink",
+        "First and last ink made differentiable, so that which of them is asked for is learned.",
+    ),
     "regression": ("Regression", "A network whose last layer says coordinates."),
     "heatmap": ("Heatmaps", "A network that says of every pixel (or column and row) how likely the point is there."),
     "rcnn": ("Boxes and instances", "Detectors of boxes or of instances, any number of them an image."),
@@ -98,7 +104,11 @@ def draw_task(card: Any, data: str, folder: Path) -> str:
     pen = ImageDraw.Draw(sheet)
     for place, i in enumerate(map(int, chosen)):
         left = place * (width * zoom + gap)
-        tile = Image.fromarray(test.images[i]).convert("RGB").resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+        tile = (
+            Image.fromarray(test.images[i])
+            .convert("RGB")
+            .resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+        )
         sheet.paste(tile, (left, 0))
         for points in annotations.keypoints[annotations.index == i]:
             for (x, y), colour in zip(points, COLOURS):
@@ -204,7 +214,12 @@ def command_pages(folder: Path) -> str:
         shown = [word if one.required else f"[{word}]" for one, word in zip(arguments, named)]
         usage = " ".join([PROGRAM, name, "[OPTIONS]", *shown])
         rows = [(option_name(one), option_words(one)) for one in command.params]
-        parts += [f"## {name}", text(inspect.cleandoc(command.help)), f"```text\n{usage}\n```", table(("option", "what it says"), rows)]
+        parts += [
+            f"## {name}",
+            text(inspect.cleandoc(command.help)),
+            f"```text\n{usage}\n```",
+            table(("option", "what it says"), rows),
+        ]
         if command.epilog:
             parts.append("Example:\n\n```text\n" + command.epilog.removeprefix("Example: ") + "\n```")
     return "\n\n".join(parts)

@@ -102,7 +102,9 @@ def test_every_detector_stands_there_with_its_published_figures(written: Path) -
         text = section(page, name)
         assert "Follows: " in text
         if name in expected():
-            assert f"Published: {expected()[name]['mean']:.3f} px, {100 * expected()[name]['exact']:.1f} % exact" in text
+            assert (
+                f"Published: {expected()[name]['mean']:.3f} px, {100 * expected()[name]['exact']:.1f} % exact" in text
+            )
         else:
             assert "Published" not in text
 
@@ -145,7 +147,12 @@ def test_a_link_leads_somewhere(page: Path, written: Path) -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     sections = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
-    listed = [page for entry in sections for value in entry.values() for page in ([value] if isinstance(value, str) else value)]
+    listed = [
+        page
+        for entry in sections
+        for value in entry.values()
+        for page in ([value] if isinstance(value, str) else value)
+    ]
     assert sorted(listed) == [page.name for page in PAGES]
 
 
