@@ -24,8 +24,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE, PAGES = ROOT / "docs", ROOT / "build" / "docs"
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", flags=re.MULTILINE)
 SHOWN = 5  # images of a task
-COLOURS = ((230, 159, 0), (86, 180, 233))  # Okabe and Ito's orange and sky blue: told apart by everybody
-COLOUR_NAMES = ("orange", "blue")
+COLOURS = {  # Okabe and Ito's, told apart by everybody
+    "orange": (230, 159, 0),
+    "blue": (86, 180, 233),
+    "green": (0, 158, 115),
+    "purple": (204, 121, 167),
+}
 FAMILIES = {  # as catalogs have it -> heading, and what it is
     "reference": ("References", "Shown on boards for comparison, neither ranked nor tested."),
     "classic": (
@@ -60,65 +64,64 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def task_pages(folder: Path) -> str:
-    """Every task of the catalog: what it asks for, and images with the point drawn."""
+    """Every task of the catalog: what it asks for and probes, who is exact, and images with the point drawn."""
     from datasets.tasks.catalog import tasks
 
+    lattice = {None: "on no lattice", 1.0: "on whole pixels", 0.5: "on half pixels"}
     parts = []
     for card in tasks().values():
         data = "tiny" if card.digits is None or len(card.digits) < 10 else "mnist5k"
-        picture = draw_task(card, data, folder / "assets" / "tasks")
-        target = card.points
-        colours = ", ".join(f"{colour}: {text(name)}" for colour, name in zip(COLOUR_NAMES, target.keypoints))
-        lattice = {None: "on no lattice", 1.0: "on whole pixels", 0.5: "on half pixels"}
-        where = ", ".join(dict.fromkeys(lattice[pitch] for pitch in target.spacing))
-        facts = [f"version {card.version}", colours if len(target.keypoints) > 1 else "one keypoint", where]
-        facts += ["a rule on the image alone gives it" if card.rule else "no rule on the image alone is offered"]
+        draw_task(card, data, folder / "assets" / "tasks" / f"{card.name}.png")
+        names = card.points.keypoints
+        keypoints = ", ".join(f"{text(name)} ({colour})" for name, colour in zip(names, COLOURS))
+        where = " and ".join(dict.fromkeys(lattice[pitch] for pitch in card.points.spacing))
+        facts = [f"Version {card.version}", keypoints if len(names) > 1 else "one keypoint", where, f"drawn: {data}"]
+        if card.for_test != card:
+            facts.append("the first two images are of train, the others of test")
         parts += [
             f"### {card.name}",
             sentence(card.summary),
-            f"![{text(card.name)}: {text(card.summary)}](assets/tasks/{picture}){{ .pixels }}",
-            f"{text(data)}; {'; '.join(facts)}.",
+            f"![{text(card.name)}: {text(card.summary)}](assets/tasks/{card.name}.png){{ .pixels }}",
+            f"*Probes:* {text(card.probes)}.<br>*Exact on every test image:* {text(card.oracle)}.",
+            f"{'; '.join(facts)}.",
         ]
     return "\n\n".join(parts)
 
 
-def draw_task(card: Any, data: str, folder: Path) -> str:
-    """Some test images of a task in a row, each keypoint as a ring whose middle is the annotation; the file's name."""
+def draw_task(card: Any, data: str, path: Path) -> None:
+    """Some images of a task in a row, each keypoint as a ring whose middle is the annotation."""
     from PIL import Image, ImageDraw
 
     from datasets.tasks.build import build
 
-    _, _, test = build(card, data)
-    annotations = test.annotations
-    labels = annotations.labels if annotations.labels is not None else annotations.index
-    count = max(SHOWN, len(set(labels.tolist()))) if len(card.digits or ()) == 10 else SHOWN
-    if card.canvas is None:  # one image of every digit in turn, where images are of one digit
-        turns = [list((labels == digit).nonzero()[0]) for digit in sorted(set(labels.tolist()))]
-        chosen = [turns[i % len(turns)][i // len(turns)] for i in range(count)]
-    else:
-        chosen = list(range(count))
-    height, width = test.images[int(chosen[0])].shape[:2]
-    zoom = max(2, 140 // height)
-    gap = 6
+    train, _, test = build(card, data)
+    chosen = [(test, i) for i in one_of_each(test.annotations, ten=len(card.digits or ()) == 10)]
+    if card.for_test != card:
+        chosen = [(train, 0), (train, 1), *chosen[: SHOWN - 2]]
+    height, width = test.images[0].shape[:2]
+    zoom, gap = max(2, 140 // height), 6
     sheet = Image.new("RGB", (len(chosen) * (width * zoom + gap) - gap, height * zoom), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
-    for place, i in enumerate(map(int, chosen)):
+    for place, (part, i) in enumerate(chosen):
         left = place * (width * zoom + gap)
-        tile = (
-            Image.fromarray(test.images[i])
-            .convert("RGB")
-            .resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
-        )
-        sheet.paste(tile, (left, 0))
-        for points in annotations.keypoints[annotations.index == i]:
-            for (x, y), colour in zip(points, COLOURS):
+        tile = Image.fromarray(part.images[i]).convert("RGB")
+        sheet.paste(tile.resize((width * zoom, height * zoom), Image.Resampling.NEAREST), (left, 0))
+        for points in part.annotations.keypoints[part.annotations.index == i]:
+            for (x, y), colour in zip(points, COLOURS.values()):
                 # An integer is the middle of its pixel, which here is a square of zoom x zoom.
                 u, v = left + (x + 0.5) * zoom - 0.5, (y + 0.5) * zoom - 0.5
-                for radius, line in ((2.0 * zoom, 3), (zoom / 4, 1)):
+                for radius, line in ((max(10.0, 2.0 * zoom), 3), (zoom / 4, 1)):
                     pen.ellipse((u - radius, v - radius, u + radius, v + radius), outline=colour, width=line)
-    folder.mkdir(parents=True, exist_ok=True)
-    sheet.save(folder / f"{card.name}.png", optimize=True)
-    return f"{card.name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, optimize=True)
+
+
+def one_of_each(annotations: Any, *, ten: bool) -> list[int]:
+    """The first images, of every digit in turn where an image has one."""
+    if annotations.labels is None:
+        return list(range(SHOWN))
+    turns = [(annotations.labels == digit).nonzero()[0] for digit in sorted(set(annotations.labels.tolist()))]
+    return [int(turns[i % len(turns)][i // len(turns)]) for i in range(10 if ten else SHOWN)]
 
 
 def example_photographs(folder: Path) -> str:

@@ -117,6 +117,7 @@ def test_what_a_page_says_to_paste_works_and_prints_what_it_says(page: Path, fol
     typed: dict[str, Any] = {}
     for block in blocks(page):
         if block.title:
+            (folder / block.title).parent.mkdir(exist_ok=True)
             (folder / block.title).write_text(block.content, encoding="utf-8")
         elif block.language == "python":
             with contextlib.redirect_stdout(io.StringIO()):
