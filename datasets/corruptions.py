@@ -159,7 +159,7 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "specks": Corruption("single pixels of any value", (0.0025, 0.005, 0.01, 0.02, 0.05), values=_specks),
     "rotation": Corruption("a turn about the centre", (5, 10, 15, 22.5, 30), moves=_rotation),
     "shear": Corruption("a slant along x", (0.05, 0.1, 0.2, 0.3, 0.4), moves=_shear),
-    "elastic": Corruption("smooth waves", (0.4, 0.8, 1.2, 1.6, 2.0), moves=_elastic),
+    "elastic": Corruption("smooth waves", (0.3, 0.6, 0.9, 1.2, 1.5), moves=_elastic),
     "shift": Corruption("whole pixels, in one of eight directions", (1, 2, 3, 4, 5), moves=_shift),
 }
 """Name -> corruption. Changing what one does means a new `VERSION`."""
