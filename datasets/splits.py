@@ -18,8 +18,6 @@ import numpy as np
 from benchmark.structures import Image, IntArray, LazyImages, UserError, image_digest
 
 T = TypeVar("T")
-Division = int | str
-"""Which division of images: a number that anybody may give, 0 for development, or the key of a held-out set."""
 
 
 def digests(images: Iterable[Image]) -> tuple[str, ...]:
@@ -82,7 +80,7 @@ def _shares(counts: Sequence[int], size: int) -> list[int]:
 
 
 def split(
-    image_digests: Sequence[str], labels: IntArray | None, sizes: Sequence[int], number: Division = 0
+    image_digests: Sequence[str], labels: IntArray | None, sizes: Sequence[int], number: int = 0
 ) -> list[IntArray]:
     """Divide images into parts, stratified by label.
 

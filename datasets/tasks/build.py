@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from benchmark.suggestions import unknown
 from datasets import sources, splits
 from datasets.dataset import with_baseline
 from datasets.ink import EXTREMA, extrema
-from datasets.splits import Division
 from datasets.tasks.catalog import Task
 from datasets.tasks.scenes import Canvas, compose
 from datasets.tasks.targets import require, target_points
@@ -38,12 +38,12 @@ class Preset:
 
     summary: str
     digits: tuple[int, ...]
-    parts: Callable[[Division], tuple[Digits, Digits, Digits]]
+    parts: Callable[[int], tuple[Digits, Digits, Digits]]
     test_canvas: Canvas | None = None
 
 
 def _embedded(
-    digits: tuple[int, ...], sizes: tuple[int, int, int | None], number: Division
+    digits: tuple[int, ...], sizes: tuple[int, int, int | None], number: int
 ) -> tuple[Digits, Digits, Digits]:
     """Parts of the embedded images: stratified by digit; a test size of None is every image that is left."""
     images, labels = sources.mnist_embedded()
@@ -60,7 +60,7 @@ def _embedded(
     return (images[train], labels[train]), (images[val], labels[val]), (images[test[0]], labels[test[0]])
 
 
-def _full(number: Division) -> tuple[Digits, Digits, Digits]:
+def _full(number: int) -> tuple[Digits, Digits, Digits]:
     """55,000 train and 5,000 val images of the official training set; the official test split stays the test."""
     images, labels, test_images, test_labels = sources.mnist_full()
     image_digests = splits.digests(images)
@@ -114,14 +114,16 @@ def get_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def build(task: Task, preset: str, number: Division = 0) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+def build(
+    task: Task, preset: str, number: int = 0, *, varied: bool = False
+) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
     """The data of a task on a preset.
 
     Args:
         task: The card.
         preset: A name of `PRESETS`.
-        number: Which division of the images; 0 for development. With a key the digits are varied as well, each in a way
-            that only the key tells (`datasets.tasks.variation`).
+        number: Which division of the images; 0 for development.
+        varied: Every digit is varied first, in a way that only the number tells (see `datasets.tasks.variation`).
 
     Returns:
         Train, val and test; the annotations of val and test hold the training mean.
@@ -130,6 +132,8 @@ def build(task: Task, preset: str, number: Division = 0) -> tuple[LabeledImages,
         UserError: Where the preset lacks digits the task asks for, or a point is undefined.
     """
     chosen = get_preset(preset)
+    if varied:
+        chosen = replace(chosen, parts=partial(_varied, chosen))
     lacking = sorted(set(task.digits or ()) - set(chosen.digits))
     if lacking:
         raise UserError(
@@ -137,14 +141,18 @@ def build(task: Task, preset: str, number: Division = 0) -> tuple[LabeledImages,
             "choose another --data; mnist5k has all ten"
         )
     moved = task if task.canvas or not chosen.test_canvas else replace(task, canvas=chosen.test_canvas)
-    parts = chosen.parts(number)
-    if isinstance(number, str):
-        parts = tuple((vary(images, number), labels) for images, labels in parts)  # type: ignore[assignment]  # three again
-    train, val, test = (label(asked, *part, number) for asked, part in zip((task, task, moved), parts))
+    parts = zip((task, task, moved), chosen.parts(number))
+    train, val, test = (label(asked, *part, number) for asked, part in parts)
     return train, with_baseline(val, train), with_baseline(test, train)
 
 
-def label(task: Task, images: Image, labels: IntArray, number: Division = 0) -> LabeledImages:
+def _varied(preset: Preset, number: int) -> tuple[Digits, Digits, Digits]:
+    """Its parts, with every digit varied."""
+    train, val, test = ((vary(images, number), labels) for images, labels in preset.parts(number))
+    return train, val, test
+
+
+def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> LabeledImages:
     """The task's images of some digits, with their annotations.
 
     Args:

@@ -6,8 +6,8 @@
                 ``run --data secret.json``
     revealed    the same again, published afterwards: anybody makes the data from it, and checks the commitment
 
-The secret decides which digits are in which split, how scenes are laid out, and how every digit is varied
-(`datasets.tasks.variation`). Pictures are made in memory each time, and written nowhere. The salt goes into the commitment
+The secret makes the number of the division, one of 2^256, which decides what digits are in which split, how scenes are
+laid out, and how every digit is varied (`datasets.tasks.variation`). Pictures are made in memory each time, and written nowhere. The salt goes into the commitment
 alone: nothing that a detector sees depends on it.
 """
 
@@ -201,7 +201,7 @@ def read(path: Path) -> Dataset:
 def _made(task: str, data: str, secret: str) -> Dataset:
     """The data of a task on a preset that a secret makes."""
     card = get_task(task)
-    key = hashlib.sha256(f"{_PURPOSE} {VARIANT} {secret}".encode()).hexdigest()
-    parts = build(card, data, key)
+    number = int(hashlib.sha256(f"{_PURPOSE} {VARIANT} {secret}".encode()).hexdigest(), 16)
+    parts = build(card, data, number, varied=True)
     about = DatasetCard(task=card.name, version=card.version, summary=card.summary, data=data, rule=card.rule)
     return described(Dataset(*parts, about, digest=""))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.structures import Image, IntArray
-from datasets.splits import Division, draw
+from datasets.splits import draw
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Scenes:
     offsets: IntArray
 
 
-def compose(images: Image, image_digests: Sequence[str], canvas: Canvas, number: Division = 0) -> Scenes:
+def compose(images: Image, image_digests: Sequence[str], canvas: Canvas, number: int = 0) -> Scenes:
     """A scene for every image, holding it and perhaps others of ``images``.
 
     Args:
@@ -87,7 +87,7 @@ def compose(images: Image, image_digests: Sequence[str], canvas: Canvas, number:
     return Scenes(scenes, np.array(index, dtype=np.int64), np.array(source, dtype=np.int64), corners_of_all)
 
 
-def _speckle(scene: Image, digest: str, count: int, number: Division) -> None:
+def _speckle(scene: Image, digest: str, count: int, number: int) -> None:
     """Light ``count`` dark pixels of a scene, each with a value from 1 to 255."""
     if not count:
         return

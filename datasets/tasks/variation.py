@@ -1,9 +1,9 @@
-"""Digits as nobody has seen them: sheared, dimmed and moved by amounts that follow from a key.
+"""Digits as nobody has seen them: sheared, dimmed and moved by amounts that follow from a number.
 
-The digits of MNIST are public, so a division that is kept secret still asks about images that anybody has. What a key
-does to them makes images that exist nowhere else. All of it is arithmetic on integers, so that the same key makes the same
-bytes on every machine: rows are shifted along x, then columns along y (a shear, one to one on the pixels, so no ink meets
-other ink), grey values are scaled and rounded up (ink stays ink), and the ink is put down near where it was.
+The digits of MNIST are public, so a division that is kept secret still asks about images that anybody has. What a secret
+number does to them makes images that exist nowhere else. All of it is arithmetic on integers, so that a number makes the
+same bytes on every machine: rows are shifted along x, then columns along y (a shear, one to one on the pixels, so no ink
+meets other ink), grey values are scaled and rounded up (ink stays ink), and the ink is put down near where it was.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ DARKEST = 160  # of 256: a full stroke (255) stays above the 127 that `datasets.
 AWAY = 2  # px, the most by which the corner of the ink's box moves along each axis
 
 
-def vary(images: Image, key: str) -> Image:
-    """Every image as the key and its own pixels say.
+def vary(images: Image, number: int) -> Image:
+    """Every image as the number and its own pixels say.
 
     Args:
         images: (N, H, W) uint8.
-        key: Of a held-out set; without it the amounts cannot be told.
+        number: Of a division; of one that is secret nobody can tell the amounts.
 
     Returns:
         (N, H, W) uint8, all ink inside. What would not fit is sheared less.
     """
     varied = np.zeros_like(images)
     for i, digest in enumerate(digests(images)):
-        amounts = draw(digest, f"variation {key}", 5, 2**62)
+        amounts = draw(digest, f"variation {number}", 5, 2**62)
         spans = np.array([2 * LEAN + 1, 2 * CLIMB + 1, 257 - DARKEST, 2 * AWAY + 1, 2 * AWAY + 1])
         lean, climb, light, dx, dy = (amounts % spans - [LEAN, CLIMB, -DARKEST, AWAY, AWAY]).tolist()
         varied[i] = _varied(images[i], lean, climb, light, dx, dy)
