@@ -60,8 +60,9 @@ def find(asked: str, results: str) -> Writer:
         raise UserError(
             f"after-run {name}: needs the package {package}, which is not installed: pip install {package}"
         ) from error
-    except (ImportError, AttributeError, OSError) as error:
-        raise UserError(f"after-run {name!r} ({offered[name][0]}) cannot be opened: {error}") from error
+    except Exception as error:  # whatever another library raises where it cannot begin
+        words = " ".join(str(error).split())
+        raise UserError(f"after-run {name!r} ({offered[name][0]}) cannot be opened: {words}") from error
 
 
 class AfterRun(Callback):
