@@ -274,7 +274,8 @@ def _environment(runs: Sequence[BundleRun]) -> Check:
     """What every run of ours says of its machine and versions, and what is otherwise here."""
     here = facts.machine()
     own = [run for run in runs if not run.record.external]
-    problems, remarks = [], {}
+    problems: list[str] = []
+    remarks: dict[str, None] = {}
     for run in own:
         then = run.record.facts
         lacking = [name for name in ("python", "platform", "processor", "cores") if not getattr(then, name)]

@@ -43,6 +43,20 @@ def test_from_a_commitment_to_rows_that_anybody_can_check(cli: Cli, tmp_path: Pa
     said = cli("reveal", revealed, "--commitment", commitment, "--results", bundle, "--json")
     assert (said.code, said.document["runs"], said.document["failed"]) == (0, 3, False)
     (key,) = (run.name for run in results.glob("*/*/linear*/*/*/*"))
+    predictions = next(results.glob("*/*/rule/*/*/*/predictions.json"))
+    said = cli(
+        "score",
+        "--predictions",
+        predictions,
+        "--annotations",
+        revealed,
+        "--name",
+        "theirs",
+        "--results",
+        tmp_path / "new",
+    )
+    assert said.code == 0, said.err
+    assert len(list((tmp_path / "new" / "topleft@1").glob("tiny-heldout-*"))) == 1
     said = cli("reproduce", key, "--results", bundle, "--data", revealed, "--json")
     assert (said.code, said.document["verdict"]) == (0, "identical"), said.err
 
