@@ -180,6 +180,15 @@ def run(
             rich_help_panel=ENGINE,
         ),
     ] = "continue",
+    after_run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--after-run",
+            metavar="NAME[:FOLDER]",
+            help="Tell of every run made: jsonl, tensorboard, wandb (offline) or mlflow; repeatable. "
+            "Default folder: _after_run in the results.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made, reused and made again, and make nothing.")
     ] = False,
@@ -217,6 +226,7 @@ def run(
         max_memory=max_memory,
         retry=retry,
         on_error=on_error,
+        after_run=after_run,
     )
     if dry_run:
         show_status(grids, as_json, dry_run=True)

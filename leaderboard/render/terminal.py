@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from leaderboard.audit import Report
+from leaderboard.audit import Check, Report
 from leaderboard.board import Board
 from leaderboard.compare import Comparison
 from leaderboard.external import Scored
@@ -131,15 +131,25 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def print_audit(report: Report, console: Console) -> None:
-    """Print a paragraph a check, with the first problems of each that failed, as wide as the console."""
+    """Print a paragraph a check, and the outcome in a line."""
+    print_checks([(check, audit_words.check(check)) for check in report.checks], console)
+    _say(console, audit_words.audit_summary(report), "bold")
+
+
+def print_checks(checks: Sequence[tuple[Check, audit_words.Checked]], console: Console) -> None:
+    """Print a paragraph a check, with the first problems of each that failed, as wide as the console.
+
+    Args:
+        checks: Each as it is, and in words.
+        console: Where to.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for check in report.checks:
-        title, status, detail = audit_words.check(check)
+    for check, (title, status, detail) in checks:
         table.add_row(Text(status, STATUS_STYLES[status]), Text(f"{title}: {detail}"))
         for entries, style in ((check.problems, "red"), (check.remarks, "dim")):
             for entry in entries[:MOST_PROBLEMS]:
@@ -147,7 +157,6 @@ def print_audit(report: Report, console: Console) -> None:
             if len(entries) > MOST_PROBLEMS:
                 table.add_row("", Text(f"- and {len(entries) - MOST_PROBLEMS} more (--json has all)", "dim"))
     console.print(table)
-    _say(console, audit_words.audit_summary(report), "bold")
 
 
 def print_scored(scored: Scored, console: Console) -> None:
