@@ -42,7 +42,8 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
             known = [value for value in values if value is not None]
             r2 = f", R² {sum(known) / len(known):.3f}" if values and len(known) == len(values) else ""
             points = [point for one in made for point in _points(one, axis)]
-            places = np.linspace(0, len(points) - 1, min(len(points), POINTS)).round().astype(int)
+            drawn = min(len(points), POINTS)
+            places = [i * (len(points) - 1) // max(drawn - 1, 1) for i in range(drawn)]
             panel = f"{printable(row.label)}: {letter}{r2}"
             records += [
                 {
@@ -52,7 +53,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
                     "axis": letter,
                     **points[i],
                 }
-                for i in places.tolist()
+                for i in places
             ]
     return records
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.statistics.components import TIE
 from leaderboard.board import Board
 from leaderboard.render.plots.kind import Field, Kind, Record
-from leaderboard.render.plots.parts import FEW, floor_line, floored, log_scale, number, rows, tooltips
+from leaderboard.render.plots.parts import FEW, floor_line, floored, layered, log_scale, number, tooltips
 from leaderboard.render.plots.records import figures
 from leaderboard.rows import BoardRow
 
@@ -44,30 +44,7 @@ def chart(variant: str) -> alt.LayerChart:
     import altair as alt
 
     cost, title = COSTS[variant]
-    base = rows().transform_filter(f"isValid(datum.mean) && isValid(datum.{cost})")
-    base = floored(floored(base, cost), "mean", also=("low", "high"))
-    base = base.transform_joinaggregate(count="count()", helped="sum(aided)", groupby=[])
-    along = [alt.SortField(cost), alt.SortField("mean"), alt.SortField("order")]
-    for name, counts in (("front", "!datum.reference"), ("plain_front", "!datum.reference && !datum.aided")):
-        # along rising cost: whether no row before is as good
-        base = (
-            base.transform_calculate(eligible=f"{counts} ? datum.mean : {FAR}")
-            .transform_window(best="min(eligible)", frame=[None, 0], sort=along, ignorePeers=True)
-            .transform_window(before="lag(best)", sort=along, ignorePeers=True)
-            .transform_calculate(
-                **{name: f"{counts} && (!isValid(datum.before) || datum.mean < datum.before - {TIE:g})"},
-            )
-        )
-    shown = f"{cost}_shown"
-    base = base.transform_calculate(
-        log_error="log(datum.mean_shown)", log_cost=f"log(datum.{shown})"
-    ).transform_joinaggregate(
-        lowest="min(log_error)",
-        highest="max(log_error)",
-        cheapest="min(log_cost)",
-        dearest="max(log_cost)",
-        groupby=[],
-    )
+    shown, along, base = f"{cost}_shown", _along(cost), alt.Chart()
     x = alt.X(**log_scale(title, shown, pad=24))
     y = alt.Y(**log_scale(ERROR, "mean_shown", pad=24, floor="y"))
     color = alt.Color(field="family", type="nominal")
@@ -102,11 +79,11 @@ def chart(variant: str) -> alt.LayerChart:
                 layers.append(drawn.encode(x=x, y=y, text=text))
         return layers
 
-    others = f"!(datum.front || datum.plain_front) && (datum.reference || datum.count <= {FEW})"
+    others = f"!(datum.front || datum.plain_front) && (datum.reference || datum.chosen || datum.count <= {FEW})"
     beside = base.transform_filter(others).mark_text(style="quiet-label", align="left", baseline="bottom", dx=6, dy=-4)
-    return alt.layer(
-        *floor_line(base, "mean", ERROR),
-        *floor_line(base, cost, title, "x"),
+    whole = layered(
+        *floor_line("mean", ERROR),
+        *floor_line(cost, title, "x"),
         base.mark_rule(style="interval").encode(
             x=x, y=alt.Y(**number("low_shown", ERROR)), y2=alt.Y2(field="high_shown")
         ),
@@ -118,6 +95,38 @@ def chart(variant: str) -> alt.LayerChart:
         beside.encode(x=x, y=y, text=text),
         *names("datum.front && !datum.plain_front"),
         *names("datum.plain_front"),
+    )
+    return _with_fronts(whole, cost)
+
+
+def _along(cost: str) -> list[alt.SortField]:
+    """Rising cost; of equal ones the better first."""
+    import altair as alt
+
+    return [alt.SortField(cost), alt.SortField("mean"), alt.SortField("order")]
+
+
+def _with_fronts(whole: alt.LayerChart, cost: str) -> alt.LayerChart:
+    """The chart with what its layers read: floors, who is on which front, and how far errors and costs reach."""
+    whole = whole.transform_filter(f"isValid(datum.mean) && isValid(datum.{cost})")
+    whole = floored(floored(whole, cost), "mean", also=("low", "high"))
+    whole = whole.transform_joinaggregate(count="count()", helped="sum(aided)", groupby=[])
+    for name, counts in (("front", "!datum.reference"), ("plain_front", "!datum.reference && !datum.aided")):
+        whole = (  # along rising cost: whether no row before is as good
+            whole.transform_calculate(eligible=f"{counts} ? datum.mean : {FAR}")
+            .transform_window(best="min(eligible)", frame=[None, 0], sort=_along(cost), ignorePeers=True)
+            .transform_window(before="lag(best)", sort=_along(cost), ignorePeers=True)
+            .transform_calculate(
+                **{name: f"{counts} && (!isValid(datum.before) || datum.mean < datum.before - {TIE:g})"},
+            )
+        )
+    logs = {"log_error": "log(datum.mean_shown)", "log_cost": f"log(datum.{cost}_shown)"}
+    return whole.transform_calculate(**logs).transform_joinaggregate(
+        lowest="min(log_error)",
+        highest="max(log_error)",
+        cheapest="min(log_cost)",
+        dearest="max(log_cost)",
+        groupby=[],
     )
 
 

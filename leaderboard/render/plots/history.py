@@ -66,29 +66,29 @@ def chart(variant: str) -> alt.FacetChart:
     """A panel for pixel errors and one for losses; a line a row, seed and split."""
     import altair as alt
 
-    base = floored(alt.Chart(), "value", group=("quantity",))
     dash = alt.StrokeDash(
         field="split",
         type="nominal",
         scale=alt.Scale(domain=["val", "train"], range=[[1, 0], [2, 3]]),
         legend=alt.Legend(symbolType="stroke"),
     )
-    lines = base.mark_line(strokeWidth=1.6, point=False).encode(
-        x=alt.X(**number("epoch", "epoch")),
-        y=alt.Y(**log_scale("", "value_shown", pad=8)),
-        color=series(legend=alt.Legend(symbolType="stroke", columns=4)),
-        strokeDash=dash,
-        detail=alt.Detail(field="seed", type="nominal"),
+    lines = (
+        alt.Chart()
+        .mark_line(strokeWidth=1.6, point=False)
+        .encode(
+            x=alt.X(**number("epoch", "epoch")),
+            y=alt.Y(**log_scale("", "value_shown", pad=8)),
+            color=series(legend=alt.Legend(symbolType="stroke", columns=4)),
+            strokeDash=dash,
+            detail=alt.Detail(field="seed", type="nominal"),
+            tooltip=tooltips(FIELDS[:4]),
+        )
     )
-    near = base.mark_point(opacity=0, size=50).encode(
-        x=alt.X(**number("epoch", "epoch")),
-        y=alt.Y(**number("value_shown", "")),
-        tooltip=tooltips(FIELDS),
-    )
-    floor = floor_line(base, "value", "", left=True, group=("quantity",))
+    floor = floor_line("value", "", left=True, group=("quantity",))
     header = alt.Header(title=None, labelAnchor="start", labelFontWeight="bold")
     panel = alt.Facet(field="quantity", type="nominal", sort="descending", header=header)
-    panels = alt.layer(*floor, lines, near, data=alt.NamedData(ROWS)).facet(facet=panel, columns=2)
+    layers = floored(alt.layer(*floor, lines, data=alt.NamedData(ROWS)), "value", group=("quantity",))
+    panels = layers.facet(facet=panel, columns=2)
     return panels.resolve_scale(y="independent")
 
 

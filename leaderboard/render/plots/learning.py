@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.board import Board
 from leaderboard.render.plots.kind import Field, Kind, Record
-from leaderboard.render.plots.parts import end_labels, floor_line, floored, log_scale, number, rows, series, tooltips
+from leaderboard.render.plots.parts import end_labels, floor_line, floored, layered, log_scale, number, series, tooltips
 from leaderboard.render.plots.records import figures, printable
 from leaderboard.rows import BoardRow
 
@@ -47,16 +47,15 @@ def chart(variant: str) -> alt.LayerChart:
     """A line a detector through its rows and their intervals."""
     import altair as alt
 
-    base = floored(rows(), "mean", also=("low", "high"))
-    base = base.transform_joinaggregate(bottom="min(low_shown)", top="max(high_shown)", groupby=[])
+    base = alt.Chart()
     color = series()
     x = alt.X(**log_scale("training images", "n", pad=14))
     y = alt.Y(**log_scale(ERROR, "mean_shown", pad=14))
     ends = base.transform_window(
         later="row_number()", groupby=["row"], sort=[alt.SortField("n", order="descending")], ignorePeers=True
     ).transform_filter("datum.later == 1")
-    return alt.layer(
-        *floor_line(base, "mean", ERROR, left=True),
+    whole = layered(
+        *floor_line("mean", ERROR, left=True),
         base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(
             x=x, y=alt.Y(**number("low_shown", ERROR)), y2=alt.Y2(field="high_shown"), color=color
         ),
@@ -64,6 +63,8 @@ def chart(variant: str) -> alt.LayerChart:
         base.mark_point(size=45).encode(x=x, y=y, color=color, tooltip=tooltips(FIELDS)),
         end_labels(ends, "mean_shown", ERROR, color, log=True),
     )
+    whole = floored(whole, "mean", also=("low", "high"))
+    return whole.transform_joinaggregate(bottom="min(low_shown)", top="max(high_shown)", groupby=[])
 
 
 KIND = Kind(

@@ -6,13 +6,15 @@ All of it is Vega-Lite transforms, so a page that hands other records to the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.statistics.components import TIE
 from leaderboard.render.plots.kind import ROWS, Field
 
 if TYPE_CHECKING:
     import altair as alt
+
+AnyChart = TypeVar("AnyChart", "alt.Chart", "alt.LayerChart")
 
 FEW = 12
 """So many points may all have their name beside them."""
@@ -26,6 +28,13 @@ def rows() -> alt.Chart:
     import altair as alt
 
     return alt.Chart(alt.NamedData(ROWS))
+
+
+def layered(*layers: alt.Chart) -> alt.LayerChart:
+    """Layers over the same records: charts without data of their own. Transforms of the whole come before theirs."""
+    import altair as alt
+
+    return alt.layer(*layers, data=alt.NamedData(ROWS))
 
 
 def tooltips(fields: Sequence[Field]) -> list[alt.Tooltip]:
@@ -65,7 +74,7 @@ def log_scale(title: str, name: str, *, pad: float = 12, floor: str = "", **opti
     return number(name, title, scale=alt.Scale(type="log", nice=False, padding=pad), axis=axis)
 
 
-def floored(chart: alt.Chart, name: str, *, group: Sequence[str] = (), also: Sequence[str] = ()) -> alt.Chart:
+def floored(chart: AnyChart, name: str, *, group: Sequence[str] = (), also: Sequence[str] = ()) -> AnyChart:
     """The chart with what a logarithmic axis can show of a field: ``<name>_shown``, and ``<name>_zero`` where it is 0.
 
     What is 0 (to rounding) is shown at a floor, half a decade below the decade of the least other value; `floor_line`
@@ -96,7 +105,6 @@ def floored(chart: alt.Chart, name: str, *, group: Sequence[str] = (), also: Seq
 
 
 def floor_line(
-    chart: alt.Chart,
     name: str,
     title: str,
     channel: str = "y",
@@ -109,8 +117,7 @@ def floor_line(
     """Layers that mark the floor of a floored field, where any value is 0: a dashed line, and what it means.
 
     Args:
-        chart: Of records with the floored field.
-        name: The field.
+        name: The field; the layers are over a chart that has it floored.
         title: Of its axis.
         channel: Of its axis: "x" or "y".
         below: Whether the words stand below the plot, for an axis "x" on top.
@@ -120,8 +127,10 @@ def floor_line(
     """
     import altair as alt
 
-    at = chart.transform_filter(f"datum.{name}_zero").transform_aggregate(
-        floor=f"min({name}_floor)", groupby=list(group)
+    at = (
+        alt.Chart()
+        .transform_filter(f"datum.{name}_zero")
+        .transform_aggregate(floor=f"min({name}_floor)", groupby=list(group))
     )
     line = at.mark_rule(style="quiet-rule")
     if channel == "y":

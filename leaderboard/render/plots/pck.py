@@ -43,7 +43,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
                     "order": order(board, row),
                     "error": within,
                     "share": sum(shares) / len(shares),
-                    "listed": within in (0, *thresholds),
+                    "listed": within in thresholds,
                 }
             )
     return records
@@ -64,7 +64,8 @@ def chart(variant: str) -> alt.LayerChart:
     ends = base.transform_aggregate(share="max(share)", order="min(order)", groupby=["row"]).transform_calculate(
         bottom="0", top="1"
     )
-    near = base.mark_point(opacity=0, size=90).encode(x=x, y=y, tooltip=tooltips(FIELDS))
+    at_thresholds = base.transform_filter("datum.listed").mark_point(size=28, opacity=1, clip=True)
+    near = at_thresholds.encode(x=x, y=y, color=color, tooltip=tooltips(FIELDS))
     tolerance = alt.Chart(alt.NamedData(SETTING)).mark_rule(style="quiet-rule", clip=True)
     return alt.layer(
         tolerance.encode(x=alt.X(**number("tolerance", ERROR))), lines, near, end_labels(ends, "share", SHARE, color)
@@ -76,7 +77,7 @@ KIND = Kind(
     title="Share of keypoints within a distance (PCK)",
     reading=(
         "Each line is a row: how large a share of its keypoints is at most so far from the annotation. Higher and further left "
-        "is better; where a line begins above 0, that share is without any error."
+        "is better; where a line begins above 0, that share is without any error. Dots are the thresholds of the board."
     ),
     fields=FIELDS,
     data=data,

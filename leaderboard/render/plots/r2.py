@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.board import Board
 from leaderboard.render.plots.kind import Field, Kind, Record
-from leaderboard.render.plots.parts import FEW, number, rows, tooltips
+from leaderboard.render.plots.parts import FEW, layered, number, tooltips
 from leaderboard.render.plots.records import figures
 from leaderboard.rows import BoardRow
 
@@ -40,12 +40,7 @@ def chart(variant: str) -> alt.LayerChart:
     """A point a row; the best of several close ones has its name."""
     import altair as alt
 
-    base = (
-        rows()
-        .transform_joinaggregate(count="count()", groupby=[])
-        .transform_filter(f"datum.dist_r2 >= {LEAST}")
-        .transform_joinaggregate(lowest="min(dist_r2)", highest="max(dist_r2)", groupby=[])
-    )
+    base = alt.Chart()
     x = alt.X(**number("dist_avg", "dist_avg (image spans -1 to 1)", scale=alt.Scale(padding=14, nice=False)))
     y = alt.Y(**number("dist_r2", "dist_r2", scale=alt.Scale(padding=14, nice=False, zero=False)))
     color = alt.Color(field="family", type="nominal")
@@ -57,18 +52,18 @@ def chart(variant: str) -> alt.LayerChart:
         .transform_calculate(step="floor(datum.down)")
         .transform_window(above="lag(down)", sort=[alt.SortField("down"), alt.SortField("order")], ignorePeers=True)
         .transform_filter(
-            f"datum.count <= {FEW} ? !isValid(datum.above) || datum.down - datum.above > 0.5"
-            " : datum.down - datum.step < 0.5 || datum.reference"
+            f"datum.count <= {FEW} ? !isValid(datum.above) || datum.down - datum.above > 0.3"
+            " : datum.down - datum.step < 0.5 || datum.reference || datum.chosen"
         )
         .transform_window(
             nth="row_number()",
             groupby=["step"],
-            sort=[alt.SortField("reference", order="descending"), alt.SortField("order")],
+            sort=[*(alt.SortField(one, order="descending") for one in ("chosen", "reference")), alt.SortField("order")],
         )
         .transform_filter(f"datum.count <= {FEW} || datum.nth == 1")
     )
     text = alt.Text(field="row", type="nominal")
-    return alt.layer(
+    whole = layered(
         base.transform_filter("datum.reference")
         .mark_point(style="reference", shape="diamond", size=80)
         .encode(x=x, y=y, tooltip=hints),
@@ -79,6 +74,11 @@ def chart(variant: str) -> alt.LayerChart:
         .mark_point(size=60)
         .encode(x=x, y=y, color=color, tooltip=hints),
         named.mark_text(style="label", align="left", baseline="bottom", dx=6, dy=-3).encode(x=x, y=y, text=text),
+    )
+    return (
+        whole.transform_joinaggregate(count="count()", groupby=[])
+        .transform_filter(f"datum.dist_r2 >= {LEAST}")
+        .transform_joinaggregate(lowest="min(dist_r2)", highest="max(dist_r2)", groupby=[])
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.board import Board
 from leaderboard.render.plots.kind import Field, Kind, Record
-from leaderboard.render.plots.parts import floor_line, floored, log_scale, number, rows, tooltips
+from leaderboard.render.plots.parts import floor_line, floored, layered, log_scale, number, rows, tooltips
 from leaderboard.render.plots.records import figures
 from leaderboard.rows import BoardRow
 
@@ -56,9 +56,8 @@ def chart(variant: str) -> alt.ConcatChart:
         axis=alt.Axis(grid=True, domain=False, ticks=False),
     )
     hints = tooltips(FIELDS)
-    base = rows()
     ranks = alt.Axis(orient="top", tickMinStep=1, format="d", labelExpr="datum.value < 1 ? '' : datum.label")
-    tested = base.transform_calculate(
+    tested = rows().transform_calculate(
         left="datum.rank_low === null ? null : datum.rank_low - 0.35",
         right="datum.rank_high === null ? null : datum.rank_high + 0.35",
     )
@@ -79,23 +78,25 @@ def chart(variant: str) -> alt.ConcatChart:
         sort=alt.EncodingSortField("order", op="min"),
         axis=alt.Axis(grid=True, labels=False, title=None, domain=False, ticks=False),
     )
-    floor = floored(base, "mean", also=("low", "high"))
+    base = alt.Chart()
     on = log_scale(ERROR, "mean_shown", pad=10, orient="top")
     x, axis = alt.X(**on), on["axis"]
     dots = (
-        floor.transform_flatten(["seeds"])
+        base.transform_flatten(["seeds"])
         .transform_calculate(seed_shown="max(datum.seeds, datum.mean_floor)")
         .mark_point(style="seed", size=16)
     )
-    right = alt.layer(
-        *floor_line(floor, "mean", ERROR, "x", below=True, axis=axis),
-        floor.mark_rule(strokeWidth=3, opacity=0.35).encode(
+    right = layered(
+        *floor_line("mean", ERROR, "x", below=True, axis=axis),
+        base.mark_rule(strokeWidth=3, opacity=0.35).encode(
             x=alt.X(**number("low_shown", ERROR, axis=axis)), x2=alt.X2(field="high_shown"), y=own, tooltip=hints
         ),
-        floor.mark_tick(style="label", thickness=2, height=9).encode(x=x, y=own, tooltip=hints),
+        base.mark_tick(style="label", thickness=2, height=9).encode(x=x, y=own, tooltip=hints),
         dots.encode(x=alt.X(**number("seed_shown", ERROR, axis=axis)), y=own),
     )
-    return alt.concat(left, right, columns=2, spacing=18).resolve_scale(y="shared")
+    return alt.concat(left, floored(right, "mean", also=("low", "high")), columns=2, spacing=18).resolve_scale(
+        y="shared"
+    )
 
 
 KIND = Kind(

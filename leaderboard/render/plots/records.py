@@ -86,11 +86,11 @@ def order(board: Board, row: BoardRow) -> int:
 
 
 def family(row: BoardRow) -> str:
-    """The kind of detector it is, as the catalog says; "external" for another tool's, "plugin" for what is on no catalog."""
+    """The kind of detector it is, as the catalog says; "external" for another tool's, "other" for what is offered nowhere."""
     if row.record.external:
         return "external"
     known = entries().get(row.config.name)
-    return printable(known[0].family) if known else "plugin"
+    return printable(known[0].family) if known else "other"
 
 
 def printable(text: str) -> str:

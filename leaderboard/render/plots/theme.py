@@ -1,7 +1,7 @@
 """How plots look: Vega-Lite configurations, light and dark.
 
-The colours of series are those of Okabe and Ito (2008), told apart with any colour vision; without black, and yellow last
-on light paper, where it is hardly seen.
+The colours are those of the page (`leaderboard/render/page/assets/page.css`, which a test holds): for series those of Okabe
+and Ito (2008), told apart with any colour vision, made darker or lighter where they would hardly be seen.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import Any
 FONT = "Helvetica, Arial, sans-serif"
 
 SERIES = {
-    "light": ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6E6E6E", "#B8A800"),
-    "dark": ("#56B4E9", "#E69F00", "#2FBF93", "#CC79A7", "#F0E442", "#E8743B", "#A9A9A9", "#4C9BD6"),
+    "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#b8a900", "#1b1f24"),
+    "dark": ("#3a9bd9", "#ec7a2b", "#1fbf92", "#d993bb", "#f0b429", "#8accf5", "#f0e442", "#e4e8ec"),
 }
 """Theme -> colours of series, in the order they are given."""
 
-_INKS = {  # paper, ink, quieter ink, lines of the grid, what is in front
-    "light": ("#ffffff", "#1b1b1b", "#5a5a5a", "#e4e4e4", "#1b1b1b"),
-    "dark": ("#15181c", "#ececec", "#a9adb3", "#31363d", "#ececec"),
+INKS = {
+    "light": {"paper": "#ffffff", "ink": "#1b1f24", "faint": "#5f6871", "line": "#dfe3e8"},
+    "dark": {"paper": "#14171b", "ink": "#e4e8ec", "faint": "#9aa4ae", "line": "#2f353c"},
 }
+"""Theme -> what everything else is drawn in."""
 
-THEMES = tuple(_INKS)
+THEMES = tuple(INKS)
 
 
 def config(theme: str) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def config(theme: str) -> dict[str, Any]:
     Returns:
         What a specification has as ``config``.
     """
-    paper, ink, quiet, grid, front = _INKS[theme]
+    paper, ink, quiet, grid = (INKS[theme][name] for name in ("paper", "ink", "faint", "line"))
     series = list(SERIES[theme])
     label = {"fontSize": 11, "limit": 190}
     return {
@@ -87,7 +88,7 @@ def config(theme: str) -> dict[str, Any]:
             "quiet-label": {"color": quiet, **label},
             "quiet-rule": {"color": quiet, "strokeDash": [3, 3], "opacity": 0.9},
             "interval": {"color": quiet, "opacity": 0.55, "strokeWidth": 1},
-            "front": {"color": front, "opacity": 0.85},
+            "front": {"color": ink, "opacity": 0.85},
             "aided-front": {"color": quiet, "strokeDash": [4, 3]},
             "reference": {"color": quiet},
             "seed": {"color": series[1], "opacity": 1},
