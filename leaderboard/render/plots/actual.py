@@ -101,7 +101,7 @@ def chart(variant: str) -> alt.FacetChart:
 
     x = alt.X(**number("actual", ANNOTATED, scale=alt.Scale(zero=False)))
     y = alt.Y(**number("predicted", PREDICTED, scale=alt.Scale(zero=False)))
-    color = alt.Color(field="keypoint", type="nominal", legend=None)
+    color = alt.Color(field="keypoint", type="nominal", legend=alt.Legend(symbolOpacity=1))
     points = alt.Chart().mark_point(size=22, opacity=0.45).encode(x=x, y=y, color=color, tooltip=tooltips(FIELDS))
     ends = alt.Chart().transform_aggregate(low="min(actual)", high="max(actual)", groupby=["panel"])
     same = ends.mark_rule(style="quiet-rule").encode(

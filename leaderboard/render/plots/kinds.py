@@ -12,9 +12,9 @@ KINDS: dict[str, str] = {
     "cost": "error against seconds to fit, or milliseconds an image, and the rows that no other beats in both",
     "pck": "share of keypoints within any distance: the cumulative distribution of each row's error",
     "actual": "predicted against annotated coordinates, by axis, with R2",
+    "history": "error and loss by epoch, while fitting",
     "r2": "dist_r2 against dist_avg, the two figures of the notes",
     "learning": "error against the number of training images",
-    "history": "error and loss by epoch, while fitting",
     "pairs": "difference of every row from one row, with its interval",
     "ranks": "rank interval of every row, and its mean error with every seed",
 }

@@ -62,7 +62,10 @@ def chart(variant: str) -> alt.LayerChart:
 
     ticks = [float(f"{digit}e{power}") for power in range(-1, 6) for digit in (1, 3)]
     axis = alt.Axis(
-        values=[*(-tick for tick in reversed(ticks)), 0, *ticks], format="~g", labelOverlap="greedy", orient="top"
+        values=[*(-tick for tick in reversed(ticks)), 0, *ticks],
+        labelExpr="format(datum.value, '~g')",
+        labelOverlap="greedy",
+        orient="top",
     )
     scale = alt.Scale(type="symlog", constant=LINEAR, nice=False, padding=10)
     x = alt.X(**number("difference", TITLE, scale=scale, axis=axis))

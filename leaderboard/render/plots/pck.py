@@ -56,7 +56,7 @@ def chart(variant: str) -> alt.LayerChart:
     base = rows()
     color = series()
     ticks = [0, *(float(f"{digit}e{power}") for power in range(-2, 5) for digit in (1, 2, 5)), 3]
-    axis = alt.Axis(values=ticks, format="~g", labelOverlap="greedy")
+    axis = alt.Axis(values=ticks, labelExpr="format(datum.value, '~g')", labelOverlap="greedy")
     x = alt.X(**number("error", ERROR, scale=alt.Scale(type="sqrt", nice=False), axis=axis))
     share = alt.Scale(domain=[0, 1])
     y = alt.Y(**number("share", SHARE, scale=share, axis=alt.Axis(format="%")))
@@ -66,9 +66,16 @@ def chart(variant: str) -> alt.LayerChart:
     )
     at_thresholds = base.transform_filter("datum.listed").mark_point(size=28, opacity=1, clip=True)
     near = at_thresholds.encode(x=x, y=y, color=color, tooltip=tooltips(FIELDS))
-    tolerance = alt.Chart(alt.NamedData(SETTING)).mark_rule(style="quiet-rule", clip=True)
+    asked = alt.Chart(alt.NamedData(SETTING)).transform_calculate(words="format(datum.tolerance, '~r') + ' px'")
+    at = alt.X(**number("tolerance", ERROR))
     return alt.layer(
-        tolerance.encode(x=alt.X(**number("tolerance", ERROR))), lines, near, end_labels(ends, "share", SHARE, color)
+        asked.mark_rule(style="quiet-rule").encode(x=at),
+        asked.mark_text(style="quiet-label", baseline="bottom", dy=-3).encode(
+            x=at, y=alt.value(0), text=alt.Text(field="words", type="nominal")
+        ),
+        lines,
+        near,
+        end_labels(ends, "share", SHARE, color),
     )
 
 

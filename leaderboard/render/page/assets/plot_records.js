@@ -4,6 +4,7 @@
 (() => {
   "use strict";
   const TIE = 1e-9; // benchmark/statistics/components.py
+  const PREDICTED = 2; // rows whose predictions are drawn
   const STEPS = 240; // pck.py
   const POINTS = 1000; // actual.py
   const MOST = 8; // learning.py
@@ -67,11 +68,14 @@
     return baseline < 0 || rows.includes(baseline) ? rows : [...rows, baseline];
   }
 
+  /** Where the curves end: at the last threshold, or the tolerance that is asked for beyond it. */
+  const pckEnd = ({ board, setting }) => Math.max(...board.thresholds, setting.tolerance ?? 0);
+
   function pck(context) {
     const { board, scored } = context;
     const thresholds = board.thresholds;
     if (!thresholds.length) return [];
-    const last = Math.max(...thresholds);
+    const last = pckEnd(context);
     const grid = Array.from({ length: STEPS + 1 }, (_, i) => (last * i * i) / STEPS ** 2);
     const places = [...new Set([...grid, ...thresholds])].sort((a, b) => a - b);
     return drawnRows(context).flatMap((i, place) => {
@@ -112,7 +116,7 @@
     const { board } = context;
     const { truth, baseline } = board.arrays;
     const K = board.keypoints.length, names = board.keypoints.map(printable);
-    return chosenRows(context).slice(0, 3).flatMap((i, place) => {
+    return chosenRows(context).slice(0, PREDICTED).flatMap((i, place) => {
       const row = board.rows[i];
       return ["x", "y"].flatMap((letter, axis) => {
         const r2 = [], points = [];
@@ -211,5 +215,5 @@
     });
   }
 
-  KB.plotRecords = { cost, pck, actual, r2, learning, history, pairs, ranks, historyOf, printable };
+  KB.plotRecords = { cost, pck, actual, r2, learning, history, pairs, ranks, historyOf, pckEnd, printable };
 })();

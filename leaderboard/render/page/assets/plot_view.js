@@ -33,6 +33,10 @@
 
   const longest = (records) => Math.max(0, ...records.map((record) => Math.min(String(record.row).length * DIGIT, LIMIT)));
 
+  /** The colours of chosen rows are those of their boxes on the board, whether or not all of them are drawn. */
+  const coloursOf = (records, colours) =>
+    [...new Set(records.map((record) => record.order))].sort((a, b) => a - b).map((order) => colours[(order - 1) % colours.length]);
+
   /** A copy of a specification as wide as its place. */
   function fitted(spec, config, kind, records, width) {
     const made = structuredClone(spec), look = structuredClone(config);
@@ -51,10 +55,11 @@
       const margins = isOfRows ? Math.min(share, longest(records)) + 60 : 60 * beside + 20;
       const each = Math.max(70, Math.floor((width - margins - 8) / beside));
       if (made.facet) made.columns = beside;
-      for (const part of parts) Object.assign(part, { width: Math.min(each, 460), height: isOfRows ? height : Math.min(each, 300) });
+      for (const part of parts) Object.assign(part, isOfRows ? { width: Math.min(each, 460), height } : { width: Math.min(each, 320), height: Math.min(each, 280) });
     } else {
       Object.assign(made, { width, height, autosize: { type: "fit-x", contains: "padding" } });
     }
+    if (kind.name === "pck" || kind.name === "history") look.range.category = coloursOf(records, look.range.category);
     made.config = look;
     return made;
   }

@@ -23,7 +23,7 @@
       }
     }, { rootMargin: "300px" });
     figures = kinds.filter((kind) => isPossible(kind, board)).map((kind) => figure(kind, board));
-    const chosen = el("p", { class: "faint" }, "Curves, predictions and histories are of the rows that are ticked on the board, in their colours; the other plots are of all rows.");
+    const chosen = el("p", { class: "faint" }, "Curves and histories are of the rows that are ticked on the board, in their colours, and predictions of the first two of these; the other plots are of all rows.");
     root.replaceChildren(chosen, el("div", { class: "plots" }, figures.map((one) => one.root)), el("details", { class: "licence" }, el("summary", {}, "Drawn by Vega and Vega-Lite"), el("pre", {}, licence)));
     for (const one of figures) seen.observe(one.root);
     const resized = new ResizeObserver(() => update());
@@ -84,7 +84,7 @@
       const { setting, chosen } = app.state;
       const part = [setting.classes, setting.keypoints, setting.seeds].map((some) => some && [...some]);
       const pending = app.scored.some((row) => row.ranks_pending);
-      const key = [board.title, board.digest, part, pending, chosen, state.against];
+      const key = [board.title, board.digest, part, pending, chosen, state.against, kind.name === "pck" ? KB.plotRecords.pckEnd(context()) : null];
       const tolerance = [{ tolerance: setting.tolerance ?? board.tolerance }];
       const done = drawing.draw({ kind, variant: state.variant, records, setting: tolerance, key });
       done.catch((error) => {
