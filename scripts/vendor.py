@@ -68,7 +68,8 @@ def main() -> None:
             (archive,) = Path(folder).glob("*.tgz")
             with tarfile.open(archive) as content:
                 script, licence = (
-                    content.extractfile(f"package/{name}").read() for name in (package.file, "LICENSE")  # type: ignore[union-attr]
+                    content.extractfile(f"package/{name}").read()
+                    for name in (package.file, "LICENSE")  # type: ignore[union-attr]
                 )
         digest = hashlib.sha256(script).hexdigest()
         if package.name == "vega-interpreter":

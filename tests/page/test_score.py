@@ -68,10 +68,10 @@ class Made(Results):
         return iter(self._runs)
 
 
-def run(
-    detector: str, seed: int, annotations: Annotations, predictions: Predictions | None, **fields: Any
-) -> MadeRun:
-    config = RunConfig(task="made", version=1, data="dots", data_digest="d" * 64, n_train=9, detector=detector, name=detector)
+def run(detector: str, seed: int, annotations: Annotations, predictions: Predictions | None, **fields: Any) -> MadeRun:
+    config = RunConfig(
+        task="made", version=1, data="dots", data_digest="d" * 64, n_train=9, detector=detector, name=detector
+    )
     record = Record(
         status="finished" if predictions is not None else "failed",
         key=config.key(seed),
@@ -135,7 +135,10 @@ def filled(annotations: Annotations, missed: float = 0.0, rows: int = 7) -> Boar
         given = [given[0]] * 3 if i == 4 else given
         seeds = (0, 1) if i == 5 else (0, 1, 2)
         runs += [run(f"row{i}", seed, annotations, given[seed]) for seed in seeds]
-    runs += [run("twin", seed, annotations, answering(annotations, np.random.default_rng(5), 0.2, missed)) for seed in (0, 1, 2)]
+    runs += [
+        run("twin", seed, annotations, answering(annotations, np.random.default_rng(5), 0.2, missed))
+        for seed in (0, 1, 2)
+    ]
     runs += [run("reference", 0, annotations, answering(annotations, rng, 5.0, missed), ranked=False)]
     runs += [run("broken", 0, annotations, None, error="ValueError: <i>nan</i>")]
     (board,) = boards(Made(runs))
@@ -225,7 +228,9 @@ class Reference:
     order: list[str]
 
 
-def reference(board: Board, held: dict[str, Any], known: dict[tuple[str, int], Predictions], setting: Setting) -> Reference:
+def reference(
+    board: Board, held: dict[str, Any], known: dict[tuple[str, int], Predictions], setting: Setting
+) -> Reference:
     """`benchmark.metrics` of the labelled keypoints of a part, then what `leaderboard` makes of it."""
     annotations = board.finished[0].runs[0].annotations
     single = annotations.single_instance
@@ -244,9 +249,20 @@ def reference(board: Board, held: dict[str, Any], known: dict[tuple[str, int], P
             evaluation = Evaluation(annotations, known[row.label, seed])
             pairs = evaluation.pairs.rows
             errors = replace(evaluation.errors, labelled=evaluation.errors.labelled & chosen[pairs][:, None] & columns)
-            tables.append({name: entry.compute(errors) if errors.any_labelled and (name != "exact" or errors.any_on_lattice) else None
-                           for name, entry in metrics().items() if name in ("mean", "median", "exact")})
-            tables[-1]["pck@1"] = float((errors.labelled_distances <= (setting["tolerance"] or 1.0)).mean()) if errors.any_labelled else None
+            tables.append(
+                {
+                    name: entry.compute(errors)
+                    if errors.any_labelled and (name != "exact" or errors.any_on_lattice)
+                    else None
+                    for name, entry in metrics().items()
+                    if name in ("mean", "median", "exact")
+                }
+            )
+            tables[-1]["pck@1"] = (
+                float((errors.labelled_distances <= (setting["tolerance"] or 1.0)).mean())
+                if errors.any_labelled
+                else None
+            )
             distances.append(evaluation.per_image(errors.distances, errors.labelled))
             exact.append(evaluation.per_image(errors.exact, errors.on_lattice))
         of_image = np.stack(distances) * (rows_module._image_weights(part) if single else 1.0)
@@ -254,14 +270,35 @@ def reference(board: Board, held: dict[str, Any], known: dict[tuple[str, int], P
         pck[row.label] = pooled["pck@1"]
         at = [row.seeds.index(seed) for seed in seeds]
         scores = tuple(replace(row.scores[i], distances=own) for i, own in zip(at, distances))
-        made.append(replace(row, runs=tuple(row.runs[i] for i in at), scores=scores, metrics=pooled, errors=of_image, exact=np.stack(exact)))
+        made.append(
+            replace(
+                row,
+                runs=tuple(row.runs[i] for i in at),
+                scores=scores,
+                metrics=pooled,
+                errors=of_image,
+                exact=np.stack(exact),
+            )
+        )
     ordered = board_module._ordered(made)
-    alone = replace(part, keypoints=part.keypoints[:, columns], visible=part.visible[:, columns], baseline=None if part.baseline is None else part.baseline[:, columns])
+    alone = replace(
+        part,
+        keypoints=part.keypoints[:, columns],
+        visible=part.visible[:, columns],
+        baseline=None if part.baseline is None else part.baseline[:, columns],
+    )
     alone = alone.take(np.flatnonzero(chosen)) if single else alone
     failure = board_module.failure_size(alone, ordered)
     tests, _ = board_module.test_rows([row for row in ordered if row.record.ranked])
     ranks = {test.name: (found.low, found.high) for test, found in zip(tests, rank_intervals(tests, failure, LEVEL))}
-    return Reference({row.label: row for row in made}, pck, failure, annotations, ranks, [row.label for row in ordered if row.record.ranked])
+    return Reference(
+        {row.label: row for row in made},
+        pck,
+        failure,
+        annotations,
+        ranks,
+        [row.label for row in ordered if row.record.ranked],
+    )
 
 
 @pytest.fixture
@@ -305,7 +342,9 @@ def test_browser_equals_python(name: str, score_page: Any) -> None:
     labels = [row.label for row in board.finished]
     pairs = [list(rng.choice(labels, 2, replace=False)) for _ in settings]
     told_apart = 0
-    for setting, pair, found in zip(settings, pairs, score_page.evaluate(IN_BROWSER, [held, settings, pairs]), strict=True):
+    for setting, pair, found in zip(
+        settings, pairs, score_page.evaluate(IN_BROWSER, [held, settings, pairs]), strict=True
+    ):
         wanted = reference(board, held, known, setting)
         if found["again"] is not None:
             assert found["again"] == [[row["rank_low"], row["rank_high"]] for row in found["rows"]]
@@ -337,11 +376,17 @@ def compare_row(row: dict[str, Any], wanted: Reference, setting: Setting, board:
     seen, lattice = answered(own.errors), answered(own.exact)
     spans = (
         ("interval", interval(own.errors[:, seen], groups=groups_of(wanted.annotations, seen)) if len(seen) else None),
-        ("exact_interval", exact_share(own.exact[:, lattice], groups=groups_of(wanted.annotations, lattice)) if len(lattice) else None),
+        (
+            "exact_interval",
+            exact_share(own.exact[:, lattice], groups=groups_of(wanted.annotations, lattice)) if len(lattice) else None,
+        ),
     )
     for name, span in spans:
         assert (row[name] is None) == (span is None), (name, setting)
-        assert span is None or (close(row[name]["low"], span.low) and close(row[name]["high"], span.high)), (name, setting)
+        assert span is None or (close(row[name]["low"], span.low) and close(row[name]["high"], span.high)), (
+            name,
+            setting,
+        )
     np.testing.assert_allclose(np.array(row["errors"], dtype=float), own.errors, atol=1e-9)
     assert [one["seed"] for one in row["perSeed"]] == list(own.seeds)
 

@@ -19,6 +19,8 @@ AnyChart = TypeVar("AnyChart", "alt.Chart", "alt.LayerChart")
 FEW = 12
 """So many points may all have their name beside them."""
 
+LOG_TICKS = "[" + ", ".join(f"{digit}e{power}" for power in range(-9, 10) for digit in (1, 2, 5)) + "]"
+
 ZERO = f"<= {TIE:g}"
 """An error that is told apart from none by rounding alone is none."""
 
@@ -66,10 +68,13 @@ def log_scale(title: str, name: str, *, pad: float = 12, floor: str = "", **opti
     """
     import altair as alt
 
-    ticks = [float(f"{digit}e{power}") for power in range(-9, 10) for digit in (1, 2, 5)]
     below = f"scale('{floor}', datum.value) > height - {pad + 1:g} ? '' : datum.label"
     axis = alt.Axis(
-        values=ticks, format="~g", labelOverlap="greedy", **({"labelExpr": below} if floor else {}), **options
+        values=alt.ExprRef(LOG_TICKS),
+        format="~g",
+        labelOverlap="greedy",
+        **({"labelExpr": below} if floor else {}),
+        **options,
     )
     return number(name, title, scale=alt.Scale(type="log", nice=False, padding=pad), axis=axis)
 

@@ -137,7 +137,7 @@
       return place;
     });
     main.replaceChildren(...places);
-    const links = KB.sections.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, section.title)));
+    const links = KB.sections.map((section) => el("li", {}, el("a", { href: `#${section.id}`, onclick: () => build(section.id) }, section.title)));
     document.querySelector("nav ul").replaceChildren(...links);
   }
 
