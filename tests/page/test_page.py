@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from benchmark.cli import app
 from benchmark.metrics.registry import percent
 from benchmark.runs.bundle import open_results
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, Store
-from benchmark.structures import Annotations, Predictions
+from benchmark.structures import Annotations, Predictions, UserError
 from leaderboard.board import Board, boards
 from leaderboard.render import words
 from leaderboard.render.columns import mean, rank, short
@@ -93,6 +95,15 @@ def made(root: Path, names: dict[str, float], keypoints: tuple[str, ...] = ("tip
     return store
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a made board: two seeds of two rows, a row that failed, two keypoints, two classes."""
+    path = tmp_path_factory.mktemp("page") / "small.html"
+    store = made(path.parent / "r", {"sharp": 0.5, "blunt": 2.0, "broken": -1.0})
+    path.write_text(page_html(boards(store)), encoding="utf-8")
+    return path
+
+
 def labels(page: Any) -> list[str]:
     return page.locator("button.open").all_text_contents()
 
@@ -112,7 +123,7 @@ def cells(page: Any, column: str) -> list[str]:
 
 def settled(page: Any) -> None:
     """Wait until what was asked for is scored."""
-    page.wait_for_function("KB.app.scored && !KB.app.scored.some((row) => row.ranks_pending)")
+    page.locator("html:not([data-busy])").wait_for(state="attached")
 
 
 def test_the_first_screen_answers_and_its_figures_are_those_of_every_other_board(
@@ -198,23 +209,21 @@ def test_a_row_opens_by_the_keyboard_and_says_all_that_is_known(open_page: OpenP
     assert not details.count()
 
 
-def test_the_readers_own_tolerance_and_part(open_page: OpenPage, tmp_path: Path) -> None:
-    (board,) = boards(made(tmp_path / "r", {"sharp": 0.5, "blunt": 2.0, "broken": -1.0}))
-    path = tmp_path / "page.html"
-    path.write_text(page_html([board]), encoding="utf-8")
-    page = open_page(path)
+def test_the_readers_own_tolerance_and_part(open_page: OpenPage, small: Path) -> None:
+    (board,) = boards(Store(small.parent / "r"))
+    page = open_page(small)
     said, reset = page.locator(".said"), page.get_by_role("button", name="Reset")
     assert not reset.is_visible()
     settled(page)
     sharp = next(row for row in board.rows if row.label == "sharp")
     errors = np.stack([np.linalg.norm(r.predictions.keypoints - r.annotations.keypoints, axis=-1) for r in sharp.runs])
     page.locator("#tolerance").fill("0.37")
-    page.wait_for_function("document.querySelector('.said').textContent.includes('0.37 px')")
+    page.locator(".said", has_text="0.37 px").wait_for()
     assert cells(page, "within")[0] == percent(float((errors <= 0.37).mean()))
     assert cells(page, "mean")[0] == mean(sharp)  # which no tolerance changes
     page.locator("#tolerance-slider").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("!document.querySelector('.said').textContent.includes('0.37 px')")
+    page.locator(".said", has_text="0.37 px").wait_for(state="detached")
 
     page.locator("summary", has_text="Columns").click()
     page.get_by_label("p95 px").check()
@@ -239,9 +248,9 @@ def test_the_readers_own_tolerance_and_part(open_page: OpenPage, tmp_path: Path)
     ("scheme", "chosen", "dark"), [("dark", None, True), ("light", "dark", True), ("dark", "light", False)]
 )
 def test_light_and_dark_by_the_system_or_by_choice(
-    open_page: OpenPage, file: Path, scheme: str, chosen: str | None, dark: bool
+    open_page: OpenPage, small: Path, scheme: str, chosen: str | None, dark: bool
 ) -> None:
-    page = open_page(file, color_scheme=scheme)
+    page = open_page(small, color_scheme=scheme)
     if chosen:
         page.get_by_label("Theme").select_option(chosen)
     ink, paper = page.evaluate(
@@ -261,9 +270,10 @@ def test_a_telephone_scrolls_the_table_and_not_the_page(open_page: OpenPage, fil
 
 
 def test_print_has_the_board_and_no_controls(open_page: OpenPage, file: Path) -> None:
-    page = open_page(file)
+    page = open_page(file, viewport={"width": 1031, "height": 700})  # A4 across, in px, without its margins
     page.emulate_media(media="print", color_scheme="dark")
     assert page.locator("table.board").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 1031
     for gone in ("#filter", "header.top", "#tolerance"):
         assert not page.locator(gone).is_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')").strip() == "#fff"
@@ -290,11 +300,11 @@ def test_hostile_names_are_text(open_page: OpenPage, tmp_path: Path) -> None:
     assert page.title() != "owned"
 
 
-def test_a_script_that_came_in_would_not_run(browser: Any, file: Path, tmp_path: Path) -> None:
+def test_a_script_that_came_in_would_not_run(browser: Any, small: Path, tmp_path: Path) -> None:
     """The second wall: the policy knows the page's own scripts by their hashes, and lets nothing out."""
     evil = tmp_path / "evil.html"
     injected = "<main><script>window.owned = 1</script><img src='http://localhost/x' onerror='window.owned = 2'>"
-    evil.write_text(file.read_text(encoding="utf-8").replace("<main>", injected, 1), encoding="utf-8")
+    evil.write_text(small.read_text(encoding="utf-8").replace("<main>", injected, 1), encoding="utf-8")
     context = browser.new_context(offline=True)
     page = context.new_page()
     refused: list[str] = []
@@ -315,12 +325,16 @@ def test_several_boards_have_a_chooser(open_page: OpenPage, tmp_path: Path) -> N
     page = open_page(path)
     assert labels(page) == ["a", "b"]
     page.locator("button.open").first.click()
-    page.get_by_label("Board", exact=True).select_option("other@1 on lines")
+    page.get_by_role("combobox", name="Board").select_option("other@1 on lines")
     assert page.locator("h1").inner_text() == "other@1 on lines"
     assert labels(page) == ["c"]
     assert not page.locator("tr.details").count()
     settled(page)
     assert page.title().startswith("other@1 on lines")
+    page.get_by_role("link", name="All boards").click()
+    page.get_by_role("table", name="All boards").get_by_role("button", name="made@1 on dots").click()
+    assert labels(page) == ["a", "b"]
+    assert page.get_by_role("combobox", name="Board").input_value() == "0"
 
 
 def test_without_javascript_the_boards_can_be_read(browser: Any, file: Path) -> None:
@@ -335,9 +349,26 @@ def test_without_javascript_the_boards_can_be_read(browser: Any, file: Path) -> 
     context.close()
 
 
-def test_the_same_boards_give_the_same_page() -> None:
-    (again,) = boards(open_results(PUBLISHED / "topleft@1-tiny.bundle.zip"))
-    assert page_html([again]) == page_html([board_of_sixty()])
+def test_the_same_runs_give_the_same_page(small: Path) -> None:
+    assert page_html(boards(Store(small.parent / "r"))) == small.read_text(encoding="utf-8")
+
+
+def test_the_commands_write_it(small: Path, tmp_path: Path) -> None:
+    results, out = str(small.parent / "r"), tmp_path / "page.html"
+    said = CliRunner().invoke(app, ["page", "--results", results, "--out", str(out)])
+    assert said.exit_code == 0, said.output
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+    said = CliRunner().invoke(app, ["leaderboard", "--results", results, "--html", str(tmp_path / "b.html"), "--json"])
+    assert {row["row"] for row in json.loads(said.stdout)} == {"sharp", "blunt", "broken"}
+    assert (tmp_path / "b.html").stat().st_size == out.stat().st_size
+    for words_of, why in (
+        (["--out", str(tmp_path)], "is a folder; name a file"),
+        (["--task", "none"], "holds no run of none"),
+        (["--pair", "tip,nose"], "'nose' is no keypoint"),
+    ):
+        wrong = CliRunner().invoke(app, ["page", "--results", results, "--out", str(out), *words_of])
+        assert isinstance(wrong.exception, UserError)
+        assert why in str(wrong.exception)
 
 
 def test_no_file_of_ours_makes_markup_of_text() -> None:

@@ -52,8 +52,9 @@
     ["not scored again", row.reason],
   ];
 
-  const environment = ({ code, changed_files: changed, ...others } = {}) => [
+  const environment = ({ code, packages, changed_files: changed, ...others } = {}) => [
     ...Object.entries(others),
+    ["packages", Object.entries(packages ?? {}).map(([name, versions]) => `${name} ${versions.join(" or ")}`)],
     ["files that changed since", changed],
     ["code (digests)", isEmpty(code) ? null : el("details", {}, el("summary", {}, `${Object.keys(code).length} files`), list(code))],
   ];

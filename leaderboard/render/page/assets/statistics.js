@@ -16,13 +16,19 @@
   const variance = (list) => {
     const middle = mean(list);
     let total = 0;
-    for (let i = 0; i < list.length; i++) total += (list[i] - middle) ** 2;
+    for (let i = 0; i < list.length; i++) {
+      const off = list[i] - middle;
+      total += off * off;
+    }
     return total / (list.length - 1);
   };
   const overSeeds = (values) => {
-    const of = Float64Array.from(values[0]);
-    for (let s = 1; s < values.length; s++) for (let i = 0; i < of.length; i++) of[i] += values[s][i];
-    if (values.length > 1) for (let i = 0; i < of.length; i++) of[i] /= values.length;
+    const of = values[0].slice(), seeds = values.length;
+    for (let s = 1; s < seeds; s++) {
+      const own = values[s];
+      for (let i = 0; i < of.length; i++) of[i] += own[i];
+    }
+    if (seeds > 1) for (let i = 0; i < of.length; i++) of[i] /= seeds;
     return of;
   };
 
@@ -40,7 +46,10 @@
     let left = 0;
     for (let s = 0; s < seeds; s++) {
       const own = values[s], shift = ofSeed[s] - middle;
-      for (let i = 0; i < images; i++) left += (own[i] - ofImage[i] - shift) ** 2;
+      for (let i = 0; i < images; i++) {
+        const off = own[i] - ofImage[i] - shift;
+        left += off * off;
+      }
     }
     const rest = left / ((seeds - 1) * (images - 1)) / (seeds * images);
     return { mean: middle, seeds, images: degrees, imagePart: Math.max(imagePart - rest, 0), seedPart };
@@ -120,13 +129,16 @@
 
   // tail.py
 
-  /** The signed root of the evidence that the mean of `gains` (N) is positive, one failure added. */
-  const signedRoot = (gains, failure) => {
+  let scaled = new Float64Array(0); // room that is used again by every test
+
+  /** The signed root of the evidence that the mean of the gains `from - losses` (N) is positive, one failure added. */
+  const signedRoot = (losses, failure, from = 0) => {
     if (!(failure > 0)) return 0;
-    const count = gains.length, scaled = new Float64Array(count);
+    const count = losses.length;
+    if (scaled.length < count) scaled = new Float64Array(count);
     let total = 0, least = 0, square = 0;
     for (let i = 0; i < count; i++) {
-      const gain = (scaled[i] = gains[i] / failure);
+      const gain = (scaled[i] = (from - losses[i]) / failure);
       total += gain;
       square += gain * gain;
       if (gain < least) least = gain;
@@ -210,7 +222,7 @@
     if ((seeds > 1 || groups !== null) && share > 0 && share < 1 && images > 1) {
       const simple = Math.abs(quantile(images - 1, (1 - level) / 2)) * Math.sqrt((share * (1 - share)) / (images - 1));
       const half = halfWidth(components(valuesOf(groups, values), effectiveOf(groups)), 1 - level);
-      if (half > 0) effective = Math.max(1, images * Math.min((simple / half) ** 2, seeds));
+      effective = Math.max(1, images * Math.min((simple / half) ** 2, seeds));
     }
     return { share, ...exactInterval(share * effective, effective, level) };
   };
@@ -255,7 +267,7 @@
     const half = pValue(parts) / 2;
     const p = parts.mean < 0 ? half : 1 - half;
     if (!(p < needed)) return p;
-    return Math.max(p, KB.special.normalTail(signedRoot(ofImage.map((gap) => -gap), failure)));
+    return Math.max(p, KB.special.normalTail(signedRoot(ofImage, failure)));
   };
 
   /** The comparison of rows a and b (S x N), `failure` given: difference, interval and p. */
@@ -287,7 +299,7 @@
     for (let i = 0; i < ofImage.length; i++) worst = Math.max(worst, Math.abs(ofImage[i]));
     const span = Math.max(failure, worst);
     let excluded = accepted + span;
-    const excludes = (limit) => 2 * KB.special.normalTail(signedRoot(ofImage.map((gap) => limit - gap), failure)) < 1 - level;
+    const excludes = (limit) => 2 * KB.special.normalTail(signedRoot(ofImage, failure, limit)) < 1 - level;
     while (!excludes(excluded)) {
       excluded += span;
       if (excluded > 1e6 * span) return Infinity;
@@ -300,61 +312,8 @@
     return excluded;
   };
 
-  // ranks.py
-
-  /** Positions of rows {mean, exact, label}, best first. */
-  const boardOrder = (rows) => {
-    let waiting = Array.from(rows.keys()).sort((a, b) => rows[a].mean - rows[b].mean);
-    const ordered = [];
-    while (waiting.length) {
-      const tied = waiting.filter((i) => rows[i].mean - rows[waiting[0]].mean <= TIE);
-      waiting = waiting.slice(tied.length);
-      const share = (i) => rows[i].exact ?? -Infinity;
-      tied.sort((a, b) => (share(a) === share(b) ? inOrder(rows[a].label, rows[b].label) : share(b) - share(a)));
-      ordered.push(...tied);
-    }
-    return ordered;
-  };
-
-  /** By code points, as Python sorts text. */
-  const inOrder = (a, b) => {
-    const [first, second] = [a, b].map((text) => Array.from(text, (letter) => letter.codePointAt(0)));
-    const at = first.findIndex((point, i) => point !== second[i]);
-    return at < 0 ? first.length - second.length : first[at] - (second[at] ?? -1);
-  };
-
-  /** Rank intervals of comparable rows, [values of a row (S x N), ...], after each row of comparisons a pause (`yield`). */
-  const rankIntervals = function* (rows, failure, level, effective) {
-    const count = rows.length, alpha = 1 - level;
-    const failures = rows.map((values) => addedFailure(values, failure));
-    const means = rows.map((values) => mean(overSeeds(values)));
-    const images = effective ?? rows[0]?.[0].length ?? 0;
-    const p = rows.map(() => new Float64Array(count).fill(1));
-    const order = rows.map(() => new Int8Array(count));
-    const room = rows[0]?.map((own) => new Float64Array(own.length));
-    for (let i = 0; i < count; i++) {
-      for (let j = i + 1; j < count; j++) {
-        const gap = means[i] - means[j];
-        order[i][j] = Math.abs(gap) <= TIE ? 0 : Math.sign(gap);
-        order[j][i] = -order[i][j];
-        if (order[i][j] === 0 || images < 2) continue;
-        const differences = differencesOf(rows[i], rows[j], -order[i][j], room);
-        const below = pBelow(differences, order[i][j] > 0 ? failures[j] : failures[i], alpha / 2, effective);
-        p[i][j] = p[j][i] = Math.min(1, 2 * below);
-      }
-      yield i;
-    }
-    return rows.map((_, i) => {
-      const others = Array.from(rows.keys()).filter((j) => j !== i);
-      const corrected = holm(others.map((j) => p[i][j]));
-      const shown = (sign) => others.filter((j, k) => corrected[k] < alpha && order[i][j] === sign);
-      const better = shown(1), worse = shown(-1);
-      return { low: 1 + better.length, high: count - worse.length, better, worse };
-    });
-  };
-
   KB.statistics = {
-    TIE, addedFailure, boardOrder, components, effectiveOf, exactInterval, exactShare, groupsOf, halfWidth, holm, interval,
-    mean, overSeeds, pValue, paired, rankIntervals, signedRoot, valuesOf,
+    TIE, addedFailure, components, differencesOf, effectiveOf, exactInterval, exactShare, groupsOf, halfWidth, holm, interval,
+    mean, overSeeds, pBelow, pValue, paired, signedRoot, valuesOf,
   };
 })();
