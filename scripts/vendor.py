@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def as_script(module: str) -> str:
-    """npm's module as a plain script."""
+    """The module of npm as a plain script."""
     for is_there, instead in AS_SCRIPT:
         if module.count(is_there) != 1:
             raise SystemExit(f"vega-interpreter has changed: {is_there!r}")
