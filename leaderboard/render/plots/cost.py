@@ -81,7 +81,7 @@ def chart(variant: str) -> alt.LayerChart:
 
     others = f"!(datum.front || datum.plain_front) && (datum.reference || datum.chosen || datum.count <= {FEW})"
     beside = base.transform_filter(others).mark_text(style="quiet-label", align="left", baseline="bottom", dx=6, dy=-4)
-    whole = layered(
+    return layered(
         *floor_line("mean", ERROR),
         *floor_line(cost, title, "x"),
         base.mark_rule(style="interval").encode(
@@ -95,18 +95,18 @@ def chart(variant: str) -> alt.LayerChart:
         beside.encode(x=x, y=y, text=text),
         *names("datum.front && !datum.plain_front"),
         *names("datum.plain_front"),
+        shared=_with_fronts(base, cost),
     )
-    return _with_fronts(whole, cost)
 
 
-def _along(cost: str) -> list[alt.SortField]:
+def _along(cost: str) -> list[alt.SortField | dict[str, str]]:
     """Rising cost; of equal ones the better first."""
     import altair as alt
 
     return [alt.SortField(cost), alt.SortField("mean"), alt.SortField("order")]
 
 
-def _with_fronts(whole: alt.LayerChart, cost: str) -> alt.LayerChart:
+def _with_fronts(whole: alt.Chart, cost: str) -> alt.Chart:
     """The chart with what its layers read: floors, who is on which front, and how far errors and costs reach."""
     whole = whole.transform_filter(f"isValid(datum.mean) && isValid(datum.{cost})")
     whole = floored(floored(whole, cost), "mean", also=("low", "high"))

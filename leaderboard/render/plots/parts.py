@@ -6,15 +6,13 @@ All of it is Vega-Lite transforms, so a page that hands other records to the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from benchmark.statistics.components import TIE
 from leaderboard.render.plots.kind import ROWS, Field
 
 if TYPE_CHECKING:
     import altair as alt
-
-AnyChart = TypeVar("AnyChart", "alt.Chart", "alt.LayerChart")
 
 FEW = 12
 """So many points may all have their name beside them."""
@@ -32,11 +30,18 @@ def rows() -> alt.Chart:
     return alt.Chart(alt.NamedData(ROWS))
 
 
-def layered(*layers: alt.Chart) -> alt.LayerChart:
-    """Layers over the same records: charts without data of their own. Transforms of the whole come before theirs."""
+def layered(*layers: alt.Chart, shared: alt.Chart) -> alt.LayerChart:
+    """Layers over the same records: charts without data of their own.
+
+    Args:
+        *layers: From the lowest up.
+        shared: What it transforms comes before the transforms of the layers.
+    """
     import altair as alt
 
-    return alt.layer(*layers, data=alt.NamedData(ROWS))
+    whole = alt.layer(*layers, data=alt.NamedData(ROWS))
+    whole.transform = shared.transform
+    return whole
 
 
 def tooltips(fields: Sequence[Field]) -> list[alt.Tooltip]:
@@ -79,7 +84,7 @@ def log_scale(title: str, name: str, *, pad: float = 12, floor: str = "", **opti
     return number(name, title, scale=alt.Scale(type="log", nice=False, padding=pad), axis=axis)
 
 
-def floored(chart: AnyChart, name: str, *, group: Sequence[str] = (), also: Sequence[str] = ()) -> AnyChart:
+def floored(chart: alt.Chart, name: str, *, group: Sequence[str] = (), also: Sequence[str] = ()) -> alt.Chart:
     """The chart with what a logarithmic axis can show of a field: ``<name>_shown``, and ``<name>_zero`` where it is 0.
 
     What is 0 (to rounding) is shown at a floor, half a decade below the decade of the least other value; `floor_line`

@@ -93,10 +93,9 @@ def chart(variant: str) -> alt.ConcatChart:
         ),
         base.mark_tick(style="label", thickness=2, height=9).encode(x=x, y=own, tooltip=hints),
         dots.encode(x=alt.X(**number("seed_shown", ERROR, axis=axis)), y=own),
+        shared=floored(base, "mean", also=("low", "high")),
     )
-    return alt.concat(left, floored(right, "mean", also=("low", "high")), columns=2, spacing=18).resolve_scale(
-        y="shared"
-    )
+    return alt.concat(left, right, columns=2, spacing=18).resolve_scale(y="shared")
 
 
 KIND = Kind(
