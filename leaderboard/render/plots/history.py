@@ -62,7 +62,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def chart(variant: str) -> alt.FacetChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A panel for pixel errors and one for losses; a line a row, seed and split."""
     import altair as alt
 
@@ -89,7 +89,8 @@ def chart(variant: str) -> alt.FacetChart:
     panel = alt.Facet(field="quantity", type="nominal", sort="descending", header=header)
     layers = layered(*floor, lines, shared=floored(alt.Chart(), "value", group=("quantity",)))
     panels = layers.facet(facet=panel, columns=2)
-    return panels.resolve_scale(y="independent")
+    drawn: alt.TopLevelMixin = panels.resolve_scale(y="independent")
+    return drawn
 
 
 KIND = Kind(

@@ -43,7 +43,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     return records
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A line a detector through its rows and their intervals."""
     import altair as alt
 

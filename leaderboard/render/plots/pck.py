@@ -49,7 +49,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     return records
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A step line a row, its name at the end; and the tolerance that the reader of a page has set."""
     import altair as alt
 

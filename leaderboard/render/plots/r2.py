@@ -36,7 +36,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     ]
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A point a row; the best of several close ones has its name."""
     import altair as alt
 
