@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,14 @@ def file(board: Board, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def until(page: Any, expression: str, argument: Any = None) -> None:
+    """Wait until the page says so; asked from here, since its policy refuses what ``wait_for_function`` would evaluate."""
+    end = time.monotonic() + 20
+    while not page.evaluate(expression, argument):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)
+
+
 def drawn(page: Any, kind: str) -> Any:
     """The place of a plot, once it is drawn."""
     page.evaluate("() => KB.sections.find(({ id }) => id === 'plots').root.scrollIntoView()")
@@ -120,7 +129,8 @@ def agree(ours: Any, theirs: Any) -> bool:
 def test_records_are_those_of_python(open_page: OpenPage, file: Path, board: Board, kind: str) -> None:
     page = open_page(file)
     labels = [row.label for row in board.finished if row.label != "mean n40"][:2]
-    page.wait_for_function("KB.app.scored")
+    page.locator("html:not([data-busy])").wait_for(state="attached")
+    until(page, "() => Boolean(KB.app.scored)")
     theirs = page.evaluate(
         """([kind, chosen]) => {
             const { board, setting } = KB.app.state;
@@ -161,17 +171,19 @@ def test_every_plot_is_drawn_and_follows_the_reader(open_page: OpenPage, file: P
         )
     drawn(page, "pck")
     page.evaluate("() => KB.app.set({ tolerance: 0.7 })")
-    page.wait_for_function("document.querySelector('#plot-pck svg').textContent.includes('0.7 px')")
+    until(page, "() => document.querySelector('#plot-pck svg')?.textContent.includes('0.7 px')")
     page.evaluate("() => KB.app.set({ tolerance: 5 })")  # beyond the last threshold: the curves go on
-    page.wait_for_function(
-        "Math.max(...document.querySelector('#plot-pck .plot').plotView.data('rows').map((row) => row.error)) === 5"
+    until(
+        page,
+        "() => Math.max(...document.querySelector('#plot-pck .plot').plotView.data('rows').map((row) => row.error)) === 5",
     )
     before = {one["row"]: one["mean"] for one in data(page, "cost")}
     drawn(page, "cost")
     page.evaluate("() => KB.app.set({ classes: new Set([0]) })")
-    page.wait_for_function(
+    until(
+        page,
         "(old) => document.querySelector('#plot-cost .plot').plotView.data('rows').find(({ row }) => row === 'sharp n10').mean !== old",
-        arg=before["sharp n10"],
+        before["sharp n10"],
     )
     after = {one["row"]: one["mean"] for one in data(page, "cost")}
     assert after["sharp n10"] < before["sharp n10"]  # even images, of class 0, have half the error
@@ -179,7 +191,8 @@ def test_every_plot_is_drawn_and_follows_the_reader(open_page: OpenPage, file: P
 
 def test_r2_of_a_part_is_that_of_numpy(open_page: OpenPage, file: Path, board: Board) -> None:
     page = open_page(file)
-    page.wait_for_function("KB.app.scored")
+    page.locator("html:not([data-busy])").wait_for(state="attached")
+    until(page, "() => Boolean(KB.app.scored)")
     theirs = page.evaluate(
         """() => {
             const { board } = KB.app.state;
@@ -237,18 +250,16 @@ def test_theme_opponent_table_and_an_opened_row(open_page: OpenPage, file: Path)
     page = open_page(file, color_scheme="light")
     drawn(page, "cost")
 
-    def paper() -> str:
-        return str(page.locator("#plot-cost svg").evaluate("(svg) => svg.querySelector('rect').getAttribute('fill')"))
-
     assert page.locator("#plot-cost svg").count() == 1
     light = page.locator("#plot-cost").inner_html()
     page.locator("#theme").select_option("dark")
-    page.wait_for_function("(old) => document.querySelector('#plot-cost').innerHTML !== old", arg=light)
-    page.wait_for_function("document.querySelector('#plot-cost .plot svg')?.outerHTML.includes('#e4e8ec')")
+    until(page, "(old) => document.querySelector('#plot-cost').innerHTML !== old", light)
+    until(page, "() => document.querySelector('#plot-cost .plot svg')?.outerHTML.includes('#e4e8ec')")
     drawn(page, "pairs")
     page.locator("#pairs-against").select_option("sharp n10")
-    page.wait_for_function(
-        "document.querySelector('#plot-pairs .plot').plotView.data('rows').every(({ against }) => against === 'sharp n10')"
+    until(
+        page,
+        "() => document.querySelector('#plot-pairs .plot').plotView.data('rows').every(({ against }) => against === 'sharp n10')",
     )
     assert "sharp n10" not in {one["row"] for one in data(page, "pairs")}
     figure = page.locator("#plot-ranks")
