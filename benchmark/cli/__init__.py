@@ -15,6 +15,7 @@ from benchmark.cli import (
     held_out,
     labels,
     pages,
+    plots,
     runs,
     studies,
     submissions,
@@ -35,7 +36,7 @@ app = typer.Typer(
     help="Which way of finding a point works, how sure are we, and what does it cost?",
     epilog="Example: python -m benchmark run --detector keypointrcnn --detector forest --seeds 3",
 )
-for part in (runs, grids, studies, data, labels, evidence, pages, tools, bundles, submissions, held_out):
+for part in (runs, grids, studies, data, labels, evidence, pages, plots, tools, bundles, submissions, held_out):
     app.registered_commands += part.app.registered_commands
 
 
