@@ -1,0 +1,1 @@
+"""The page: boards as one HTML file that needs no network and scores itself."""
