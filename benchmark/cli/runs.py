@@ -35,6 +35,7 @@ from benchmark.cli.options import (
     stdout_kept,
     waiting,
 )
+from benchmark.cli.pages import write_page
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
@@ -296,6 +297,9 @@ def leaderboard_command(
     per_keypoint: Annotated[
         bool, typer.Option("--per-keypoint", help="How well each keypoint is found; writes KEYPOINTS.csv too.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write them as a page, too (see: page).")
+    ] = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -306,7 +310,10 @@ def leaderboard_command(
         return task in (None, board.task) and data in (None, board.data)
 
     asked_for = f"{task or 'any task'} on {data or 'any data'}"
-    _publish(open_results(results), chosen, as_json, asked_for, pair=pair_of(pair), per_keypoint=per_keypoint)
+    pair_asked = pair_of(pair)
+    shown = _publish(open_results(results), chosen, as_json, asked_for, pair=pair_asked, per_keypoint=per_keypoint)
+    if html is not None:
+        write_page(shown, html, said_on_stderr=as_json)
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
@@ -366,8 +373,8 @@ def _publish(
     *,
     pair: Pair | None = None,
     per_keypoint: bool = False,
-) -> None:
-    """Print the boards that are chosen; the files in the results folder always hold all of them."""
+) -> list[Board]:
+    """Print the boards that are chosen, and return them; the files in the results folder always hold all of them."""
     from benchmark.metrics.scale import pair_positions
     from leaderboard.board import boards
     from leaderboard.keypoints import keypoint_records
@@ -392,6 +399,7 @@ def _publish(
         (print_keypoints if per_keypoint else print_boards)(shown, console_for())
     if store.root.is_dir():
         write(every, store.root, per_keypoint=per_keypoint)
+    return shown
 
 
 def _listing(what: str) -> list[dict[str, Any]]:

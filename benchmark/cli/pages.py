@@ -1,0 +1,55 @@
+"""The command that writes boards as a page to look at: page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.cli.options import BoardData, BoardTask, PairName, Results, pair_of, say, waiting
+from benchmark.structures import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leaderboard.board import Board
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Example: python -m benchmark page --results leaderboard/published/topleft@1-tiny.bundle.zip --out page.html"
+)
+def page(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="HTML file to write.")] = Path("page.html"),
+    task: BoardTask = None,
+    data: BoardData = None,
+    pair: PairName = "",
+    results: Results = Path("results"),
+) -> None:
+    """Write the boards as one HTML file to look at in a browser: it needs no network, and scores itself."""
+    from benchmark.runs.bundle import open_results
+    from leaderboard.board import boards
+
+    stored = open_results(results)
+    with waiting("scoring"):
+        shown = boards(stored, task, data, pair_of(pair))
+    if not shown:
+        raise UserError(f"{stored.root}: holds no run of {task or 'any task'} on {data or 'any data'}")
+    write_page(shown, out)
+
+
+def write_page(boards: Sequence[Board], out: Path, *, said_on_stderr: bool = False) -> None:
+    """Write the page of some boards, whole, and say how large it is."""
+    from benchmark.files import write_text
+    from leaderboard.render.page.page import page_html
+
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file, as {out / 'page.html'}")
+    with waiting("writing the page"):
+        text = page_html(boards)
+        write_text(out, text)
+    rows = sum(len(board.every) for board in boards)
+    many = f"{len(boards)} boards" if len(boards) > 1 else boards[0].title
+    say(f"{out}: {many}, {rows:,} rows, {len(text) / 1e6:.1f} MB", stderr=said_on_stderr)

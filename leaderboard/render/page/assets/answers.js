@@ -1,0 +1,52 @@
+// The first screen: which detector to use, how sure that is, and what it costs, of all images as they were scored.
+(() => {
+  "use strict";
+  const { el, pixels, percent, short, count, rank, grouped } = KB.dom;
+
+  function answers(app) {
+    const { board } = app.state;
+    const ranked = board.rows.filter((row) => row.ranked);
+    const leader = ranked[0];
+    const used = board.rows.find((row) => row.label === board.advised);
+    const row = used ?? leader;
+    const blocks = [which(board, used, leader), ...(row ? [sure(board, row, ranked.length, used), costs(row)] : [])];
+    return el(
+      "div",
+      { class: "hero" },
+      el("h1", {}, board.title),
+      el("p", { class: "faint size" }, board.size),
+      el("div", { class: "answers" }, blocks),
+    );
+  }
+
+  const block = (question, answer, ...sentences) =>
+    el("article", {}, el("h2", {}, question), el("p", { class: "answer" }, answer), sentences.flat().filter(Boolean).map((text) => el("p", {}, text)));
+
+  function which(board, used, leader) {
+    const answer = used ? used.label : leader ? `None advised; ${leader.label} leads` : "No run has finished";
+    return block("Which detector?", answer, board.advice);
+  }
+
+  function sure(board, row, last, used) {
+    const { low, high } = row.interval ?? {};
+    const half = Number.isFinite(high) ? ` ±${pixels(high - row.figures.mean)}` : "";
+    const answer = [`${pixels(row.figures.mean)}${half} px`];
+    const place = Number.isFinite(row.rank_low)
+      ? `${used ? row.label : `The leader, ${row.label},`} is rank ${rank(row.rank_low, row.rank_high)} of ${last}, as far as paired tests tell (95 %).`
+      : `${row.label} has no rank: it is not tested against other rows.`;
+    const exact = Number.isFinite(row.figures.exact) ? `${percent(row.figures.exact)} % exact` : null;
+    const made = `over ${grouped(board.images)} images and ${row.seeds.length} seed${row.seeds.length === 1 ? ": another seed may differ" : "s"}.`;
+    return block("How sure is that?", answer, [place, `${exact ? `${exact}, ` : "Mean error "}${made}`, board.separation]);
+  }
+
+  function costs(row) {
+    const { fit_seconds: fit, predict_ms: ms } = row.cost ?? {};
+    const answer = [Number.isFinite(fit) ? `${short(fit)} s to fit` : null, Number.isFinite(ms) ? `${small(ms)} ms an image` : null].filter(Boolean).join(", ");
+    const parts = [Number.isFinite(row.n_parameters) ? `${count(row.n_parameters)} learned parameters` : null, row.n_train ? `${grouped(row.n_train)} training images` : null, row.device ? `on ${row.device}` : null];
+    return block("What does it cost?", answer || "not known", `${row.label}: ${parts.filter(Boolean).join(", ")}.`);
+  }
+
+  const small = (ms) => (ms < 1 ? String(Number(ms.toPrecision(2))) : short(ms));
+
+  KB.answers = { answers };
+})();

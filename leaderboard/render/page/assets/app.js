@@ -1,0 +1,170 @@
+// The page's state, and who is told of changes. Sections register themselves in KB.sections with an `order` (the board
+// has 0); each is built when it first comes near the window, and updated whenever board, setting or choice change.
+(() => {
+  "use strict";
+  const { el } = KB.dom;
+  const AS_ON_BOARD = { tolerance: null, classes: null, keypoints: null, seeds: null };
+
+  const app = {
+    state: { board: null, setting: { ...AS_ON_BOARD }, chosen: [], theme: "auto" },
+    /** What KB.score.evaluate says of each row of the board under the setting; null until it was asked. */
+    scored: null,
+    /** Whether figures are those that Python scored. */
+    get isAsStored() {
+      return Object.values(app.state.setting).every((part) => part === null);
+    },
+    /** What `scored` says of a row. */
+    scoreOf: (row) => app.scored?.[app.state.board.rows.indexOf(row)] ?? null,
+    /** Show another board of the page. */
+    show(index) {
+      const board = KB.data.boards[index];
+      Object.assign(app.state, { board, setting: { ...AS_ON_BOARD }, chosen: firstChosen(board) });
+      app.scored = null;
+      document.title = `${board.title}: keypoint benchmark`;
+      for (const section of KB.sections) section.isBuilt = false;
+      layOut();
+      build("board");
+      score();
+    },
+    /** Score again under another setting: parts of {tolerance, classes, keypoints, seeds}; null is as on the board. */
+    set(setting) {
+      Object.assign(app.state.setting, setting);
+      score();
+    },
+    reset: () => app.set(AS_ON_BOARD),
+    /** The rows that plots and gallery show, by label. */
+    select(labels) {
+      app.state.chosen = labels;
+      update();
+    },
+    /** "auto" (as the system), "light" or "dark". */
+    setTheme(theme) {
+      app.state.theme = theme;
+      if (theme === "auto") delete document.documentElement.dataset.theme;
+      else document.documentElement.dataset.theme = theme;
+      update();
+    },
+    /** Run a vendored script of the page, once; resolves when it has run. */
+    vendor(name) {
+      vendored[name] ??= inflated(document.getElementById(`vendor-${name}`).textContent).then((text) => {
+        const script = document.createElement("script");
+        script.textContent = text; // its hash is in the page's content security policy
+        document.head.append(script);
+      });
+      return vendored[name];
+    },
+    /** Of every row of a board by its label, what it opens to. */
+    details(board) {
+      unpacked.has(board) || unpacked.set(board, inflated(board.details).then(JSON.parse));
+      return unpacked.get(board);
+    },
+    start,
+  };
+  const vendored = {};
+  const unpacked = new Map();
+  let asked = 0;
+  let seen = null;
+
+  /** The text of gzip in base64. */
+  async function inflated(base64) {
+    const bytes = Uint8Array.from(atob(base64.trim()), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  const firstChosen = (board) => board.rows.filter((row) => row.ranked).slice(0, 4).map((row) => row.label);
+
+  /** Score under the setting of now, after the page was drawn; what was asked meanwhile is scored once. */
+  async function score() {
+    const mine = ++asked;
+    await new Promise((done) => setTimeout(done));
+    if (mine !== asked || !KB.score || app.state.board.scoring.mode === "none") return update();
+    const { board, setting } = app.state;
+    await KB.score.unpack(board);
+    if (mine !== asked) return;
+    app.scored = KB.score.evaluate(board, setting);
+    update();
+    document.documentElement.dataset.scored = asked; // for whoever waits for it: tests, printing
+  }
+
+  const built = () => KB.sections.filter((section) => section.isBuilt);
+
+  function update() {
+    for (const section of built()) guarded(section, () => section.update?.(app));
+  }
+
+  /** A section that fails says so in its place, and leaves the others alone. */
+  function guarded(section, act) {
+    try {
+      const done = act();
+      done?.catch?.((error) => failed(section, error));
+    } catch (error) {
+      failed(section, error);
+    }
+  }
+
+  function failed(section, error) {
+    section.root.append(el("p", { class: "problem" }, `${section.title} cannot be shown: ${error.message ?? error}`));
+    console.error(error);
+  }
+
+  function build(id) {
+    const section = KB.sections.find((one) => one.id === id);
+    if (!section || section.isBuilt) return;
+    section.isBuilt = true;
+    guarded(section, () => section.build(section.root, app));
+    guarded(section, () => section.update?.(app));
+  }
+
+  /** An empty place a section, which is filled when it comes near the window, and a link to each. */
+  function layOut() {
+    seen?.disconnect();
+    seen = new IntersectionObserver(
+      (entries) => {
+        for (const entry of entries) if (entry.isIntersecting) build(entry.target.dataset.section);
+      },
+      { rootMargin: "400px" },
+    );
+    const main = document.querySelector("main");
+    const places = KB.sections.map((section) => {
+      section.root = el("div", { class: "content" });
+      const place = el("section", { id: section.id, "data-section": section.id, "aria-labelledby": `${section.id}-title` });
+      place.append(el("h2", { id: `${section.id}-title`, class: section.hidesTitle ? "unseen" : "" }, section.title), section.root);
+      seen.observe(place);
+      return place;
+    });
+    main.replaceChildren(...places);
+    const links = KB.sections.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, section.title)));
+    document.querySelector("nav ul").replaceChildren(...links);
+  }
+
+  function header() {
+    const boards = KB.data.boards;
+    const chooser = document.getElementById("chooser");
+    if (boards.length > 1) {
+      const tasks = Map.groupBy(boards.map((board, i) => [board, i]), ([board]) => board.task);
+      const select = el(
+        "select",
+        { id: "board-choice", onchange: (event) => app.show(Number(event.target.value)) },
+        [...tasks].map(([task, some]) => el("optgroup", { label: task }, some.map(([board, i]) => el("option", { value: i }, board.title)))),
+      );
+      chooser.replaceChildren(el("label", { for: "board-choice" }, "Board"), select);
+    }
+    const theme = el(
+      "select",
+      { id: "theme", onchange: (event) => app.setTheme(event.target.value) },
+      ["auto", "light", "dark"].map((one) => el("option", { value: one }, one)),
+    );
+    document.getElementById("theme-choice").replaceChildren(el("label", { for: "theme" }, "Theme"), theme);
+  }
+
+  function start() {
+    KB.data = JSON.parse(document.getElementById("data").textContent);
+    KB.sections.sort((a, b) => (a.order ?? 50) - (b.order ?? 50));
+    header();
+    if (KB.data.boards.length) app.show(0);
+    document.documentElement.dataset.ready = "";
+  }
+
+  KB.app = app;
+})();
