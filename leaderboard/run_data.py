@@ -17,6 +17,18 @@ from datasets.formats.reading import ReadOptions
 from datasets.tasks.build import PRESETS
 
 
+class DataMissing(UserError):
+    """The data of a run is not at hand.
+
+    Attributes:
+        why: In a few words that name no place of this machine.
+    """
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 def reference_of(
     run: StoredRun, results: Results, data: str | None = None, sigmas: str | None = None, *, fresh: bool = True
 ) -> DataReference:
@@ -39,7 +51,8 @@ def reference_of(
     place = data or (str(root / known.data) if known.data else name)
     preset = place in PRESETS
     if not (data or known.data or preset):
-        raise UserError(f"{run.place}: its data, {name!r}, is no preset, and where it lies is not known: give --data")
+        said = f"{run.place}: its data, {name!r}, is no preset, and where it lies is not known: give --data"
+        raise DataMissing(said, "its runs do not say where their data lies")
     reference = DataReference(
         task=config.task if preset else None,
         data=place,
@@ -50,9 +63,10 @@ def reference_of(
     )
     digest = open_data(reference, fresh=fresh, write=False)[0].digest
     if digest != config.data_digest:
-        raise UserError(
+        raise DataMissing(
             f"data {place}: is not what {run.title} was made on (digest {digest[:12]}, and then {config.data_digest[:12]}); "
-            "give that with --data"
+            "give that with --data",
+            "the data is not what it was when the runs were made",
         )
     return reference
 

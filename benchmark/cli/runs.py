@@ -311,9 +311,10 @@ def leaderboard_command(
 
     asked_for = f"{task or 'any task'} on {data or 'any data'}"
     pair_asked = pair_of(pair)
-    shown = _publish(open_results(results), chosen, as_json, asked_for, pair=pair_asked, per_keypoint=per_keypoint)
+    stored = open_results(results)
+    shown = _publish(stored, chosen, as_json, asked_for, pair=pair_asked, per_keypoint=per_keypoint)
     if html is not None:
-        write_page(shown, html, said_on_stderr=as_json)
+        write_page(shown, html, stored, said_on_stderr=as_json)
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")

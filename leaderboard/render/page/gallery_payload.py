@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.metrics.oks import BoolArray
 from benchmark.runs.heatmaps import IMAGES
 from benchmark.runs.store import Results
 from benchmark.structures import Image, IntArray, UserError
 from leaderboard.board import Board
 from leaderboard.image_choice import at_random, disputed, places_of, worst
 from leaderboard.rows import BoardRow
-from leaderboard.run_data import images_of
+from leaderboard.run_data import DataMissing, images_of
 
 BUDGET = 1_500_000
 """Characters of base64 that all images of a page may take."""
@@ -80,11 +81,16 @@ def _gallery(board: Board, results: Results, data: str | None, budget: int, shee
     try:
         images = images_of(first, results, data)
         if len(images) != len(annotations):
-            raise UserError(f"the data has {len(images)} test images, and the runs have {len(annotations)}")
+            raise DataMissing("", "the data has another number of test images than its runs")
         heatmaps = _heatmaps(finished, budget // HEATMAP_SHARE, sheets)
-        own = _carried(images, _wanted(board, finished), budget, sheets)
+        large = annotations.sizes.max(axis=1) > LOSSLESS
+        wanted = _wanted(finished)
+        rest = [i for i in range(len(annotations)) if not large[i]]
+        own = _carried(images, large, list(dict.fromkeys([*wanted, *rest])), budget, sheets)
     except UserError as error:
-        return {"why": f"The test images are not at hand: {error}."}
+        # without the message, which names places of this machine: a page is a function of what is stored
+        why = error.why if isinstance(error, DataMissing) else "the data of its runs cannot be read where it was"
+        return {"why": f"This board has no images here: {why}."}
     sizes = annotations.sizes.tolist()
     carried = sorted(i for sheet in own for i in sheet["images"])
     return {
@@ -97,8 +103,8 @@ def _gallery(board: Board, results: Results, data: str | None, budget: int, shee
     }
 
 
-def _wanted(board: Board, rows: Sequence[BoardRow]) -> list[int]:
-    """Positions of all images in the order in which they are worth their bytes."""
+def _wanted(rows: Sequence[BoardRow]) -> list[int]:
+    """Positions of the images that there is a reason to show, in the order in which they are worth their bytes."""
     annotations = rows[0].runs[0].annotations
     count = len(annotations)
     same = [row for row in rows if row.errors.size and row.errors.shape[1] == count]
@@ -116,7 +122,7 @@ def _wanted(board: Board, rows: Sequence[BoardRow]) -> list[int]:
     ]
     others = [bad[row.label] for row in same if row not in leaders]
     ordered = [i for some in zip_longest(*lists) for i in some] + [i for some in zip_longest(*others) for i in some]
-    return list(dict.fromkeys(int(i) for i in (*ordered, *range(count)) if i is not None))
+    return list(dict.fromkeys(int(i) for i in ordered if i is not None))
 
 
 def _most_disputed(rows: Sequence[BoardRow]) -> IntArray:
@@ -130,7 +136,7 @@ def _most_disputed(rows: Sequence[BoardRow]) -> IntArray:
 
 
 def _carried(
-    images: Sequence[Image], wanted: Sequence[int], budget: int, sheets: dict[str, str]
+    images: Sequence[Image], large: BoolArray, wanted: Sequence[int], budget: int, sheets: dict[str, str]
 ) -> list[dict[str, Any]]:
     """Sheets of as many of the wanted images as the budget holds.
 
@@ -142,7 +148,7 @@ def _carried(
     spent = 0
     for i in wanted:
         image = np.asarray(images[i])
-        if max(image.shape[:2]) <= LOSSLESS:
+        if not large[i]:
             cost = _characters(len(zlib.compress(np.ascontiguousarray(image).tobytes())))  # WebP takes a little less
             if spent + cost > budget:
                 break

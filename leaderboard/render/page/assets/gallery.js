@@ -27,9 +27,9 @@
 
   function nameOf(now, image) {
     const { own, board, view } = now;
-    const kinds = board.classes ? [...new Set(view.instances[image].map((i) => board.classes.names[view.classes[i]]))] : [];
+    const kinds = view.classes ? [...new Set(view.instances[image].map((i) => board.classes.names[view.classes[i]]))] : [];
     const name = own.files[image] ?? `image ${own.ids[image] ?? image + 1}`;
-    return kinds.length ? `${name}, ${kinds.join(", ")}` : name;
+    return kinds.length ? `${name}, class ${kinds.join(", ")}` : name;
   }
 
   /** What `KB.galleryDraw.draw` draws of an image. */
@@ -66,7 +66,7 @@
   function tile(now, image, heatOf, grid, open) {
     const { el } = KB.dom;
     const canvas = el("canvas", { "aria-hidden": "true" });
-    KB.galleryDraw.draw(canvas, drawing(now, image, heatOf), TILE, { grid, arm: 5 });
+    KB.galleryDraw.draw(canvas, drawing(now, image, heatOf), TILE, { grid });
     const many = now.shown.length - CAPTIONED;
     return el(
       "figure",
@@ -109,12 +109,12 @@
       title.textContent = nameOf(now, image);
       before.disabled = images.indexOf(image) <= 0;
       after.disabled = images.indexOf(image) >= images.length - 1;
-      const side = Math.max(240, Math.min(innerWidth - 72, innerHeight - 200, 640));
+      const side = Math.max(240, Math.min(innerWidth - 72, innerHeight - 200, 560));
       canvas.setAttribute("aria-label", told(now, image));
-      KB.galleryDraw.draw(canvas, drawing(now, image, heatOf), side, { grid, arm: 8 });
+      KB.galleryDraw.draw(canvas, drawing(now, image, heatOf), side, { grid, large: true });
       const [width, height] = now.own.sizes[now.own.sizes.length === 1 ? 0 : image];
       const scale = now.cells.get(image)?.sheet.scale ?? 1;
-      facts.textContent = `${width} × ${height} px${scale < 1 ? `, a preview at ${KB.dom.percent(scale)} % of its size` : ""}. Coordinates are x, y in px; a whole number is the centre of its pixel.`;
+      facts.textContent = `${width} × ${height} px${scale < 1 ? `, a preview at ${Math.round(100 * scale)} % of its size` : ""}. Coordinates are x, y in px; a whole number is the centre of its pixel.`;
       list.replaceChildren(answers());
     }
 
@@ -200,7 +200,7 @@
       parts.root.replaceChildren(el("p", { class: "note" }, why));
       return;
     }
-    if (!(await KB.score.unpack(board)) && !KB.score.arrays(board)) return;
+    await KB.score.unpack(board);
     if (board !== app.state.board) return;
     const seeds = [...new Set(board.rows.flatMap((row) => row.seeds))].sort((a, b) => a - b);
     const asked = state.seed !== "" && seeds.includes(Number(state.seed)) ? new Set([Number(state.seed)]) : setting.seeds;
@@ -213,11 +213,13 @@
     const { worst, disputed } = KB.galleryChoice;
     const random = own.random.filter((image) => now.view.instances[image].length);
     const names = chosen.length === 1 ? chosen[0] : `${chosen.length} rows together`;
+    const bad = answered.length ? worst(now.view, answered, state.count) : [];
+    const other = answered.length > 1 ? disputed(now.view, answered, state.count, bad) : [];
     parts.legend.replaceChildren(legend(now));
     parts.tiles.replaceChildren(
       ...(heat ? [el("p", { class: "note" }, `Heatmaps of ${state.heat}, seed ${heat.seed}, are kept for the images drawn at random; 255 is the largest value of each image.`)] : []),
-      ...group(now, "Worst", answered.length ? `mean error of ${names}` : "", answered.length ? worst(now.view, answered, state.count) : [], heatOf, state.grid),
-      ...group(now, "Most disputed", "mean distance of the answers from their median", answered.length > 1 ? disputed(now.view, answered, state.count) : [], heatOf, state.grid),
+      ...group(now, "Worst", answered.length ? `mean error of ${names}` : "", bad, heatOf, state.grid),
+      ...group(now, "Most disputed", "besides these, by the mean distance of the answers from their median", other, heatOf, state.grid),
       ...group(now, "At random", "the same images for every row", random.slice(0, state.count), heatOf, state.grid),
       ...(answered.length ? [] : [el("p", { class: "note" }, chosen.length ? board.scoring?.text ?? "" : "No row is chosen: only annotations are drawn.")]),
     );
@@ -242,7 +244,7 @@
       ...(seeds.length > 1 ? [select("seed", "Answers of ", [["", "every seed"], ...seeds.map((seed) => [seed, `seed ${seed}`])])] : []),
       select("count", "Images each ", COUNTS.map((count) => [count, String(count)])),
       ...(heated.length ? [select("heat", "Heatmap ", [["", "none"], ...heated.map((label) => [label, label])])] : []),
-      el("label", {}, el("input", { type: "checkbox", name: "gallery-grid", checked: state.grid, onchange: (event) => ((state.grid = event.target.checked), update(app)) }), " pixel grid"),
+      own.sheets.every(({ scale }) => scale < 1) ? "" : el("label", {}, el("input", { type: "checkbox", name: "gallery-grid", checked: state.grid, onchange: (event) => ((state.grid = event.target.checked), update(app)) }), " pixel grid"),
     );
     if (held?.startsWith("gallery-")) parts.controls.querySelector(`[name="${held}"]`)?.focus();
   }

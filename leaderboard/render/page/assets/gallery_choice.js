@@ -4,26 +4,29 @@
   "use strict";
   const KB = (globalThis.KB ??= {});
 
-  /** Answers of a row, or null where the page does not hold them: {seeds: positions in row.seeds, at(seed, instance, keypoint)}. */
+  /** Answers of a row with the seeds of a setting: {seeds: positions in row.seeds, at(seed, instance, keypoint)}; null without any. */
   function answersOf(board, row, setting) {
-    const values = KB.score?.answers?.(board, row) ?? null;
-    if (!values) return null;
-    const [m, k] = [board.instances, board.keypoints.length];
+    const k = board.keypoints.length;
     const seeds = row.seeds.map((_, s) => s).filter((s) => !setting.seeds || setting.seeds.has(row.seeds[s]));
-    return { seeds, at: (s, i, j) => values.subarray(((s * m + i) * k + j) * 2, ((s * m + i) * k + j) * 2 + 2) };
+    if (!row.points || !seeds.length) return null;
+    return { seeds, at: (s, i, j) => row.points[s].subarray((i * k + j) * 2, (i * k + j) * 2 + 2) };
   }
+
+  /** Whether a Set of names or positions, or null for all, has one. */
+  const has = (chosen, position, name) => !chosen || chosen.has(position) || chosen.has(name);
 
   /** What the setting leaves of a board: instances of each image that are looked at, and keypoints that are. */
   function part(board, setting) {
-    const known = KB.score.arrays(board);
+    const { index, visible, truth: points, classOf } = board.arrays;
+    const k = board.keypoints.length;
     const instances = Array.from({ length: board.images }, () => []);
     for (let i = 0; i < board.instances; i++) {
-      if (!setting.classes || setting.classes.has(known.classes[i])) instances[known.index[i]].push(i);
+      if (!classOf || has(setting.classes, classOf[i], board.classes.names[classOf[i]])) instances[index[i]].push(i);
     }
-    const keypoints = board.keypoints.map((_, j) => j).filter((j) => !setting.keypoints || setting.keypoints.has(j));
-    const labelled = (i, j) => known.visible[i * board.keypoints.length + j] > 0;
-    const truth = (i, j) => known.truth.subarray((i * board.keypoints.length + j) * 2, (i * board.keypoints.length + j) * 2 + 2);
-    return { instances, keypoints, labelled, truth, classes: known.classes };
+    const keypoints = board.keypoints.map((_, j) => j).filter((j) => has(setting.keypoints, j, board.keypoints[j]));
+    const labelled = (i, j) => visible[i * k + j] > 0;
+    const truth = (i, j) => points.subarray((i * k + j) * 2, (i * k + j) * 2 + 2);
+    return { instances, keypoints, labelled, truth, classes: classOf };
   }
 
   /** Mean distance in px of a row's answers in an image with one seed: NaN where it has none, null where there is nothing. */
@@ -89,9 +92,9 @@
     return byValue(occupied(view), value, count);
   }
 
-  /** Positions of the images that rows dispute most; none where they agree. */
-  function disputed(view, rows, count) {
-    const value = (image) => dispute(view, rows, image) || null;
+  /** Positions of the images that rows dispute most, without some; none where they agree. */
+  function disputed(view, rows, count, without) {
+    const value = (image) => (without.includes(image) ? null : dispute(view, rows, image) || null);
     return byValue(occupied(view), value, count);
   }
 

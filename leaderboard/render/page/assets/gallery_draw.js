@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const KB = (globalThis.KB ??= {});
-  const MARGIN = 10; // px about an image, for marks of points near or beyond its edge
+  const MARGIN = 6; // px about an image, for marks of points near or beyond its edge
   const GRID_FROM = 5; // px, the side of an image pixel from which a grid is drawn
   const OKABE_ITO = ["#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#f0e442", "#999999"];
   const SHAPES = ["cross", "plus", "diamond", "triangle"]; // one for every eight rows
@@ -59,10 +59,12 @@
    * @param shown {size: [w, h], cell: of `cells` or undefined, heat: cell or undefined, rings: [[x, y, number]],
    *   marks: [{points: [[x, y, number, ringX, ringY]], colour, shape}]}, points in px of the image.
    * @param side px, the longer side of the image on the page.
-   * @param options {grid: boolean, arm: px of a mark}.
+   * @param options {grid: boolean, large: whether it stands alone}.
    */
-  async function draw(canvas, shown, side, { grid = true, arm = 5 } = {}) {
+  async function draw(canvas, shown, side, { grid = true, large = false } = {}) {
     const at = layout(shown.size, side);
+    const count = shown.marks.reduce((sum, { points }) => sum + points.length, 0);
+    const arm = (count <= 8 ? 5 : count <= 40 ? 3.5 : 2.5) * (large ? 1.6 : 1);
     const image = shown.cell && (await picture(shown.cell.sheet.name));
     const heat = shown.heat && (await picture(shown.heat.sheet.name));
     const dense = Math.min(3, globalThis.devicePixelRatio || 1);
@@ -88,9 +90,16 @@
     for (const { points, colour } of shown.marks) {
       for (const [x, y, , ringX, ringY] of points) line(pen, [[place([ringX, ringY]), place([x, y])]], colour, 1);
     }
+    shown.marks.forEach(({ points, colour, shape }, i) => {
+      const reach = arm + Math.min(4, shown.marks.length - 1 - i) * (arm / 4); // of marks in one place all tips are seen
+      for (const [x, y] of points) {
+        const [u, v] = place([x, y]);
+        line(pen, PATHS[shape].map((path) => path.map(([dx, dy]) => [u + dx * reach, v + dy * reach])), colour, 2);
+      }
+    });
     for (const [x, y, number] of shown.rings) {
       const [u, v] = place([x, y]);
-      for (const [width, colour] of [[4, RIM], [2, RING]]) {
+      for (const [width, colour] of [[3.5, RIM], [1.7, RING]]) {
         pen.beginPath();
         pen.arc(u, v, arm + 1, 0, 2 * Math.PI);
         pen.lineWidth = width;
@@ -99,18 +108,12 @@
       }
       numeral(pen, number, u + arm + 2, v - arm, RING);
     }
-    for (const { points, colour, shape } of shown.marks) {
-      for (const [x, y] of points) {
-        const [u, v] = place([x, y]);
-        line(pen, PATHS[shape].map((path) => path.map(([dx, dy]) => [u + dx * arm, v + dy * arm])), colour, 2);
-      }
-    }
   }
 
   const within = (value, length) => Math.min(Math.max(value, 5), length - 5);
 
   function line(pen, paths, colour, width) {
-    for (const [wide, shade] of [[width + 2, RIM], [width, colour]]) {
+    for (const [wide, shade] of [[width + 1.5, RIM], [width, colour]]) {
       pen.lineWidth = wide;
       pen.strokeStyle = shade;
       pen.lineCap = "round";
@@ -155,17 +158,17 @@
   function symbol({ colour, shape }) {
     const { svg } = KB.dom;
     const lines = PATHS[shape].map((path) => path.map(([x, y]) => `${8 + 5 * x},${8 + 5 * y}`).join(" "));
-    const drawn = [["#000", 4.5], [colour, 2.5]].flatMap(([stroke, width]) =>
+    const drawn = [[RIM, 3.6], [colour, 2.2]].flatMap(([stroke, width]) =>
       lines.map((points) => svg("polyline", { points, fill: "none", stroke, "stroke-width": width, "stroke-linecap": "round" })),
     );
-    return svg("svg", { class: "mark", viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" }, drawn);
+    return svg("svg", { class: "symbol", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, drawn);
   }
 
   /** The ring of annotations in text. */
   function ring() {
     const { svg } = KB.dom;
     const circle = (stroke, width) => svg("circle", { cx: 8, cy: 8, r: 5, fill: "none", stroke, "stroke-width": width });
-    return svg("svg", { class: "mark", viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" }, circle(RIM, 4.5), circle(RING, 2.5));
+    return svg("svg", { class: "symbol", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, circle(RIM, 3.6), circle(RING, 2));
   }
 
   KB.galleryDraw = { cells, draw, layout, ring, style, symbol };
