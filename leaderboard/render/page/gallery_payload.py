@@ -35,7 +35,7 @@ BUDGET = 1_500_000
 
 RANDOM = IMAGES  # drawn at random: those whose heatmaps are kept
 EACH = 12  # of the worst of a row, and of the most disputed
-TOP = 5  # rows whose worst images come first: those that a reader looks at first
+TOP = 4  # rows whose images come first: those that the page shows first
 LOSSLESS = 96  # px, the longer side of an image that is kept to the bit
 PREVIEW = 384  # px, the longer side of a preview
 QUALITY = 78  # of a preview, as WebP counts
@@ -107,32 +107,29 @@ def _wanted(rows: Sequence[BoardRow]) -> list[int]:
     """Positions of the images that there is a reason to show, in the order in which they are worth their bytes."""
     annotations = rows[0].runs[0].annotations
     count = len(annotations)
-    same = [row for row in rows if row.errors.size and row.errors.shape[1] == count]
-    bad = {row.label: worst(annotations, row.errors.mean(axis=0), EACH).tolist() for row in same}
-    leaders = [row for row in same if row.record.ranked][:TOP]
-    together = (
-        worst(annotations, np.mean([row.errors.mean(axis=0) for row in leaders], axis=0), EACH) if leaders else []
-    )
-    lists: list[Sequence[int]] = [
-        at_random(count, RANDOM).tolist(),
-        list(together),
-        _most_disputed(leaders).tolist(),
-        _most_disputed([row for row in same if row.record.ranked]).tolist(),
-        *(bad[row.label] for row in leaders),
-    ]
-    others = [bad[row.label] for row in same if row not in leaders]
-    ordered = [i for some in zip_longest(*lists) for i in some] + [i for some in zip_longest(*others) for i in some]
+    same = [row for row in rows if row.errors.size and row.annotation_digests == rows[0].annotation_digests]
+    errors = {row.label: np.mean([table.distances for table in row.scores], axis=0) for row in same}
+    ranked = [row for row in same if row.record.ranked]
+    leaders, others = ranked[:TOP], [row for row in same if row not in ranked[:TOP]]
+    lists: list[Sequence[int]] = [at_random(count, RANDOM).tolist()]
+    if leaders:
+        lists.append(worst(annotations, np.mean([errors[row.label] for row in leaders], axis=0), EACH).tolist())
+    # twice as many, for the gallery shows those that are not among the worst
+    lists += [_most_disputed(some, 2 * EACH).tolist() for some in (leaders, ranked)]
+    lists += [worst(annotations, errors[row.label], EACH).tolist() for row in leaders]
+    rest = [worst(annotations, errors[row.label], EACH).tolist() for row in others]
+    ordered = [i for some in zip_longest(*lists) for i in some] + [i for some in zip_longest(*rest) for i in some]
     return list(dict.fromkeys(int(i) for i in ordered if i is not None))
 
 
-def _most_disputed(rows: Sequence[BoardRow]) -> IntArray:
+def _most_disputed(rows: Sequence[BoardRow], count: int) -> IntArray:
     """See `leaderboard.image_choice.disputed`; of images with several instances it is the errors that are compared."""
     if len(rows) < 2:
         return np.zeros(0, dtype=np.int64)
     annotations = rows[0].runs[0].annotations
     if not annotations.single_instance:
-        return disputed(np.stack([row.errors.mean(axis=0)[:, None] for row in rows]), EACH)
-    return disputed(np.stack([places_of(annotations, row.runs[0].predictions) for row in rows]), EACH)
+        return disputed(np.stack([table.distances[:, None] for row in rows for table in row.scores]), count)
+    return disputed(np.stack([places_of(annotations, run.predictions) for row in rows for run in row.runs]), count)
 
 
 def _carried(

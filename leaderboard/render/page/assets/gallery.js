@@ -22,6 +22,13 @@
     return { board, setting, own, shown, cells: KB.galleryDraw.cells(own.sheets), view: part(board, setting) };
   }
 
+  /** The error of a row in an image, in words. */
+  function errorOf(now, answers, image) {
+    const { error, meanError } = KB.galleryChoice;
+    const missing = answers.seeds.filter((s) => Number.isNaN(error(now.view, answers, s, image))).length;
+    return missing && missing < answers.seeds.length ? `no answer with ${missing} of ${answers.seeds.length} seeds` : px(meanError(now.view, answers, image));
+  }
+
   const px = (value) => (value === null ? "" : Number.isNaN(value) ? "no answer" : `${KB.dom.pixels(value, 2)} px`);
   const point = ([x, y]) => (Number.isNaN(x) ? "–" : `(${KB.dom.pixels(x, 2)}, ${KB.dom.pixels(y, 2)})`);
 
@@ -60,7 +67,7 @@
     const few = view.instances[image].length === 1 && view.keypoints.length === 1;
     const where = few ? ` Annotated ${board.keypoints[view.keypoints[0]]} at ${point(view.truth(view.instances[image][0], view.keypoints[0]))}.` : "";
     const errors = shown.slice(0, CAPTIONED).filter(({ answers }) => answers);
-    return `${nameOf(now, image)}.${where} ${errors.map(({ row, answers }) => `${row.label}: ${px(KB.galleryChoice.meanError(view, answers, image))}`).join("; ")}`;
+    return `${nameOf(now, image)}.${where} ${errors.map(({ row, answers }) => `${row.label}: ${errorOf(now, answers, image)}`).join("; ")}`;
   }
 
   function tile(now, image, heatOf, grid, open) {
@@ -81,7 +88,7 @@
           .slice(0, CAPTIONED)
           .filter(({ answers }) => answers)
           .map(({ row, style, answers }) =>
-            el("span", { class: "error", title: row.label }, KB.galleryDraw.symbol(style), px(KB.galleryChoice.meanError(now.view, answers, image))),
+            el("span", { class: "error", title: row.label }, KB.galleryDraw.symbol(style), errorOf(now, answers, image)),
           ),
         many > 0 ? el("span", { class: "absent" }, `and ${many} more`) : null,
       ),
