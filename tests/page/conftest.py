@@ -38,7 +38,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """``open_page(html or Path, **options of the context) -> Playwright page``; offline, and checked when the test ends.
 
     What a page writes to the console as an error or a warning (a refusal of its content security policy, too), what it
-    throws and whatever it asks the network for fails the test.
+    throws and whatever it asks the network for fails the test. That policy knows no eval, so `wait_for_function` does not
+    work: wait for a locator, as ``html:not([data-busy])`` for figures that are scored.
     """
     wrong: list[str] = []
     contexts = []

@@ -7,11 +7,16 @@
 
   const app = {
     state: { board: null, setting: { ...AS_ON_BOARD }, chosen: [], theme: "auto" },
-    /** What KB.score.evaluate says of each row of the board under the setting; null until it was asked. */
+    /** What KB.score.figures says of each row of the board under the setting; null until it was asked. */
     scored: null,
-    /** Whether figures are those that Python scored. */
+    /** Whether the reader has asked for nothing else than the board says. */
     get isAsStored() {
-      return Object.values(app.state.setting).every((part) => part === null);
+      return app.isWhole && app.state.setting.tolerance === null;
+    },
+    /** Whether all classes, keypoints and seeds count, so that every metric is as stored. */
+    get isWhole() {
+      const { classes, keypoints, seeds } = app.state.setting;
+      return !classes && !keypoints && !seeds;
     },
     /** What `scored` says of a row. */
     scoreOf: (row) => app.scored?.[app.state.board.rows.indexOf(row)] ?? null,
@@ -28,7 +33,7 @@
     },
     /** Score again under another setting: parts of {tolerance, classes, keypoints, seeds}; null is as on the board. */
     set(setting) {
-      Object.assign(app.state.setting, setting);
+      app.state.setting = { ...app.state.setting, ...setting };
       score();
     },
     reset: () => app.set(AS_ON_BOARD),
@@ -53,15 +58,9 @@
       });
       return vendored[name];
     },
-    /** Of every row of a board by its label, what it opens to. */
-    details(board) {
-      unpacked.has(board) || unpacked.set(board, inflated(board.details).then(JSON.parse));
-      return unpacked.get(board);
-    },
     start,
   };
   const vendored = {};
-  const unpacked = new Map();
   let asked = 0;
   let seen = null;
 
@@ -74,17 +73,22 @@
 
   const firstChosen = (board) => board.rows.filter((row) => row.ranked).slice(0, 4).map((row) => row.label);
 
-  /** Score under the setting of now, after the page was drawn; what was asked meanwhile is scored once. */
+  /** Score under the setting of now, after the page was drawn, ranks last; what was asked meanwhile is scored once. */
   async function score() {
     const mine = ++asked;
-    await new Promise((done) => setTimeout(done));
-    if (mine !== asked || !KB.score || app.state.board.scoring.mode === "none") return update();
+    document.documentElement.dataset.busy = ""; // for whoever waits
     const { board, setting } = app.state;
-    await KB.score.unpack(board);
-    if (mine !== asked) return;
-    app.scored = KB.score.evaluate(board, setting);
+    if (!board.arrays) {
+      await new Promise((done) => setTimeout(done));
+      await KB.score.unpack(board);
+      if (mine !== asked) return;
+    }
+    app.scored = KB.score.figures(board, setting);
     update();
-    document.documentElement.dataset.scored = asked; // for whoever waits for it: tests, printing
+    const pending = app.scored.some((row) => row.ranks_pending);
+    if ((await KB.score.ranks(board, setting, app.scored)) === null || mine !== asked) return;
+    if (pending) update();
+    delete document.documentElement.dataset.busy;
   }
 
   const built = () => KB.sections.filter((section) => section.isBuilt);
@@ -163,7 +167,6 @@
     KB.sections.sort((a, b) => (a.order ?? 50) - (b.order ?? 50));
     header();
     if (KB.data.boards.length) app.show(0);
-    document.documentElement.dataset.ready = "";
   }
 
   KB.app = app;

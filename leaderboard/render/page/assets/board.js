@@ -16,7 +16,7 @@
     body = el("tbody");
     count = el("p", { class: "count", role: "status" });
     const caption = el("caption", { class: "unseen" }, `${app.state.board.title}: a row a detector; its name opens the details`);
-    box = el("div", { class: "box", role: "region", "aria-label": "Board", tabindex: 0 }, el("table", { class: "board" }, caption, el("thead", {}, head), body));
+    box = el("div", { class: "box", role: "region", "aria-label": "Table of the board", tabindex: 0 }, el("table", { class: "board" }, caption, el("thead", {}, head), body));
     controls = KB.controls.rescoring(app);
     view.filter = KB.filters.filters(app, redraw);
     view.chooser = KB.filters.columnChooser(app, () => allColumns(), () => shownColumns(), (id, on) => {
@@ -25,8 +25,9 @@
       else view.shown.delete(id);
       redraw();
     });
-    const bar = el("div", { class: "bar", role: "search" }, view.filter.root, view.chooser, count);
-    root.replaceChildren(KB.answers.answers(app), controls.root, bar, box, KB.notes.below(app.state.board));
+    const bar = el("div", { class: "bar" }, view.filter.root, view.chooser, count);
+    const board = app.state.board.rows.length ? [controls.root, bar, box] : [];
+    root.replaceChildren(KB.answers.answers(app), ...board, KB.notes.below(app.state.board));
     new ResizeObserver(() => box.classList.toggle("scrolls", box.firstChild.offsetWidth > box.clientWidth + 1)).observe(box);
   }
 

@@ -44,12 +44,12 @@
       { id: "ratio", heading: "fit / ref", sort: cost("fit_ratio"), text: (row) => short(row.cost?.fit_ratio), summary: "fit seconds over those of a fixed piece of work on the same machine" },
       { id: "memory", heading: "GiB", sort: cost("peak_memory"), text: (row) => short(row.cost?.peak_memory / 2 ** 30), summary: "memory, at most, during the fit" },
     ];
-    return every.filter((column) => column.shown || board.rows.some((row) => !["", NONE].includes(column.text(row))));
+    return every.filter((column) => column.shown || column.metric || board.rows.some((row) => column.text(row)));
   }
 
   function metric({ name, heading, summary, format, better }, of) {
     const text = (value) => (value === null || value === undefined ? NONE : format === "%" ? percent(value) : pixels(value, digits(format)));
-    return { id: `metric-${name}`, heading, summary, falls: better === "higher", sort: (row) => of(row).value(name), text: (row) => text(of(row).value(name)) };
+    return { id: `metric-${name}`, metric: true, heading, summary, falls: better === "higher", sort: (row) => of(row).value(name), text: (row) => text(of(row).value(name)) };
   }
 
   const digits = (format) => Number(/\.(\d+)f/.exec(format ?? "")?.[1] ?? 3);

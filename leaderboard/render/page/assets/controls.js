@@ -6,7 +6,7 @@
   /** {root, update()}: the controls of a board, and the sentence that says what figures are of. */
   function rescoring(app) {
     const { board } = app.state;
-    if (!KB.score || board.scoring.mode === "none") return { root: el("p", { class: "faint" }, KB.score ? board.scoring.text : ""), update() {} };
+    if (board.scoring.mode === "none") return { root: el("p", { class: "faint" }, board.scoring.text), update() {} };
     const said = el("output", { class: "said", for: "tolerance-slider tolerance" });
     const reset = el("button", { type: "button", class: "reset", hidden: true, onclick: () => app.reset() }, "Reset");
     const tolerance = sliders(app);
@@ -30,7 +30,7 @@
 
   function sliders(app) {
     const { board } = app.state;
-    const steps = board.thresholds?.length ? board.thresholds : [0.5, 1, 2, 3];
+    const steps = board.thresholds;
     const step = steps[0] / 10;
     const attributes = { min: 0, max: 4 * steps.at(-1), step };
     let frame = 0;
@@ -89,7 +89,9 @@
     chosen("classes", "class", (i) => board.classes.names[i]);
     chosen("keypoints", "keypoint", (i) => board.keypoints[i]);
     chosen("seeds", "seed", (seed) => seed);
-    return `Recomputed for: ${parts.join("; ")}.`;
+    const rest = setting.classes || setting.keypoints || setting.seeds ? " Metrics that need more than pixel errors are left out." : "";
+    const pending = app.scored?.some((row) => row.ranks_pending) ? " Ranks are being tested…" : "";
+    return `Recomputed for: ${parts.join("; ")}.${rest}${pending}`;
   }
 
   KB.controls = { rescoring, sentence };

@@ -6,21 +6,18 @@
   function details(app, row) {
     const { board } = app.state;
     const root = el("div", { class: "opened" }, el("p", { class: "faint" }, "…"));
-    app.details(board).then((all) => root.replaceChildren(...parts(app, board, row, all[row.label] ?? {}).flat().filter(Boolean)));
+    KB.score.unpack(board).then(() => root.replaceChildren(...parts(app, board, row, row.details).filter(Boolean)));
     return root;
   }
 
   function parts(app, board, row, all) {
-    const narrow = [
-      part("Detector", el("p", {}, row.summary), list(card(row, all)), marks(board, row)),
-      part("Parameters", list(all.parameters), list(all.config)),
-      part("Figures", figures(board, row)),
-      part("Keypoints", perKeypoint(board, all.keypoints)),
-      part("Classes", slot((root) => perClass(root, app, row))),
-      part("Kinds of error", list(all.taxonomy)),
+    const columns = [
+      [part("Detector", el("p", {}, row.summary), list(card(row, all)), marks(board, row)), part("Parameters", list(all.parameters), list(all.config))],
+      [part("Figures", figures(board, row))],
+      [part("Keypoints", perKeypoint(board, all.keypoints)), part("Classes", slot((root) => perClass(root, app, row))), part("Kinds of error", list(all.taxonomy))],
     ];
     return [
-      el("div", { class: "narrow" }, narrow),
+      el("div", { class: "narrow" }, columns.map((column) => el("div", {}, column))),
       part("Training", slot((root) => (KB.plots?.history ? KB.plots.history(root, board, row) : history(root, all.history)))),
       KB.gallery?.forRow ? part("Images", slot((root) => KB.gallery.forRow(root, board, row))) : null,
       part("Environment", list(environment(all.environment))),
@@ -90,20 +87,15 @@
     return table([["keypoint", (one) => one, true], ...columns], names, "Keypoints");
   }
 
-  /** Mean error, exact and PCK of each class of test images, made in the browser of the row's answers. */
-  async function perClass(root, app, row) {
+  /** The row on the test images of each class alone, scored here. */
+  function perClass(root, app, row) {
     const { board } = app.state;
-    if (!board.classes || !KB.score?.byClass || board.scoring.mode === "none") return;
-    await KB.score.unpack(board);
-    const known = KB.score.byClass(board, row, KB.figures.tolerance(app));
-    if (known.length < 2) return;
-    root.append(
-      table(
-        [["class", (one) => one.name, true], ["images", (one) => one.images], ["mean px", (one) => pixels(one.mean)], ["exact %", (one) => percent(one.exact)], [`≤ ${KB.figures.tolerance(app)} px %`, (one) => percent(one.pck)]],
-        known,
-        "Classes",
-      ),
-    );
+    if (!board.classes || !row.points) return;
+    const alone = { ...board, rows: [row] };
+    const tolerance = KB.figures.tolerance(app);
+    const known = board.classes.names.map((name, i) => ({ name, ...KB.score.figures(alone, { tolerance, classes: new Set([i]), keypoints: null, seeds: null })[0] }));
+    const columns = [["class", (one) => one.name, true], ["keypoints", (one) => one.keypoints], ["mean px", (one) => pixels(one.mean)], ["exact %", (one) => percent(one.exact)], [`≤ ${tolerance} px %`, (one) => percent(one.pck)]];
+    root.append(table(columns, known, "Classes"));
   }
 
   /** Without plots: how long each seed learned, and what its last evaluation said. */

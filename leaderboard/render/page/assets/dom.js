@@ -6,8 +6,9 @@
 
   function fill(node, attributes, children) {
     for (const [name, value] of Object.entries(attributes ?? {})) {
-      if (value === null || value === undefined || value === false) continue;
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      if (name.startsWith("aria-")) node.setAttribute(name, String(value)); // "false" says something there
+      else if (value === null || value === undefined || value === false) continue;
+      else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
       else if (["value", "checked", "selected", "disabled", "hidden", "open"].includes(name)) node[name] = value;
       else node.setAttribute(name, value === true ? "" : String(value));
     }

@@ -11,9 +11,9 @@
   /** One row's figures: {mean, interval, perSeed, low, high, position, value(metric), within}. */
   function of(app, row) {
     const scored = app.scoreOf(row);
-    const stored = app.isAsStored || !scored;
+    const stored = app.isWhole || !scored;
     const figures = row.figures ?? {};
-    const within = stored ? (figures[`pck@${usual(app.state.board)}`] ?? scored?.pck) : scored.pck;
+    const within = scored ? scored.pck : figures[`pck@${tolerance(app)}`];
     return {
       mean: stored ? figures.mean : scored.mean,
       interval: stored ? row.interval : scored.interval,

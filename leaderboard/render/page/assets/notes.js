@@ -34,8 +34,8 @@
   function everyRun(board) {
     const root = el("details", {}, el("summary", {}, "Every run, its key and the digest of its answers"));
     const fill = async () => {
-      const details = await KB.app.details(board);
-      const runs = board.rows.flatMap((row) => (details[row.label]?.runs ?? []).map((run, i) => ({ row: row.label, digest: row.digests[i], ...run })));
+      await KB.score.unpack(board);
+      const runs = board.rows.flatMap((row) => row.details.runs.map((run, i) => ({ row: row.label, digest: row.digests[i], ...run })));
       const columns = [["row", (run) => run.row, true], ["seed", (run) => run.seed], ["key", (run) => el("code", {}, run.key), true], ["answers", (run) => el("code", {}, run.digest), true]];
       root.append(KB.dom.table(columns, runs, "Runs"));
     };
