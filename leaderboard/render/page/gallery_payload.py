@@ -27,6 +27,7 @@ from benchmark.runs.store import Results
 from benchmark.structures import Image, IntArray, UserError
 from leaderboard.board import Board
 from leaderboard.image_choice import at_random, disputed, places_of, worst
+from leaderboard.render.page.payload import scored_against
 from leaderboard.rows import BoardRow
 from leaderboard.run_data import DataMissing, images_of
 
@@ -73,18 +74,18 @@ def galleries(
 
 
 def _gallery(board: Board, results: Results, data: str | None, budget: int, sheets: dict[str, str]) -> dict[str, Any]:
-    finished = [row for row in board.finished if row.runs]
-    if not finished:
-        return {"why": "No row has finished, so there is nothing to show."}
-    first = finished[0].runs[0]
-    annotations = first.annotations
+    annotations, digest = scored_against(board)
+    if annotations is None:
+        return {"why": "No row has finished, so there is no image to show."}
+    rows = [row for row in board.finished if row.annotation_digests == (digest,)]
+    first = rows[0].runs[0]
     try:
         images = images_of(first, results, data)
         if len(images) != len(annotations):
             raise DataMissing("", "the data has another number of test images than its runs")
-        heatmaps = _heatmaps(finished, budget // HEATMAP_SHARE, sheets)
+        heatmaps = _heatmaps(rows, budget // HEATMAP_SHARE, sheets)
         large = annotations.sizes.max(axis=1) > LOSSLESS
-        wanted = _wanted(finished)
+        wanted = _wanted(rows)
         rest = [i for i in range(len(annotations)) if not large[i]]
         own = _carried(images, large, list(dict.fromkeys([*wanted, *rest])), budget, sheets)
     except UserError as error:
@@ -107,10 +108,9 @@ def _wanted(rows: Sequence[BoardRow]) -> list[int]:
     """Positions of the images that there is a reason to show, in the order in which they are worth their bytes."""
     annotations = rows[0].runs[0].annotations
     count = len(annotations)
-    same = [row for row in rows if row.errors.size and row.annotation_digests == rows[0].annotation_digests]
-    errors = {row.label: np.mean([table.distances for table in row.scores], axis=0) for row in same}
-    ranked = [row for row in same if row.record.ranked]
-    leaders, others = ranked[:TOP], [row for row in same if row not in ranked[:TOP]]
+    errors = {row.label: np.mean([table.distances for table in row.scores], axis=0) for row in rows}
+    ranked = [row for row in rows if row.record.ranked]
+    leaders, others = ranked[:TOP], [row for row in rows if row not in ranked[:TOP]]
     lists: list[Sequence[int]] = [at_random(count, RANDOM).tolist()]
     if leaders:
         lists.append(worst(annotations, np.mean([errors[row.label] for row in leaders], axis=0), EACH).tolist())

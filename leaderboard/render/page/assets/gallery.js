@@ -114,8 +114,9 @@
     function show(next) {
       image = next;
       title.textContent = nameOf(now, image);
-      before.disabled = images.indexOf(image) <= 0;
-      after.disabled = images.indexOf(image) >= images.length - 1;
+      // not `disabled`, which would take the focus away, and the arrow keys with it
+      before.setAttribute("aria-disabled", images.indexOf(image) <= 0);
+      after.setAttribute("aria-disabled", images.indexOf(image) >= images.length - 1);
       const side = Math.max(240, Math.min(innerWidth - 72, innerHeight - 200, 560));
       canvas.setAttribute("aria-label", told(now, image));
       KB.galleryDraw.draw(canvas, drawing(now, image, heatOf), side, { grid, large: true });
@@ -163,8 +164,8 @@
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it
     dialog.addEventListener("close", () => dialog.remove());
     document.body.append(dialog);
-    dialog.showModal();
     show(image);
+    dialog.showModal();
   }
 
   /** A heading and tiles; nothing where there are none. */
@@ -251,7 +252,7 @@
       ...(seeds.length > 1 ? [select("seed", "Answers of ", [["", "every seed"], ...seeds.map((seed) => [seed, `seed ${seed}`])])] : []),
       select("count", "Images each ", COUNTS.map((count) => [count, String(count)])),
       ...(heated.length ? [select("heat", "Heatmap ", [["", "none"], ...heated.map((label) => [label, label])])] : []),
-      own.sheets.every(({ scale }) => scale < 1) ? "" : el("label", {}, el("input", { type: "checkbox", name: "gallery-grid", checked: state.grid, onchange: (event) => ((state.grid = event.target.checked), update(app)) }), " pixel grid"),
+      own.sizes.every((size) => KB.galleryDraw.layout(size, TILE).zoom < KB.galleryDraw.GRID_FROM) ? "" : el("label", {}, el("input", { type: "checkbox", name: "gallery-grid", checked: state.grid, onchange: (event) => ((state.grid = event.target.checked), update(app)) }), " pixel grid"),
     );
     if (held?.startsWith("gallery-")) parts.controls.querySelector(`[name="${held}"]`)?.focus();
   }
@@ -275,10 +276,7 @@
   async function forRow(root, board, row) {
     const { el } = KB.dom;
     const own = imagesOf(board);
-    if (own.why || !KB.score) {
-      root.append(el("p", { class: "note" }, own.why || "Answers cannot be read in this page."));
-      return;
-    }
+    if (own.why || !KB.score) return; // said once, in the gallery
     await KB.score.unpack(board);
     const now = scene(board, [row.label], KB.app?.state?.board === board ? KB.app.state.setting : NO_SETTING);
     const [only] = now.shown;

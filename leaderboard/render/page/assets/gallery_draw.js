@@ -88,7 +88,7 @@
     if (grid && at.zoom >= GRID_FROM) lattice(pen, at, shown.size);
     const place = ([x, y]) => [within(left + (x + 0.5) * at.zoom, at.width), within(left + (y + 0.5) * at.zoom, at.height)];
     for (const { points, colour } of shown.marks) {
-      for (const [x, y, , ringX, ringY] of points) line(pen, [[place([ringX, ringY]), place([x, y])]], colour, 1);
+      for (const [x, y, , ringX, ringY] of points) tether(pen, place([ringX, ringY]), place([x, y]), arm + 2, colour);
     }
     shown.marks.forEach(({ points, colour, shape }, i) => {
       const reach = arm + Math.min(4, shown.marks.length - 1 - i) * (arm / 4); // of marks in one place all tips are seen
@@ -111,6 +111,13 @@
   }
 
   const within = (value, length) => Math.min(Math.max(value, 5), length - 5);
+
+  /** A line from a ring's edge to an answer outside it: the pixel that is annotated stays free. */
+  function tether(pen, [x, y], [u, v], radius, colour) {
+    const length = Math.hypot(u - x, v - y);
+    const share = radius / length;
+    if (length > radius) line(pen, [[[x + (u - x) * share, y + (v - y) * share], [u, v]]], colour, 1);
+  }
 
   function line(pen, paths, colour, width) {
     for (const [wide, shade] of [[width + 1.5, RIM], [width, colour]]) {
@@ -171,5 +178,5 @@
     return svg("svg", { class: "symbol", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, circle(RIM, 3.6), circle(RING, 2));
   }
 
-  KB.galleryDraw = { cells, draw, layout, ring, style, symbol };
+  KB.galleryDraw = { GRID_FROM, cells, draw, layout, ring, style, symbol };
 })();
