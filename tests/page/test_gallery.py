@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gallery_cases import DOT, GROUND, data_set, dots, off, put
+from PIL import Image as Pillow
 
 from benchmark.runs.heatmaps import Heatmaps
 from benchmark.runs.store import Store
@@ -78,14 +81,8 @@ def files(page: Any, heading: str) -> list[str]:
 
 def pixels(page: Any, which: int = 0) -> np.ndarray:
     """(H, W, 3) of a tile's canvas."""
-    height, width, flat = (
-        page.locator("#gallery canvas")
-        .nth(which)
-        .evaluate(
-            "(one) => [one.height, one.width, [...one.getContext('2d').getImageData(0, 0, one.width, one.height).data]]"
-        )
-    )
-    return np.array(flat, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+    url = page.locator("#gallery canvas").nth(which).evaluate("(one) => one.toDataURL('image/png')")
+    return np.asarray(Pillow.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
 
 
 def colour(page: Any, i: int) -> np.ndarray:
