@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+    from benchmark.metrics import Pair
+    from leaderboard.board import Board
+
 
 def _folder(given: str | Path) -> Path:
     """A path as given; an empty one, mostly an unset variable of a shell, is not the working directory."""
@@ -130,6 +133,17 @@ def pair_of(text: str) -> tuple[str, str] | None:
     if len(names) != 2 or not all(names):
         raise UserError(f"pair {text}: give two keypoints with a comma between them, as left_eye,right_eye")
     return names[0], names[1]
+
+
+def having_pair(boards: list[Board], pair: Pair | None) -> list[Board]:
+    """The boards; UserError where a pair is asked for and none of them has it."""
+    from benchmark.metrics.scale import pair_positions
+
+    if pair is not None and not any(board.pair for board in boards):
+        for board in boards:
+            if board.finished:
+                pair_positions(pair, board.keypoints)  # says what is wrong with it
+    return boards
 
 
 def console_for(*, stderr: bool = False) -> Console:

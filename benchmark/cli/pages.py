@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.options import BoardData, BoardTask, PairName, Results, pair_of, say, waiting
+from benchmark.cli.options import BoardData, BoardTask, PairName, Results, having_pair, pair_of, say, waiting
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def page(
 
     stored = open_results(results)
     with waiting("scoring"):
-        shown = boards(stored, task, data, pair_of(pair))
+        shown = having_pair(boards(stored, task, data, asked := pair_of(pair)), asked)
     if not shown:
         raise UserError(f"{stored.root}: holds no run of {task or 'any task'} on {data or 'any data'}")
     write_page(shown, out, stored if gallery else None, images)

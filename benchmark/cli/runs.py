@@ -30,6 +30,7 @@ from benchmark.cli.options import (
     Threads,
     ValShare,
     console_for,
+    having_pair,
     pair_of,
     say,
     stdout_kept,
@@ -376,7 +377,6 @@ def _publish(
     per_keypoint: bool = False,
 ) -> list[Board]:
     """Print the boards that are chosen, and return them; the files in the results folder always hold all of them."""
-    from benchmark.metrics.scale import pair_positions
     from leaderboard.board import boards
     from leaderboard.keypoints import keypoint_records
     from leaderboard.render.files import write
@@ -389,10 +389,7 @@ def _publish(
     if not shown:
         there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""
         raise UserError(f"{store.root}: holds no run of {asked_for}{there}")
-    if pair is not None and not any(board.pair for board in shown):
-        for board in shown:
-            if board.finished:
-                pair_positions(pair, board.keypoints)  # says what is wrong with it
+    having_pair(shown, pair)
     if as_json:
         records = keypoint_records(shown) if per_keypoint else [row for board in shown for row in as_rows(board)]
         print(json.dumps(records, allow_nan=False))

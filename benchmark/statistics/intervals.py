@@ -131,7 +131,8 @@ def exact_share(exact: FloatArray, level: float = 0.95, groups: Groups | None = 
             simple = abs(float(stdtrit(images - 1, (1 - level) / 2))) * math.sqrt(share * (1 - share) / (images - 1))
             parts = components(values_of(groups, values), effective_of(groups))
             half = float(parts.half_width(1 - level))
-            effective = max(1.0, images * min((simple / half) ** 2, float(seeds))) if half > 0 else effective
+            # a half width of 0 is the end of ever smaller ones, so that rounding does not decide between two numbers
+            effective = max(1.0, images * min((simple / half) ** 2 if half > 0 else math.inf, float(seeds)))
         note = Note("effective_images", {"images": effective})
     estimate = exact_interval(share * effective, effective, level)
     return Interval(share, estimate.low, estimate.high, estimate.method, (note, *estimate.notes))

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from benchmark.cli import app
 from benchmark.metrics.registry import percent
 from benchmark.runs.bundle import open_results
 from benchmark.runs.config import RunConfig
 from benchmark.runs.store import Record, Store
-from benchmark.structures import Annotations, Predictions
+from benchmark.structures import Annotations, Predictions, UserError
 from leaderboard.board import Board, boards
 from leaderboard.render import words
 from leaderboard.render.columns import mean, rank, short
@@ -267,10 +269,11 @@ def test_a_telephone_scrolls_the_table_and_not_the_page(open_page: OpenPage, fil
     assert page.locator(".box").evaluate("box => box.scrollWidth > box.clientWidth")
 
 
-def test_print_has_the_board_and_no_controls(open_page: OpenPage, small: Path) -> None:
-    page = open_page(small)
+def test_print_has_the_board_and_no_controls(open_page: OpenPage, file: Path) -> None:
+    page = open_page(file, viewport={"width": 1031, "height": 700})  # A4 across, in px, without its margins
     page.emulate_media(media="print", color_scheme="dark")
     assert page.locator("table.board").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 1031
     for gone in ("#filter", "header.top", "#tolerance"):
         assert not page.locator(gone).is_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')").strip() == "#fff"
@@ -328,6 +331,10 @@ def test_several_boards_have_a_chooser(open_page: OpenPage, tmp_path: Path) -> N
     assert not page.locator("tr.details").count()
     settled(page)
     assert page.title().startswith("other@1 on lines")
+    page.get_by_role("link", name="All boards").click()
+    page.get_by_role("table", name="All boards").get_by_role("button", name="made@1 on dots").click()
+    assert labels(page) == ["a", "b"]
+    assert page.get_by_role("combobox", name="Board").input_value() == "0"
 
 
 def test_without_javascript_the_boards_can_be_read(browser: Any, file: Path) -> None:
@@ -344,6 +351,24 @@ def test_without_javascript_the_boards_can_be_read(browser: Any, file: Path) -> 
 
 def test_the_same_runs_give_the_same_page(small: Path) -> None:
     assert page_html(boards(Store(small.parent / "r"))) == small.read_text(encoding="utf-8")
+
+
+def test_the_commands_write_it(small: Path, tmp_path: Path) -> None:
+    results, out = str(small.parent / "r"), tmp_path / "page.html"
+    said = CliRunner().invoke(app, ["page", "--results", results, "--out", str(out)])
+    assert said.exit_code == 0, said.output
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+    said = CliRunner().invoke(app, ["leaderboard", "--results", results, "--html", str(tmp_path / "b.html"), "--json"])
+    assert {row["row"] for row in json.loads(said.stdout)} == {"sharp", "blunt", "broken"}
+    assert (tmp_path / "b.html").stat().st_size == out.stat().st_size
+    for words_of, why in (
+        (["--out", str(tmp_path)], "is a folder; name a file"),
+        (["--task", "none"], "holds no run of none"),
+        (["--pair", "tip,nose"], "'nose' is no keypoint"),
+    ):
+        wrong = CliRunner().invoke(app, ["page", "--results", results, "--out", str(out), *words_of])
+        assert isinstance(wrong.exception, UserError)
+        assert why in str(wrong.exception)
 
 
 def test_no_file_of_ours_makes_markup_of_text() -> None:

@@ -12,7 +12,7 @@ score the very same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,18 +119,30 @@ def pack_rows(
         What `unpack_answers` takes, a row each, or None where even the coarsest step does not fit; and the step's power,
         None where they are in full.
     """
-    full = [pack_in_full(row) for row in rows]
-    if sum(map(size, full)) <= budget:
+    full = _within(budget, (pack_in_full(row) for row in rows))
+    if full is not None:
         return full, None
     coarsest = next(
         (p for p in range(COARSEST, FINEST + 1) if 2.0**-p * STEPS_TO_THRESHOLD <= min(lattice.thresholds)), FINEST
     )
-    best, low, high = None, coarsest, FINEST
-    while low <= high:  # sizes fall with the step
+    best: tuple[list[dict[str, Any]] | None, int | None] = (None, None)
+    low, high = coarsest, FINEST
+    while low <= high:  # sizes fall as steps grow
         power = (low + high + 1) // 2
-        packed = [pack_on_lattice(row, lattice, power) for row in rows]
-        if sum(map(size, packed)) <= budget:
-            best, low = (packed, power), power + 1
-        else:
+        packed = _within(budget, (pack_on_lattice(row, lattice, power) for row in rows))
+        if packed is None:
             high = power - 1
-    return best if best is not None else (None, None)
+        else:
+            best, low = (packed, power), power + 1
+    return best
+
+
+def _within(budget: int, packed: Iterable[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """All of it, or None as soon as it takes more than the budget."""
+    found, taken = [], 0
+    for one in packed:
+        taken += size(one)
+        if taken > budget:
+            return None
+        found.append(one)
+    return found

@@ -48,7 +48,7 @@ def details(row: BoardRow, keypoints: Sequence[str]) -> dict[str, Any]:
             "external": record.external,
         },
         "specification": record.specification or row.config.detector,
-        "parameters": dict(row.config.parameters),
+        "parameters": _plain(row.config.parameters),
         "config": {
             "digest": row.config.digest,
             "n_train": row.config.n_train or None,
@@ -105,6 +105,15 @@ def _run(run: StoredRun) -> dict[str, Any]:
         "digests": dict(record.digests),
         "attempts": list(record.attempts),
     }
+
+
+def _plain(value: Any) -> Any:
+    """A value of a record as strict JSON has it: a number that is not finite becomes its name."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _number(text: str | None) -> float | None:

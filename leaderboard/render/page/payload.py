@@ -45,7 +45,9 @@ def payloads(boards: Sequence[Board], budget: int = BUDGET) -> list[dict[str, An
         boards: Any number.
         budget: Characters that the answers of all boards may take together; each board gets a part by how many it has.
     """
-    weights = [max(1, board.images * len(board.keypoints) * sum(len(row.runs) for row in board.finished)) for board in boards]
+    weights = [
+        max(1, board.images * len(board.keypoints) * sum(len(row.runs) for row in board.finished)) for board in boards
+    ]
     return [payload(board, budget * weight // sum(weights)) for board, weight in zip(boards, weights)]
 
 
@@ -189,9 +191,12 @@ def _scoring(packed: object, power: int | None, without: int) -> dict[str, Any]:
         mode, text = "full", "This page holds every answer in full."
     else:
         step = 2.0**-power
-        mode, text = "lattice", (
-            f"This page holds every answer to {step:.2g} px. Whether a keypoint is exact, or within a threshold of the board, "
-            f"is as for the full answers; a mean of a part of the board may differ by up to {step:.1g} px."
+        mode, text = (
+            "lattice",
+            (
+                f"This page holds every answer to {step:.2g} px. Whether a keypoint is exact, or within a threshold of the board, "
+                f"is as for the full answers; a mean of a part of the board may differ by up to {step:.1g} px."
+            ),
         )
     if without and mode != "none":
         text += f" {words.numbered(without, 'row')}: {OTHER}."

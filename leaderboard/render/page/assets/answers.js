@@ -13,7 +13,7 @@
     return el(
       "div",
       { class: "hero" },
-      el("h1", {}, board.title),
+      el("h1", { tabindex: -1 }, board.title),
       el("p", { class: "faint size" }, board.size),
       el("div", { class: "answers" }, blocks),
     );
@@ -31,12 +31,16 @@
     const { low, high } = row.interval ?? {};
     const half = Number.isFinite(high) ? ` ±${pixels(high - row.figures.mean)}` : "";
     const answer = [`${pixels(row.figures.mean)}${half} px`];
-    const place = Number.isFinite(row.rank_low)
-      ? `${used ? row.label : `The leader, ${row.label},`} is rank ${rank(row.rank_low, row.rank_high)} of ${last}, as far as paired tests tell (95 %).`
-      : `${row.label} has no rank: it is not tested against other rows.`;
     const exact = Number.isFinite(row.figures.exact) ? `${percent(row.figures.exact)} % exact` : null;
     const made = `over ${grouped(board.images)} images and ${row.seeds.length} seed${row.seeds.length === 1 ? ": another seed may differ" : "s"}.`;
-    return block("How sure is that?", answer, [place, `${exact ? `${exact}, ` : "Mean error "}${made}`, board.separation]);
+    return block("How sure is that?", answer, [place(row, last, used), `${exact ? `${exact}, ` : "Mean error "}${made}`, board.separation]);
+  }
+
+  function place(row, last, used) {
+    if (last < 2) return "There is no other row to compare it with.";
+    if (!Number.isFinite(row.rank_low)) return `${row.label} has no rank: it is not tested against other rows.`;
+    const ranks = `is rank ${rank(row.rank_low, row.rank_high)} of ${last}, as far as paired tests tell (95 %).`;
+    return used ? `${row.label} ${ranks}` : `The leader, ${row.label}, ${ranks}`;
   }
 
   function costs(row) {

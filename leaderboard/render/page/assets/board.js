@@ -7,7 +7,7 @@
   const view = { sort: "rank", falls: false, open: new Map(), filter: null, shown: null };
   let app, body, head, count, box, controls;
 
-  KB.sections.push({ id: "board", title: "Board", order: 0, hidesTitle: true, build, update });
+  KB.sections.push({ id: "board", title: "Board", order: 0, hidesTitle: true, atOnce: true, build, update });
 
   function build(root, given) {
     app = given;
@@ -111,7 +111,7 @@
       return column.scale ? [text, el("td", { class: "drawn" }, column.draw(column.scale, row, colourOf(row)))] : [text];
     });
     const kind = row.ranked ? (row.label === app.state.board.advised ? "used" : "") : "reference";
-    const line = el("tr", { class: kind }, el("th", { scope: "row", class: "detector" }, choose, button, KB.notes.letters(app.state.board, row)), cells);
+    const line = el("tr", { class: kind }, el("th", { scope: "row", class: "detector" }, choose, button, KB.notes.letters(app.state.board, row, { withAP: shown.some((column) => column.id === "metric-ap") })), cells);
     return opened ? [line, opened] : [line];
   }
 

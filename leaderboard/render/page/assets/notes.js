@@ -6,10 +6,12 @@
   /** The marks of a board that some row carries: [{code, letter, name, meaning}]. */
   const legend = (board) => Object.entries(board.marks).map(([code, { letter, name, legend: meaning }]) => ({ code, letter, name, meaning }));
 
+  const OF_AP = "tied_scores"; // speaks of AP alone
+
   /** The letters of a row's marks; of a mark that every row carries only the legend speaks. */
-  function letters(board, row) {
+  function letters(board, row, { withAP }) {
     const everywhere = (code) => board.rows.every((one) => one.marks.includes(code));
-    const shown = legend(board).filter(({ code }) => row.marks.includes(code) && !everywhere(code));
+    const shown = legend(board).filter(({ code }) => row.marks.includes(code) && !everywhere(code) && (withAP || code !== OF_AP));
     return [
       shown.map(({ letter, name, meaning }) => el("abbr", { class: "mark", title: meaning, "aria-label": name }, letter)),
       row.ranked ? null : el("span", { class: "tag" }, "reference"),
@@ -47,6 +49,7 @@
     id: "about",
     title: "How to read it",
     order: 90,
+    atOnce: true,
     build(root, app) {
       const { board } = app.state;
       root.append(

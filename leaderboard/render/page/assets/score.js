@@ -9,49 +9,6 @@
   const KB = (globalThis.KB ??= {});
   const parts = new WeakMap(); // board -> the part of it that was asked for last
 
-  /** Unpacks what a board holds, once: rows get `points` ([Float64Array(M * K * 2) px a seed]; NaN: no answer) and `details`. */
-  const unpack = (board) => (board.unpacking ??= unpackAll(board));
-
-  const unpackAll = async (board) => {
-    const packed = (value) => (value ? KB.unpack.array(value) : null);
-    const names = ["index", "sizes", "truth", "visible", "baseline", "groups"];
-    const arrays = await Promise.all(names.map((name) => packed(board[name])));
-    board.arrays = Object.fromEntries(names.map((name, i) => [name, arrays[i]]));
-    board.arrays.classOf = board.classes ? await packed(board.classes.of) : null;
-    board.arrays.spacing = Float64Array.from(board.spacing ?? board.keypoints.map(() => null), (pitch) => pitch ?? NaN);
-    await Promise.all(board.rows.map(async (row) => (row.points = row.answers ? await pointsOf(board, row) : null)));
-    const details = await KB.unpack.object(board.details);
-    for (const row of [...board.rows, ...board.failed]) row.details = details[row.label];
-    return board;
-  };
-
-  const NO_ANSWER = 2 ** 24 - 1;
-
-  /** answers.py, unpack_answers. */
-  const pointsOf = async (board, row) => {
-    const each = board.instances * board.keypoints.length;
-    const inFull = board.scoring.power === null;
-    const stored = await KB.unpack.array(inFull ? row.answers.points : row.answers.codes);
-    const { truth } = board.arrays, step = board.scoring.step;
-    const points = row.seeds.map(() => new Float64Array(2 * each));
-    points.forEach((own, s) => {
-      for (let axis = 0; axis < 2; axis++) {
-        const from = (2 * s + axis) * each;
-        for (let i = 0; i < each; i++) {
-          const code = stored[from + i];
-          if (inFull) own[2 * i + axis] = code;
-          else if (code === NO_ANSWER) own[2 * i + axis] = NaN;
-          else own[2 * i + axis] = truth[2 * i + axis] + (code % 2 ? -(code + 1) / 2 : code / 2) * step;
-        }
-      }
-    });
-    if (!inFull) {
-      const [at, kept] = await Promise.all([KB.unpack.array(row.answers.kept_at), KB.unpack.array(row.answers.kept)]);
-      at.forEach((place, k) => points[Math.floor(place / each)].set([kept[2 * k], kept[2 * k + 1]], 2 * (place % each)));
-    }
-    return points;
-  };
-
   /** A Set of names or positions as a mask over `names`; null where it leaves nothing out. */
   const maskOf = (chosen, names) => {
     if (!chosen) return null;
@@ -160,8 +117,34 @@
   };
 
   const medianOf = (values) => {
-    const sorted = Float64Array.from(values).sort(), middle = sorted.length >> 1;
-    return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    const list = Float64Array.from(values), middle = list.length >> 1;
+    const upper = selected(list, middle);
+    if (list.length % 2) return upper;
+    let lower = -Infinity; // the largest of those before it
+    for (let i = 0; i < middle; i++) if (list[i] > lower) lower = list[i];
+    return (lower + upper) / 2;
+  };
+
+  /** The value that would stand at `place` were the list sorted (Hoare's selection); smaller ones end up before it. */
+  const selected = (list, place) => {
+    let low = 0, high = list.length - 1;
+    while (low < high) {
+      const pivot = list[(low + high) >> 1];
+      let i = low, j = high;
+      while (i <= j) {
+        while (list[i] < pivot) i++;
+        while (list[j] > pivot) j--;
+        if (i <= j) {
+          const kept = list[i];
+          list[i++] = list[j];
+          list[j--] = kept;
+        }
+      }
+      if (place <= j) high = j;
+      else if (place >= i) low = i;
+      else break;
+    }
+    return list[place];
   };
 
   /** rows.py, over_seeds: the mean; null where a seed has none. */
@@ -210,7 +193,13 @@
     for (let i = 0; i < values[0].length; i++) if (values.every((own) => Number.isFinite(own[i]))) known.push(i);
     return known;
   };
-  const take = (values, images) => values.map((own) => (images.length === own.length ? own : Float64Array.from(images, (i) => own[i])));
+  const take = (values, images) =>
+    values.map((own) => {
+      if (images.length === own.length) return own;
+      const taken = new Float64Array(images.length); // loops: typed arrays' own `from` and `map` are many times slower
+      for (let k = 0; k < images.length; k++) taken[k] = own[images[k]];
+      return taken;
+    });
   const groupsAt = (board, images) => KB.statistics.groupsOf(board.arrays.groups && images.map((i) => board.arrays.groups[i]));
 
   /** The rows that are tested against each other, and on which images: board.py, test_rows, and ranks.py, comparable_rows. */
@@ -351,6 +340,8 @@
     const groups = groupsAt(board, images);
     return { ...KB.statistics.paired(take(mine, images), take(other, images), board.level, part.failure, groups), seeds, images: images.length };
   };
+
+  const unpack = (board) => KB.unpack.board(board);
 
   KB.score = { unpack, evaluate, figures, ranks, pair, medianOf, shareWithin };
 })();

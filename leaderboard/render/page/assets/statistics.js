@@ -16,13 +16,19 @@
   const variance = (list) => {
     const middle = mean(list);
     let total = 0;
-    for (let i = 0; i < list.length; i++) total += (list[i] - middle) ** 2;
+    for (let i = 0; i < list.length; i++) {
+      const off = list[i] - middle;
+      total += off * off;
+    }
     return total / (list.length - 1);
   };
   const overSeeds = (values) => {
-    const of = Float64Array.from(values[0]);
-    for (let s = 1; s < values.length; s++) for (let i = 0; i < of.length; i++) of[i] += values[s][i];
-    if (values.length > 1) for (let i = 0; i < of.length; i++) of[i] /= values.length;
+    const of = values[0].slice(), seeds = values.length;
+    for (let s = 1; s < seeds; s++) {
+      const own = values[s];
+      for (let i = 0; i < of.length; i++) of[i] += own[i];
+    }
+    if (seeds > 1) for (let i = 0; i < of.length; i++) of[i] /= seeds;
     return of;
   };
 
@@ -40,7 +46,10 @@
     let left = 0;
     for (let s = 0; s < seeds; s++) {
       const own = values[s], shift = ofSeed[s] - middle;
-      for (let i = 0; i < images; i++) left += (own[i] - ofImage[i] - shift) ** 2;
+      for (let i = 0; i < images; i++) {
+        const off = own[i] - ofImage[i] - shift;
+        left += off * off;
+      }
     }
     const rest = left / ((seeds - 1) * (images - 1)) / (seeds * images);
     return { mean: middle, seeds, images: degrees, imagePart: Math.max(imagePart - rest, 0), seedPart };
@@ -120,13 +129,16 @@
 
   // tail.py
 
-  /** The signed root of the evidence that the mean of `gains` (N) is positive, one failure added. */
-  const signedRoot = (gains, failure) => {
+  let scaled = new Float64Array(0); // room that is used again by every test
+
+  /** The signed root of the evidence that the mean of the gains `from - losses` (N) is positive, one failure added. */
+  const signedRoot = (losses, failure, from = 0) => {
     if (!(failure > 0)) return 0;
-    const count = gains.length, scaled = new Float64Array(count);
+    const count = losses.length;
+    if (scaled.length < count) scaled = new Float64Array(count);
     let total = 0, least = 0, square = 0;
     for (let i = 0; i < count; i++) {
-      const gain = (scaled[i] = gains[i] / failure);
+      const gain = (scaled[i] = (from - losses[i]) / failure);
       total += gain;
       square += gain * gain;
       if (gain < least) least = gain;
@@ -210,7 +222,7 @@
     if ((seeds > 1 || groups !== null) && share > 0 && share < 1 && images > 1) {
       const simple = Math.abs(quantile(images - 1, (1 - level) / 2)) * Math.sqrt((share * (1 - share)) / (images - 1));
       const half = halfWidth(components(valuesOf(groups, values), effectiveOf(groups)), 1 - level);
-      if (half > 0) effective = Math.max(1, images * Math.min((simple / half) ** 2, seeds));
+      effective = Math.max(1, images * Math.min((simple / half) ** 2, seeds));
     }
     return { share, ...exactInterval(share * effective, effective, level) };
   };
@@ -255,7 +267,7 @@
     const half = pValue(parts) / 2;
     const p = parts.mean < 0 ? half : 1 - half;
     if (!(p < needed)) return p;
-    return Math.max(p, KB.special.normalTail(signedRoot(ofImage.map((gap) => -gap), failure)));
+    return Math.max(p, KB.special.normalTail(signedRoot(ofImage, failure)));
   };
 
   /** The comparison of rows a and b (S x N), `failure` given: difference, interval and p. */
@@ -287,7 +299,7 @@
     for (let i = 0; i < ofImage.length; i++) worst = Math.max(worst, Math.abs(ofImage[i]));
     const span = Math.max(failure, worst);
     let excluded = accepted + span;
-    const excludes = (limit) => 2 * KB.special.normalTail(signedRoot(ofImage.map((gap) => limit - gap), failure)) < 1 - level;
+    const excludes = (limit) => 2 * KB.special.normalTail(signedRoot(ofImage, failure, limit)) < 1 - level;
     while (!excludes(excluded)) {
       excluded += span;
       if (excluded > 1e6 * span) return Infinity;
