@@ -16,9 +16,10 @@ import numpy as np
 
 from benchmark.runs.store import Results
 from benchmark.statistics import notes as statistics
+from benchmark.statistics.groups import Groups
 from benchmark.statistics.paired import Paired, paired
 from benchmark.statistics.power import Power, power
-from benchmark.structures import FloatArray, IntArray, UserError
+from benchmark.structures import Annotations, FloatArray, IntArray, UserError
 from benchmark.suggestions import suggestion
 from leaderboard.board import LEVEL, Board, boards
 from leaderboard.rows import BoardRow, groups_of
@@ -176,8 +177,31 @@ def compare(results: Results, a: str, b: str, task: str | None = None, data: str
     return compare_rows(board, first, second)
 
 
-def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
-    """Compare two rows of one board.
+@dataclass(frozen=True, eq=False)
+class PairedErrors:
+    """What two rows answered both, and their difference.
+
+    Attributes:
+        seeds: Those that both ran with.
+        images: (n,) int64, positions in the annotations of the images that both answered.
+        annotations: Theirs.
+        groups: The groups of these images; None where each stands alone.
+        errors_a: (S, n) float64 px.
+        errors_b: (S, n) float64 px.
+        result: The difference a - b, its interval and p value.
+    """
+
+    seeds: tuple[int, ...]
+    images: IntArray
+    annotations: Annotations
+    groups: Groups | None
+    errors_a: FloatArray
+    errors_b: FloatArray
+    result: Paired
+
+
+def paired_errors(board: Board, a: BoardRow, b: BoardRow) -> PairedErrors:
+    """The difference of two rows of one board, on the seeds and images they share.
 
     Raises:
         UserError: Where they share no seed, no annotations, or no answered image.
@@ -199,7 +223,24 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
     errors_a, errors_b = errors_a[:, kept], errors_b[:, kept]
     groups = groups_of(annotations, kept)
     result = paired(errors_a, errors_b, LEVEL, board.failure, groups)
-    notes: list[Note | statistics.Note] = list(result.notes)
+    return PairedErrors(seeds, kept, annotations, groups, errors_a, errors_b, result)
+
+
+def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
+    """Compare two rows of one board.
+
+    Raises:
+        UserError: Where they share no seed, no annotations, or no answered image.
+    """
+    both = paired_errors(board, a, b)
+    seeds, kept, annotations, errors_a, errors_b = (
+        both.seeds,
+        both.images,
+        both.annotations,
+        both.errors_a,
+        both.errors_b,
+    )
+    notes: list[Note | statistics.Note] = list(both.result.notes)
     if a.seeds != b.seeds:
         notes.append(Note("shared_seeds", {"seeds": list(seeds)}))
     if board.multi_instance:
@@ -214,8 +255,8 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
         file_names=tuple(annotations.file_names[i] for i in kept.tolist()),
         errors_a=errors_a,
         errors_b=errors_b,
-        result=result,
-        power=power(errors_a, errors_b, LEVEL, failure=board.failure, groups=groups),
+        result=both.result,
+        power=power(errors_a, errors_b, LEVEL, failure=board.failure, groups=both.groups),
         notes=tuple(notes),
     )
 

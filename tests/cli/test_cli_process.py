@@ -16,8 +16,20 @@ import pytest
 
 HERE = Path(__file__).parents[2]
 COMMANDS = ("run", "status", "reproduce", "list", "export", "leaderboard", "show", "score", "compare", "audit", "check")
-COMMANDS += ("predict", "inspect", "bundle", "unbundle", "work", "gap", "suspects")
-HEAVY = ("torch", "torchvision", "timm", "pandas", "matplotlib", "sklearn", "scipy", "skimage", "cv2", "albumentations")
+COMMANDS += ("predict", "inspect", "bundle", "unbundle", "work", "gap", "suspects", "plot")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "timm",
+    "pandas",
+    "altair",
+    "vl_convert",
+    "sklearn",
+    "scipy",
+    "skimage",
+    "cv2",
+    "albumentations",
+)
 
 
 def shell(*words: object, **settings: Any) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,7 @@ from benchmark.metrics.registry import PERCENT, Metric, metrics
 from leaderboard.board import Board
 from leaderboard.render import words
 from leaderboard.render.columns import mean, name, rank, short
+from leaderboard.render.page.packing import pack_object
 from leaderboard.render.page.payload import payloads
 
 HERE = Path(__file__).parent
@@ -58,10 +59,11 @@ def page_html(boards: Sequence[Board], more: Mapping[str, Any] | None = None) ->
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     import benchmark
+    from leaderboard.render.plots.page_specs import page_specs
 
     shown = [{**made, **_besides(board)} for made, board in zip(payloads(boards), boards)]
     digest = hashlib.sha256(_json(shown).encode()).hexdigest()[:16]
-    data = {**(more or {}), "boards": shown, "rules": words.RULES, "digest": digest}
+    data = {**(more or {}), "boards": shown, "rules": words.RULES, "digest": digest, "plots": pack_object(page_specs())}
     code = script()
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("template.html.j2").render(
