@@ -174,7 +174,7 @@
     if (!images.length) return [];
     const open = (image) => enlarged(now, image, images, heatOf, grid);
     return [
-      el("h3", {}, heading, note ? el("span", { class: "note" }, ` ${note}`) : null),
+      heading ? el("h3", {}, heading, el("span", { class: "note" }, ` ${note}`)) : el("p", { class: "note" }, note),
       el("div", { class: "tiles" }, images.map((image) => tile(now, image, heatOf, grid, open))),
     ];
   }
@@ -224,13 +224,14 @@
     const bad = answered.length ? worst(now.view, answered, state.count) : [];
     const other = answered.length > 1 ? disputed(now.view, answered, state.count, bad) : [];
     parts.legend.replaceChildren(legend(now));
-    parts.tiles.replaceChildren(
-      ...(heat ? [el("p", { class: "note" }, `Heatmaps of ${state.heat}, seed ${heat.seed}, are kept for the images drawn at random; 255 is the largest value of each image.`)] : []),
-      ...group(now, "Worst", answered.length ? `mean error of ${names}` : "", bad, heatOf, state.grid),
-      ...group(now, "Most disputed", "besides these, by the mean distance of the answers from their median", other, heatOf, state.grid),
-      ...group(now, "At random", "the same images for every row", random.slice(0, state.count), heatOf, state.grid),
-      ...(answered.length ? [] : [el("p", { class: "note" }, chosen.length ? board.scoring?.text ?? "" : "No row is chosen: only annotations are drawn.")]),
-    );
+    const groups = [
+      group(now, "Worst", `mean error of ${names}`, bad, heatOf, state.grid),
+      group(now, "Most disputed", "besides these, by the mean distance of the answers from their median", other, heatOf, state.grid),
+      group(now, "At random", heat ? `with the heatmaps of ${state.heat}, seed ${heat.seed}` : "the same images for every row", random.slice(0, state.count), heatOf, state.grid),
+    ];
+    if (heat) groups.unshift(groups.pop()); // heatmaps are kept for these images
+    const unanswered = chosen.length ? board.scoring?.text ?? "" : "No row is chosen: only annotations are drawn.";
+    parts.tiles.replaceChildren(...groups.flat(), ...(answered.length ? [] : [el("p", { class: "note" }, unanswered)]));
   }
 
   function controls(app, board, own, seeds) {
@@ -285,7 +286,7 @@
       return;
     }
     root.classList.add("gallery");
-    root.append(...group(now, "Worst images", "", KB.galleryChoice.worst(now.view, [only.answers], OF_ROW), null, true));
+    root.append(...group(now, "", "The worst, by mean error.", KB.galleryChoice.worst(now.view, [only.answers], OF_ROW), null, true));
   }
 
   KB.gallery = { forRow };

@@ -154,8 +154,8 @@
     pen.drawImage(image, left, top, sheet.width, sheet.height, 0, 0, sheet.width, sheet.height);
     const pixels = pen.getImageData(0, 0, sheet.width, sheet.height);
     for (let i = 0; i < pixels.data.length; i += 4) {
-      const value = pixels.data[i];
-      pixels.data.set([255, 60 + value * 0.6, 0, value * 0.8], i);
+      const share = Math.sqrt(pixels.data[i] / 255); // so that what is small beside a sharp peak is seen, too
+      pixels.data.set([255, 60 + 150 * share, 0, 210 * share], i);
     }
     pen.putImageData(pixels, 0, 0);
     return veil;
