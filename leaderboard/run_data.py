@@ -48,9 +48,11 @@ def reference_of(
     root = run.store.root if isinstance(run, FolderRun) else results.root
     name = config.data.removesuffix(f"-folds{config.folds}" if config.folds else "")
     name = name.removesuffix(f"-split{config.split}" if config.split else "")
-    place = data or (str(root / known.data) if known.data else name)
+    # no bundle of ours says where data lies: one that does was made by hand, and does not choose what is read here
+    left = known.data if isinstance(run, FolderRun) else ""
+    place = data or (str(root / left) if left else name)
     preset = place in PRESETS
-    if not (data or known.data or preset):
+    if not (data or left or preset):
         said = f"{run.place}: its data, {name!r}, is no preset, and where it lies is not known: give --data"
         raise DataMissing(said, "its runs do not say where their data lies")
     reference = DataReference(

@@ -38,6 +38,8 @@ def page(
     from benchmark.runs.bundle import open_results
     from leaderboard.board import boards
 
+    if images is not None and not Path(images).exists():
+        raise UserError(f"--images {images}: there is no such folder or file; give where your own data lies")
     stored = open_results(results)
     with waiting("scoring"):
         shown = having_pair(boards(stored, task, data, asked := pair_of(pair)), asked)

@@ -14,10 +14,11 @@ import pytest
 from gallery_cases import data_set, dots, off, put
 from PIL import Image as Pillow
 
+from benchmark.cli.pages import page
 from benchmark.runs.bundle import open_results, write_bundles
 from benchmark.runs.heatmaps import Heatmaps
 from benchmark.runs.store import Store
-from benchmark.structures import Image, LabeledImages
+from benchmark.structures import Image, LabeledImages, UserError
 from datasets.dataset import Dataset
 from leaderboard.board import boards
 from leaderboard.image_choice import at_random
@@ -119,4 +120,24 @@ def test_where_images_cannot_be_had_it_says_why_and_names_no_place(tmp_path: Pat
     data_set(tmp_path / "data", dots(20, 9))
     (own,) = galleries(boards(store), store)["boards"]
     assert own == {"why": "This board has no images here: the data is not what it was when the runs were made."}
+    assert galleries(boards(store), store, data=str(tmp_path / "moved"))["boards"][0]["sheets"]
     assert galleries([], store) == {"boards": [], "sheets": {}}
+
+
+def test_the_command_says_why_there_are_no_images_and_may_leave_them_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, _ = made(tmp_path)
+    out = tmp_path / "page.html"
+    page(out=out, results=store.root)
+    whole = out.read_text(encoding="utf-8")
+    assert "data:image/webp;base64," in whole
+    page(out=out, results=store.root, gallery=False)
+    assert "data:image/webp;base64," not in out.read_text(encoding="utf-8")
+    (tmp_path / "far").mkdir()
+    shutil.move(store.root, tmp_path / "far" / "results")  # its data does not lie beside it there
+    capsys.readouterr()
+    page(out=out, results=tmp_path / "far" / "results")
+    assert "dots@1 on dots: This board has no images here" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(UserError, match="--images nowhere: there is no such"):
+        page(out=out, results=tmp_path / "far" / "results", images="nowhere")

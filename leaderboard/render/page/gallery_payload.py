@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmark.metrics.oks import BoolArray
 from benchmark.runs.heatmaps import IMAGES
-from benchmark.runs.store import Results
+from benchmark.runs.store import Results, StoredRun
 from benchmark.structures import Image, IntArray, UserError
 from leaderboard.board import Board
 from leaderboard.image_choice import at_random, disputed, places_of, worst
@@ -80,7 +80,7 @@ def _gallery(board: Board, results: Results, data: str | None, budget: int, shee
     rows = [row for row in board.finished if row.annotation_digests == (digest,)]
     first = rows[0].runs[0]
     try:
-        images = images_of(first, results, data)
+        images = _images(first, results, data)
         if len(images) != len(annotations):
             raise DataMissing("", "the data has another number of test images than its runs")
         heatmaps = _heatmaps(rows, budget // HEATMAP_SHARE, sheets)
@@ -102,6 +102,16 @@ def _gallery(board: Board, results: Results, data: str | None, budget: int, shee
         "random": at_random(len(annotations), RANDOM).tolist(),
         "heatmaps": heatmaps,
     }
+
+
+def _images(run: StoredRun, results: Results, data: str | None) -> Sequence[Image]:
+    """The test images of a run: where its record says, or where that leads nowhere, where the user says."""
+    try:
+        return images_of(run, results)
+    except UserError:
+        if data is None:
+            raise
+        return images_of(run, results, data)
 
 
 def _wanted(rows: Sequence[BoardRow]) -> list[int]:
