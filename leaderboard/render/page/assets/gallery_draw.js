@@ -119,8 +119,14 @@
     if (length > radius) line(pen, [[[x + (u - x) * share, y + (v - y) * share], [u, v]]], colour, 1);
   }
 
+  /** What shows a colour on any ground: dark about a light one, light about a dark one. */
+  function rimOf(colour) {
+    const [red, green, blue] = (colour.match(/^#(..)(..)(..)$/) ?? []).slice(1).map((two) => parseInt(two, 16));
+    return red + green + blue < 200 ? RING : RIM;
+  }
+
   function line(pen, paths, colour, width) {
-    for (const [wide, shade] of [[width + 1.5, RIM], [width, colour]]) {
+    for (const [wide, shade] of [[width + 1.5, rimOf(colour)], [width, colour]]) {
       pen.lineWidth = wide;
       pen.strokeStyle = shade;
       pen.lineCap = "round";
@@ -165,7 +171,7 @@
   function symbol({ colour, shape }) {
     const { svg } = KB.dom;
     const lines = PATHS[shape].map((path) => path.map(([x, y]) => `${8 + 5 * x},${8 + 5 * y}`).join(" "));
-    const drawn = [[RIM, 3.6], [colour, 2.2]].flatMap(([stroke, width]) =>
+    const drawn = [[rimOf(colour), 3.6], [colour, 2.2]].flatMap(([stroke, width]) =>
       lines.map((points) => svg("polyline", { points, fill: "none", stroke, "stroke-width": width, "stroke-linecap": "round" })),
     );
     return svg("svg", { class: "symbol", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, drawn);
