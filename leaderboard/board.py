@@ -25,7 +25,7 @@ from benchmark.statistics.advice import Advice, advise
 from benchmark.statistics.components import TIE
 from benchmark.statistics.groups import Groups
 from benchmark.statistics.power import Power, power
-from benchmark.statistics.ranks import Row, board_order, rank_intervals
+from benchmark.statistics.ranks import Row, board_order, comparable_rows, on_shared_seeds, rank_intervals
 from benchmark.structures import Annotations, UserError
 from benchmark.suggestions import suggestion
 from leaderboard.rows import (
@@ -62,6 +62,7 @@ NOTES = (
     "multi_instance",
     "uneven_recall",
     "tested_images",
+    "tested_seeds",
     "pair",
     "code_changed",
     "code_unknown",
@@ -271,7 +272,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pai
         advice=advice,
         unaided=unaided,
         separation=_separation(ranked, tests, failure),
-        notes=_notes(rows, groups, multi_instance, uneven, tested_images, older, floor),
+        notes=_notes(rows, groups, multi_instance, uneven, tested_images, _tested_seeds(ranked, tests), older, floor),
     )
 
 
@@ -322,7 +323,8 @@ def test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
     """What the tests need of the rows that can be tested, and on how many images, where these are not all.
 
     Where images hold several instances a row may have matched none of an image's: rows are then tested on the images in
-    which all of them matched some, and a row that matched in less than half of the images is left out.
+    which all of them matched some, and a row that matched in less than half of the images is left out. Where rows have
+    several seeds, and not all the same, they are tested on those they share.
     """
     answered = [np.isfinite(row.errors).all(axis=0) for row in ranked]
     most = max((int(known.sum()) for known in answered), default=0)
@@ -344,7 +346,14 @@ def test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
         if is_enough and shared[row.annotation_digests].any()
     ]
     limits = sorted(int(known.sum()) for known in shared.values() if not known.all())
-    return tests, limits[0] if limits else None
+    return on_shared_seeds(tests), limits[0] if limits else None
+
+
+def _tested_seeds(ranked: Sequence[BoardRow], tests: Sequence[Row]) -> tuple[int, ...]:
+    """The seeds that rows are tested on, where some of these rows have more; else none."""
+    tested = [tests[i] for i in comparable_rows(tests)]
+    had = {row.label: row.seeds for row in ranked}
+    return tested[0].seeds if any(had[test.name] != test.seeds for test in tested) else ()
 
 
 def _with_ranks(ranked: Sequence[BoardRow], tests: Sequence[Row], failure: float) -> list[BoardRow]:
@@ -411,6 +420,7 @@ def _notes(
     multi_instance: bool,
     uneven: bool,
     tested_images: int | None,
+    tested_seeds: tuple[int, ...],
     older: int,
     floor: LabelFloor | None,
 ) -> tuple[Note, ...]:
@@ -442,6 +452,7 @@ def _notes(
     add("multi_instance", multi_instance)
     add("uneven_recall", uneven)
     add("tested_images", tested_images is not None, images=tested_images)
+    add("tested_seeds", tested_seeds, seeds=list(tested_seeds))
     paired = next((table for row in rows for table in row.scores if table.pair), None)
     if paired is not None and paired.pair is not None:
         instances = paired.counts["instances"]

@@ -5,7 +5,7 @@
     python scripts/publish.py probe        backbone or head? backbones x poolings, and the table of it
     python scripts/publish.py tasks        the extrema head on every task, on all digits at hand, in place and moved
     python scripts/publish.py processors   one detector on three instruction sets, and the table of it
-    python scripts/publish.py tables       write every table again from the bundles
+    python scripts/publish.py tables       write every table and plot again from the bundles
 
 Each part unpacks its bundles into ``results/publish``, gives the commands that anyone may type (they are printed), and
 packs what came of them.
@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +32,9 @@ from leaderboard.board import boards
 from leaderboard.expected import expected, identity, stored_scores
 from leaderboard.render.files import write
 from leaderboard.render.markdown import markdown
+from leaderboard.render.plots.files import write_plot
+from leaderboard.render.plots.kinds import load
+from leaderboard.render.plots.specification import document
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "leaderboard" / "published"
@@ -43,6 +46,10 @@ PROCESSORS = {
     "avx512": {},
     "mkl-compatible": {"MKL_CBWR": "COMPATIBLE"},
     "sse41": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+}
+PLOTS = {  # of the README: the kind, and the rows where these are not those the kind draws by itself
+    "cost": (),
+    "pck": ("extrema", "fasterrcnn", "heatmap", "keypointrcnn", "spatial-softmax", "resnet18", "forest", "mean"),
 }
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 Threads = Annotated[int, typer.Option(help="Threads of a run; parts can then be made side by side.")]
@@ -213,9 +220,15 @@ def processor_table() -> str:
     )
 
 
+def plot(kind: str) -> dict[str, Any]:
+    """The specification, with its data, of a plot of the README."""
+    (made,) = boards(open_results(PUBLISHED / "topleft@1-tiny.bundle.zip"))
+    return document(made, load(kind), rows=PLOTS[kind])
+
+
 @app.command()
 def tables() -> None:
-    """Every table of what is published, from the bundles alone."""
+    """Every table and plot of what is published, from the bundles alone."""
     expected.cache_clear()
     write(boards(open_results(PUBLISHED)), PUBLISHED)
     expected.cache_clear()
@@ -224,6 +237,8 @@ def tables() -> None:
     write_text(PUBLISHED / "probe" / "PROBE.md", probe_table())
     if (PUBLISHED / "processors").is_dir():
         write_text(PUBLISHED / "processors" / "PROCESSORS.md", processor_table())
+    for kind in PLOTS:
+        write_plot(plot(kind), PUBLISHED / f"{kind}.svg")
 
 
 if __name__ == "__main__":

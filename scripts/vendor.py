@@ -68,7 +68,8 @@ def main() -> None:
             (archive,) = Path(folder).glob("*.tgz")
             with tarfile.open(archive) as content:
                 script, licence = (
-                    content.extractfile(f"package/{name}").read() for name in (package.file, "LICENSE")  # type: ignore[union-attr]
+                    content.extractfile(f"package/{name}").read()
+                    for name in (package.file, "LICENSE")  # type: ignore[union-attr]
                 )
         digest = hashlib.sha256(script).hexdigest()
         if package.name == "vega-interpreter":
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 def as_script(module: str) -> str:
-    """npm's module as a plain script."""
+    """The module of npm as a plain script."""
     for is_there, instead in AS_SCRIPT:
         if module.count(is_there) != 1:
             raise SystemExit(f"vega-interpreter has changed: {is_there!r}")

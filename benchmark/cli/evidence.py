@@ -1,4 +1,4 @@
-"""Commands that examine results: score (any tool's predictions), compare (two rows), audit (all that is stored)."""
+"""Commands that examine results: score (any tool's predictions), compare (two rows), radius, gap, audit (all stored)."""
 
 from __future__ import annotations
 
@@ -99,6 +99,69 @@ def compare(
         print(json.dumps(comparison.as_dict(), allow_nan=False))
     else:
         print_comparison(comparison, console_for())
+
+
+@app.command(epilog="Example: python -m benchmark radius heatmap extrema --task topleft --share 95")
+def radius(
+    detector: Annotated[
+        list[str] | None, typer.Argument(metavar="[DETECTOR]...", help="Rows of a board; all where none is named.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option("--share", metavar="PERCENT", help="Of the points, that are to lie within it.")
+    ] = 90.0,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions", metavar="FILE", help="Instead of a board: a COCO keypoint results file of any tool."
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option("--annotations", metavar="PATH", help="What it is scored against, as score takes it."),
+    ] = None,
+    task: BoardTask = None,
+    data: BoardData = None,
+    split: Split = 0,
+    category: Category = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Promise a radius: within how many px of its answer a detector's points lie, 90 % of the time, for each keypoint."""
+    from benchmark.statistics.radius import LEAST_SHARE, MOST_SHARE
+    from leaderboard.radius import radii, radii_of
+    from leaderboard.render.radius import print_radii
+
+    if not 100 * LEAST_SHARE <= share <= 100 * MOST_SHARE:
+        raise UserError(f"share {share:g}: give percent, from {100 * LEAST_SHARE:g} to {100 * MOST_SHARE:g}")
+    if (predictions is None) != (annotations is None) or (predictions and detector):
+        raise UserError("give --predictions and --annotations together, or rows of a board")
+    with waiting("calibrating"):
+        if predictions is not None and annotations is not None:
+            import numpy as np
+
+            from datasets.formats.reading import ReadOptions
+            from leaderboard.external import score_files
+            from leaderboard.rows import groups_of
+
+            options = ReadOptions(category=category, val=val, test=test, group_by=group_by)
+            scored = score_files(predictions, annotations, options, split=split)
+            everywhere = np.arange(len(scored.annotations))
+            title, grouped = str(predictions), groups_of(scored.annotations, everywhere) is not None
+            found = radii(scored.annotations, [scored.answers], share / 100)
+        else:
+            from benchmark.runs.bundle import open_results
+
+            board, found = radii_of(open_results(results), detector or (), share / 100, task, data)
+            title, grouped = board.title, board.groups is not None
+    if not found:
+        raise UserError(f"{title}: no keypoint is labelled, so nothing can be promised")
+    if as_json:
+        print(json.dumps({"on": title, "radii": [one.as_dict() for one in found]}, allow_nan=False))
+    else:
+        print_radii(title, found, grouped, console_for())
 
 
 @app.command(epilog="Example: python -m benchmark gap --data my-frames --group-by 'video[0-9]+' --detector forest")

@@ -419,7 +419,10 @@ def _listing(what: str) -> list[dict[str, Any]]:
     if what == "tasks":
         from datasets.tasks.catalog import tasks
 
-        return [{"name": t.name, "version": t.version, "what it is": t.summary} for t in tasks().values()]
+        return [
+            {"name": t.name, "version": t.version, "what it is": t.summary, "what it probes": t.probes}
+            for t in tasks().values()
+        ]
     if what == "data":
         from datasets.load import presets
 

@@ -28,7 +28,7 @@ from benchmark.statistics.components import TIE, Components, components
 from benchmark.statistics.groups import effective_of
 from benchmark.statistics.holm import holm
 from benchmark.statistics.paired import added_failure, p_below
-from benchmark.statistics.ranks import Row, comparable_rows
+from benchmark.statistics.ranks import Row, comparable_rows, on_shared_seeds
 from benchmark.statistics.tail import signed_root
 from benchmark.structures import FloatArray
 
@@ -75,8 +75,8 @@ def advise(
     """The cheapest row that is shown not to be worse than any other by more than the margin.
 
     Args:
-        rows: the board, or some rows of it, in any order. Reference rows, and rows on other seeds or images than the
-            largest set, are left out, as in ``benchmark.statistics.ranks``.
+        rows: the board, or some rows of it, in any order. Reference rows, and rows that do not share the seeds
+            or images of the others, are left out, as in ``benchmark.statistics.ranks``.
         costs: name -> (fit seconds, predict ms per image). Cheapest by the first, then the second, then board order; a
             row whose cost is unknown comes last.
         failure: px, how bad a failure is on these images; see ``benchmark.statistics.paired.added_failure``.
@@ -88,7 +88,8 @@ def advise(
     Raises:
         ValueError: where an error is not finite, or ``failure`` is not a size.
     """
-    tested = [rows[i] for i in comparable_rows(rows)]
+    cut = on_shared_seeds(rows)
+    tested = [cut[i] for i in comparable_rows(rows)]
     if not tested:
         return Advice("untested", None, None, None)
     leader = tested[0].name

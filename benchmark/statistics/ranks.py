@@ -12,9 +12,9 @@ that its own row may have; ``better`` and ``worse`` say which pairs were told ap
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from math import inf
 
 import numpy as np
@@ -27,6 +27,9 @@ from benchmark.structures import FloatArray, IntArray
 
 UNTESTED = ("unranked", "other_seeds_or_images")
 """Why a row may not be tested, as explained in ``RankInterval``."""
+
+ENOUGH_SEEDS = 3
+"""From here on another seed adds less than another row does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,27 +101,62 @@ def board_order(rows: Sequence[Row]) -> list[int]:
 def comparable_rows(rows: Sequence[Row]) -> list[int]:
     """Positions of the rows that are tested against each other, best first.
 
-    They are the largest set that shares seeds and images, reference rows left out; of sets as large, the one with the
-    best row.
+    They share images, and the seeds they are tested on, of which a row may have more. Of all choices of seeds that one
+    stands which has the most rows times seeds, where seeds beyond `ENOUGH_SEEDS` count for nothing: a few rows with more
+    seeds than the others put nobody out, nor does one row with a single seed take the others' seeds away. Of equal
+    choices the one with more seeds stands, then the one with the best row. Reference rows are left out.
 
     Raises:
         ValueError: where a mean is not a finite number.
     """
+    return _comparable(rows)[0]
+
+
+def on_shared_seeds(rows: Sequence[Row]) -> list[Row]:
+    """All rows in the order given, those that are tested against each other cut to the seeds they are tested on."""
+    tested, seeds = _comparable(rows)
+    cut = list(rows)
+    for i in tested:
+        if rows[i].seeds != seeds:
+            kept = [rows[i].seeds.index(seed) for seed in seeds]
+            cut[i] = replace(rows[i], errors=np.asarray(rows[i].errors)[kept], seeds=seeds)
+    return cut
+
+
+def _comparable(rows: Sequence[Row]) -> tuple[list[int], tuple[int, ...]]:
+    """The positions of `comparable_rows`, and the seeds they are tested on."""
     ranked = [i for i in board_order(rows) if not rows[i].reference]
     if not ranked:
-        return []
-    sets = [(rows[i].seeds, rows[i].images) for i in ranked]
-    largest = Counter(sets).most_common(1)[0][0]  # of equal counts the first met, which holds the better row
-    return [i for i, shared in zip(ranked, sets, strict=True) if shared == largest]
+        return [], ()
+    sets = list(dict.fromkeys((rows[i].images, rows[i].seeds) for i in ranked))
+    shared = [
+        (images, tuple(seed for seed in seeds if seed in others))
+        for (images, seeds), (same, others) in combinations(sets, 2)
+        if images == same
+    ]
+    choices = [choice for choice in dict.fromkeys((*sets, *shared)) if choice[1]] or sets
+
+    def having(images: Hashable, seeds: tuple[int, ...]) -> list[int]:
+        return [i for i in ranked if rows[i].images == images and set(seeds) <= set(rows[i].seeds)]
+
+    def worth(choice: tuple[Hashable, tuple[int, ...]]) -> tuple[int, int, int]:
+        held = having(*choice)
+        return len(held) * min(len(choice[1]), ENOUGH_SEEDS), len(choice[1]), -ranked.index(held[0])
+
+    images, seeds = max(choices, key=worth)  # of equal choices the first met
+    return having(images, seeds), seeds
 
 
-def rank_intervals(rows: Sequence[Row], failure: float, level: float = 0.95) -> list[RankInterval]:
+def rank_intervals(
+    rows: Sequence[Row], failure: float, level: float = 0.95, *, together: bool = False
+) -> list[RankInterval]:
     """Every row's rank interval.
 
     Args:
         rows: the board, or some rows of it, in any order.
         failure: px, how bad a failure is on these images; see ``benchmark.statistics.paired.added_failure``.
         level: for each row, the probability that all it is shown to be better or worse than is so.
+        together: the same for all rows at once, which is more and shows less: Holm's correction over all pairs.
 
     Returns:
         One interval a row, in the order given.
@@ -126,13 +164,13 @@ def rank_intervals(rows: Sequence[Row], failure: float, level: float = 0.95) -> 
     Raises:
         ValueError: where an error is not finite, or ``failure`` is not a size.
     """
-    tested = comparable_rows(rows)
+    tested, rows = comparable_rows(rows), on_shared_seeds(rows)
     intervals = [RankInterval(None, None, untested=UNTESTED[0 if row.reference else 1]) for row in rows]
     if not tested:
         return intervals
     effective = effective_of(rows[tested[0]].groups)
     p, order = pairwise_p([rows[i].values for i in tested], failure, 1 - level, effective)
-    shown = order * (_within_rows(p) < 1 - level)
+    shown = order * ((_over_pairs(p) if together else _within_rows(p)) < 1 - level)
     for k, i in enumerate(tested):
         better = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] > 0)))
         worse = tuple(sorted(tested[j] for j in np.flatnonzero(shown[k] < 0)))
@@ -183,6 +221,14 @@ def _within_rows(p: FloatArray) -> FloatArray:
     away = ~np.eye(count, dtype=np.bool_)
     if count > 1:
         corrected[away] = holm(p[away].reshape(count, count - 1)).ravel()
+    return corrected
+
+
+def _over_pairs(p: FloatArray) -> FloatArray:
+    """Holm's corrected p values over all pairs of rows, (R, R), 1 on the diagonal."""
+    corrected = np.ones_like(p)
+    first, second = np.triu_indices(len(p), 1)
+    corrected[first, second] = corrected[second, first] = holm(p[first, second])
     return corrected
 
 

@@ -33,7 +33,10 @@ def look_level(look: int, level: float = 0.95) -> float:
 
 
 def ranked_at(rows: Sequence[Row], failure: float, look: int, level: float = 0.95) -> list[RankInterval]:
-    """The rank intervals at a look, which hold together with those of all other looks.
+    """The rank intervals at a look: for all rows at once, and together with those of all other looks.
+
+    A board promises each of its rows that its interval holds; a grid that stops has acted on all of them, so here no pair
+    of equal rows may be told apart.
 
     Args:
         rows: see ``benchmark.statistics.ranks.rank_intervals``.
@@ -41,7 +44,7 @@ def ranked_at(rows: Sequence[Row], failure: float, look: int, level: float = 0.9
         look: 1 for the first.
         level: of the whole grid.
     """
-    return rank_intervals(rows, failure, look_level(look, level))
+    return rank_intervals(rows, failure, look_level(look, level), together=True)
 
 
 def told_apart(rows: Sequence[Row], intervals: Sequence[RankInterval], names: Collection[str]) -> bool:

@@ -6,7 +6,7 @@ part stand in the order of their hash; ids and file names count from 1 in each p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from datasets import sources, splits
 from datasets.dataset import with_baseline
 from datasets.ink import EXTREMA, extrema
 from datasets.tasks.catalog import Task
-from datasets.tasks.scenes import Canvas, compose
+from datasets.tasks.scenes import Canvas, Scenes, compose, scaled
 from datasets.tasks.targets import require, target_points
 
 Digits = tuple[Image, IntArray]
@@ -133,9 +133,11 @@ def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, Labe
             f"task {task.name!r} speaks of digits that data {preset!r} lacks ({', '.join(map(str, lacking))}): "
             "choose another --data; mnist5k has all ten"
         )
-    moved = task if task.canvas or not chosen.test_canvas else replace(task, canvas=chosen.test_canvas)
-    parts = zip((task, task, moved), chosen.parts(number))
-    train, val, test = (label(asked, *part, number) for asked, part in parts)
+    tested = task.for_test
+    if task.canvas is None and chosen.test_canvas is not None:
+        tested = replace(tested, canvas=chosen.test_canvas)
+    parts = zip((task, task, tested), chosen.parts(number))
+    train, val, test = (label(card, *part, number) for card, part in parts)
     return train, with_baseline(val, train), with_baseline(test, train)
 
 
@@ -157,15 +159,17 @@ def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> Label
     if task.digits is not None:
         kept = np.isin(labels, task.digits)
         images, labels = images[kept], labels[kept]
+    image_digests = splits.digests(images)
     points = require(target_points(task.target, images, labels), task.target)
     boxes = ink_boxes(images)
-    if task.canvas is None:
-        index = np.arange(len(images))
-    else:
-        scenes = compose(images, splits.digests(images), task.canvas, number)
-        images, index = scenes.images, scenes.index
-        points = points[scenes.source] + scenes.offsets[:, None]
-        boxes = boxes[scenes.source] + np.concatenate([scenes.offsets, np.zeros_like(scenes.offsets)], axis=1)
+    index, scales = np.arange(len(images)), np.ones(len(images))
+    if task.canvas is not None:
+        scenes = compose(images, image_digests, task.canvas, number)
+        points, boxes = _in_scenes(task, images, labels, scenes)
+        images, index, scales = scenes.images, scenes.index, scenes.scales
+    if task.label_noise:
+        moved = points + label_noise(image_digests, len(task.points.keypoints), number)[index]
+        points = np.clip(moved, 0, np.array(images.shape[:0:-1]) - 1)
     n, m, k = len(images), len(points), len(task.points.keypoints)
     spacing = np.array([np.nan if q is None else q for q in task.points.spacing])
     height, width = images.shape[1:]
@@ -177,7 +181,7 @@ def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> Label
         keypoints=points,
         visible=np.full((m, k), 2),
         boxes=boxes,
-        areas=np.full(m, task.area),
+        areas=task.area * scales**2,
         crowd=np.zeros(m, dtype=np.bool_),
         category_ids=np.ones(m, dtype=np.int64),
         keypoint_names=task.points.keypoints,
@@ -187,6 +191,30 @@ def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> Label
         categories=(Category(1, "digit"),),
     )
     return LabeledImages(images, annotations)  # type: ignore[arg-type]  # an array is a sequence in all but name
+
+
+def _in_scenes(task: Task, images: Image, labels: IntArray, scenes: Scenes) -> tuple[FloatArray, FloatArray]:
+    """The points (M, K, 2) and ink boxes (M, 4) of the digits of scenes; the rule is asked at the size a digit has there."""
+    points = np.zeros((len(scenes.index), len(task.points.keypoints), 2))
+    boxes = np.zeros((len(scenes.index), 4))
+    for scale in np.unique(scenes.scales).tolist():
+        digits = np.flatnonzero(scenes.scales == scale)
+        source, offsets = scenes.source[digits], scenes.offsets[digits]
+        seen = scaled(images[source], scale)
+        points[digits] = require(target_points(task.target, seen, labels[source]), task.target) + offsets[:, None]
+        boxes[digits] = ink_boxes(seen) + np.concatenate([offsets, np.zeros_like(offsets)], axis=1)
+    return points, boxes
+
+
+def label_noise(image_digests: Sequence[str], keypoints: int, number: int = 0) -> IntArray:
+    """What a careless annotator adds to each label: (N, K, 2) int64 px, -2 to 2 on each axis, standard deviation 1.
+
+    Four coins a coordinate, less two, so that the figures are exact; they follow from an image's digest.
+    """
+    if not image_digests:
+        return np.zeros((0, keypoints, 2), dtype=np.int64)
+    coins = [splits.draw(digest, f"label noise {number}", 8 * keypoints, 2) for digest in image_digests]
+    return np.asarray(np.stack(coins).reshape(-1, keypoints, 2, 4).sum(axis=3) - 2, dtype=np.int64)
 
 
 def ink_boxes(images: Image) -> FloatArray:

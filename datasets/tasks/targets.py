@@ -83,6 +83,7 @@ TARGETS: dict[str, Target] = {
     **{name: _plain(name) for name in POINTS},
     "topleft-bold": _plain("topleft", threshold=BOLD),
     "both": _plain("topleft", "center"),
+    "extremes": _plain("topleft", "righttop", "bottomright", "leftbottom"),
     "centroid": Target((CENTROID,), (None,), partial(_points, names=(CENTROID,))),
     # One keypoint, whole or half pixels as the digit asks: the finer lattice holds both.
     "digit-dependent": Target(("point",), (0.5,), partial(_by_digit, wanted=DIGIT_DEPENDENT)),

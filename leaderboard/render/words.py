@@ -218,6 +218,11 @@ def _tested_images(images: int) -> str:
     return f"Rows are tested on the {images:,} images in which each of them matched an instance."
 
 
+def _tested_seeds(seeds: Sequence[int]) -> str:
+    of = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+    return f"Ranks and advice are from {of}, which the ranked rows share; figures and ± are over all that a row has."
+
+
 def pair_note(keypoints: Sequence[str], left_out: int, instances: int) -> str:
     """What metrics of a pair are relative to, and how many instances they leave out."""
     without = (
@@ -241,6 +246,7 @@ NOTES: dict[str, Callable[..., str]] = {
         "missed is in neither: see precision, recall, misses."
     ),
     "tested_images": _tested_images,
+    "tested_seeds": _tested_seeds,
     "pair": pair_note,
     "code_changed": _code_changed,
     "code_unknown": _code_unknown,

@@ -13,7 +13,7 @@ from datasets.sources import mnist_embedded
 from datasets.splits import digests
 from datasets.tasks.build import PRESETS, build, get_preset, ink_boxes, label
 from datasets.tasks.catalog import get_task, tasks
-from datasets.tasks.scenes import Canvas, compose
+from datasets.tasks.scenes import Canvas, compose, scaled
 from datasets.tasks.targets import target_points
 
 # A changed figure means that a card produces other data: give that card a new version, then pin it anew.
@@ -33,6 +33,10 @@ PINNED = {
     "center-canvas@1": "7acd1a7d458f5cda",
     "topleft-specks@1": "c5e9a5791885ce33",
     "topleft-several@1": "3b1013e33828ee6c",
+    "extremes@1": "452e7bfa9eec5e12",
+    "noisy-labels@1": "85009f0f152e0a1a",
+    "moved@1": "17cbff46caaa73ed",
+    "scattered@1": "5d5b37b532335c7d",
 }
 
 
@@ -127,10 +131,12 @@ def test_annotations_are_whole_and_inside_the_image(name: str) -> None:
         assert (annotations.keypoints <= annotations.sizes[annotations.index][:, None] - 1).all()
         low, high = annotations.boxes[:, None, :2], annotations.boxes[:, None, :2] + annotations.boxes[:, None, 2:]
         at = annotations.keypoints + 0.5  # a box counts from the edge of the first pixel, a point from its centre
-        assert ((at > low) & (at < high)).all()
+        noise = 2 if card.label_noise else 0
+        assert ((at > low - noise) & (at < high + noise)).all()
         assert (annotations.boxes[:, :2] >= 0).all()
         assert (high[:, 0] <= annotations.sizes[annotations.index]).all()
-        assert set(annotations.areas.tolist()) == {784.0}
+        scales = set(card.canvas.scales if card.canvas else (1.0,))
+        assert set(annotations.areas.tolist()) == {784.0 * scale**2 for scale in scales}
         assert set(annotations.sigmas.tolist()) == {0.0455}
         assert annotations.keypoint_names == card.points.keypoints
         assert annotations.image_ids.tolist() == list(range(1, len(data) + 1))
@@ -145,6 +151,82 @@ def test_a_card_that_offers_the_rule_has_images_that_give_the_answer(name: str) 
     card = get_task(name)
     for data in build(card, "tiny"):
         np.testing.assert_array_equal(target_points(card.target, data.stack()), data.points)
+
+
+@pytest.mark.parametrize("name", [n for n, card in tasks().items() if not card.rule])
+def test_the_oracle_of_a_card_is_exact_on_every_test_image(name: str) -> None:
+    """Where images alone do not give the answer, they do together with what the card says the oracle is told."""
+    card = get_task(name)
+    _, _, test = build(card, data_for(name))
+    _, _, (digits, labels) = PRESETS[data_for(name)].parts(0)
+    if card.digits:
+        kept = np.isin(labels, card.digits)
+        digits, labels = digits[kept], labels[kept]
+    if "told the digit" in card.oracle:
+        found = target_points(card.target, test.stack(), test.annotations.labels)
+    elif "told which (" in card.oracle:
+        found = target_points(card.oracle.partition("target=")[2].rstrip(")"), test.stack())
+    elif "specks" in card.oracle:
+        assert card.canvas is not None
+        found = target_points(card.target, compose(digits, digests(digits), replace(card.canvas, specks=0)).images)
+    else:
+        assert "told which ink is its own" in card.oracle
+        assert card.canvas is not None
+        scenes = compose(digits, digests(digits), card.canvas)
+        alone = np.zeros((len(scenes.index), card.canvas.side, card.canvas.side), np.uint8)
+        for layer, which, (x, y), scale in zip(alone, scenes.source, scenes.offsets, scenes.scales):
+            digit = scaled(digits[which][None], scale)[0]
+            layer[y : y + len(digit), x : x + len(digit[0])] = digit
+        found = target_points(card.target, alone)
+    np.testing.assert_array_equal(found, test.annotations.keypoints)
+
+
+def test_moved_learns_in_two_quarters_and_is_asked_in_the_two_others() -> None:
+    train, val, test = build(get_task("moved"), "tiny")
+    for data, quarters in ((train, {0, 3}), (val, {0, 3}), (test, {1, 2})):
+        boxes = data.annotations.boxes
+        first, last = boxes[:, :2] // 40, (boxes[:, :2] + boxes[:, 2:] - 1) // 40
+        np.testing.assert_array_equal(first, last)  # no digit lies across
+        assert set((first @ [1, 2]).tolist()) == quarters
+
+
+def test_the_noise_of_labels_is_in_train_and_val_alone_and_as_large_as_it_says() -> None:
+    noisy, clean = build(get_task("noisy-labels"), "tiny"), build(get_task("topleft"), "tiny")
+    assert noisy[2].annotations.keypoints.tolist() == clean[2].annotations.keypoints.tolist()
+    for theirs, ours in zip(noisy[:2], clean[:2]):
+        assert np.array_equal(theirs.stack(), ours.stack())
+        off = theirs.points - ours.points
+        assert set(off.ravel().tolist()) == {-2, -1, 0, 1, 2}
+        assert off.std() == pytest.approx(1, abs=0.1)
+        assert abs(off.mean()) < 0.15
+    _, _, moved = build(get_task("noisy-labels"), "tiny-moved")
+    np.testing.assert_array_equal(target_points("topleft", moved.stack()), moved.points)
+
+
+def test_scattered_digits_never_cover_each_other_and_some_touch() -> None:
+    images, _ = mnist_embedded()
+    images = images[::25]
+    canvas = get_task("scattered").canvas
+    assert canvas is not None
+    scenes = compose(images, digests(images), canvas)
+    owners = np.zeros(scenes.images.shape, np.int64)
+    for n, (i, which, (x, y), scale) in enumerate(
+        zip(scenes.index, scenes.source, scenes.offsets, scenes.scales), start=1
+    ):
+        digit = scaled(images[which][None], scale)[0]
+        under = owners[i, y : y + len(digit), x : x + len(digit[0])]
+        assert not (under[digit > 0] > 0).any()
+        under[digit > 0] = n
+    np.testing.assert_array_equal(owners > 0, scenes.images > 0)
+    beside = (owners[:, :, 1:] != owners[:, :, :-1]) & (owners[:, :, 1:] > 0) & (owners[:, :, :-1] > 0)
+    assert 0 < beside.any(axis=(1, 2)).mean() < 0.5
+    counts = np.bincount(scenes.index)
+    assert (counts.min(), counts.max()) == (1, 6)
+    assert set(scenes.scales.tolist()) == set(canvas.scales)
+
+
+def test_every_card_says_what_it_probes_and_who_is_exact() -> None:
+    assert all(card.probes and card.oracle for card in tasks().values())
 
 
 def test_digit_dependent_leaves_other_digits_out_and_all_digits_wants_them_all() -> None:
@@ -228,6 +310,13 @@ def test_specks_hide_the_rule() -> None:
 
 def test_a_canvas_too_small_is_refused() -> None:
     images, _ = mnist_embedded()
-    for canvas in (Canvas(27), Canvas(55, most=2), Canvas(64, most=5)):
+    small = (
+        Canvas(27),
+        Canvas(55, most=2),
+        Canvas(64, most=5),
+        Canvas(40, cells=(0,)),
+        Canvas(80, most=3, cells=(0, 3)),
+    )
+    for canvas in (*small, Canvas(55, scales=(1.0, 2.0), open=True), Canvas(64, scales=(2.0,))):
         with pytest.raises(ValueError, match="cannot hold"):
             compose(images[:1], digests(images[:1]), canvas)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -20,6 +21,7 @@ from leaderboard.audit import audit
 from leaderboard.board import boards
 from leaderboard.expected import expected, identity, stored_scores
 from leaderboard.render.markdown import markdown
+from leaderboard.render.plots.files import svg
 from leaderboard.render.tables import as_rows
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +81,19 @@ def test_the_other_tables_are_made_of_their_bundles(publish: ModuleType) -> None
         ("processors/PROCESSORS.md", publish.processor_table()),
     ):
         assert (PUBLISHED / file).read_text(encoding="utf-8") == table
+
+
+def test_a_plot_of_the_readme_shows_what_the_bundles_give(publish: ModuleType) -> None:
+    """What each mark is said to stand for, not its place, which depends on the fonts of a machine."""
+    pytest.importorskip("vl_convert")
+
+    def said(drawn: str) -> list[str]:
+        return sorted(re.findall(r'aria-label="([^"]*)"', drawn))
+
+    for kind in publish.PLOTS:
+        kept = (PUBLISHED / f"{kind}.svg").read_text(encoding="utf-8")
+        assert said(kept) == said(svg(publish.plot(kind)))
+        assert len(said(kept)) > 30
 
 
 @pytest.mark.parametrize("name", FOLDERS)

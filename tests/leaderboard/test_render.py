@@ -82,6 +82,15 @@ def test_every_line_fits_and_letters_of_columns_that_are_not_shown_are_not_expla
     assert any(line.startswith("t  tied scores") for line in lines) == ("AP" in heading.split())
 
 
+def test_rows_with_more_seeds_than_others_are_tested_on_those_they_share(maker: Any, annotations: Annotations) -> None:
+    for name, seeds in (("a", 5), ("b", 3), ("c", 3)):
+        for seed in range(seeds):
+            maker.put(name, annotations, maker.answers(annotations, 1.0), seed)
+    text = " ".join(printed(maker.store, 160).split())
+    assert "Ranks and advice are from seeds 0, 1, 2, which the ranked rows share" in text
+    assert "without a rank" not in text
+
+
 def test_rows_that_are_not_tested_are_named_with_the_reason(maker: Any, annotations: Annotations) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 5)):
         maker.put(name, annotations, maker.answers(annotations, 1.0), seed)

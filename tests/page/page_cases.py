@@ -112,14 +112,14 @@ def answering(
 
 
 def filled(annotations: Annotations, missed: float = 0.0, rows: int = 7) -> Board:
-    """Rows from good to bad, two alike, one deterministic, one on other seeds, a reference and a failure."""
+    """Rows from good to bad, two alike, one deterministic, some on other seeds, a reference and a failure."""
     rng = np.random.default_rng(5)
     runs = []
     for i in range(rows):
         spread = (0.2, 0.28, 0.3, 0.3, 0.6, 0.9, 2.5)[i % 7]
-        given = [answering(annotations, rng, spread, missed, whole=i in (1, 2)) for _ in range(3)]
-        given = [given[0]] * 3 if i == 4 else given
-        seeds = (0, 1) if i == 5 else (0, 1, 2)
+        given = [answering(annotations, rng, spread, missed, whole=i in (1, 2)) for _ in range(4)]
+        given = [given[0]] * 4 if i == 4 else given
+        seeds = {5: (0, 1), 6: (0, 1, 2, 3)}.get(i, (0, 1, 2))
         runs += [run(f"row{i}", seed, annotations, given[seed]) for seed in seeds]
     runs += [
         run("twin", seed, annotations, answering(annotations, np.random.default_rng(5), 0.2, missed))

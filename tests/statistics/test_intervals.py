@@ -199,3 +199,12 @@ def test_exact_share_widens_with_the_spread_of_seeds() -> None:
     assert exact_share(differ).mean == pytest.approx(exact_share(agree).mean)
     assert exact_share(agree).low == pytest.approx(exact_interval(80, 100).low, rel=1e-9)
     assert exact_share(differ).low < exact_share(agree).low - 0.1
+
+
+def test_a_share_without_variance_is_the_limit_of_shares_with_ever_less() -> None:
+    """Two seeds, each right on the half the other is wrong on: every mean is the same, and so nothing is seen to vary."""
+    hits = np.stack([np.tile([1.0, 0.0], 20), np.tile([0.0, 1.0], 20)])
+    found = exact_share(hits)
+    nearly = exact_share(np.abs(hits - 1e-9 * np.arange(40)))
+    assert (found.low, found.high) == pytest.approx((nearly.low, nearly.high), abs=1e-6)
+    assert (found.low, found.high) == pytest.approx((exact_interval(40, 80).low, exact_interval(40, 80).high))

@@ -11,7 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmark.statistics.paired import p_value
-from benchmark.statistics.ranks import RankInterval, Row, board_order, comparable_rows, pairwise_p, rank_intervals
+from benchmark.statistics.ranks import (
+    RankInterval,
+    Row,
+    board_order,
+    comparable_rows,
+    on_shared_seeds,
+    pairwise_p,
+    rank_intervals,
+)
 from benchmark.structures import FloatArray
 
 SEEDS = (0, 1, 2)
@@ -54,6 +62,21 @@ def test_ranks_by_hand() -> None:
     assert intervals[2].better == (1, 3)
     assert intervals[2].worse == (0,)
     assert all(interval.untested is None for interval in intervals)
+
+
+def test_for_all_rows_at_once_no_pair_is_shown_that_holm_over_all_pairs_does_not_show() -> None:
+    """Step by step, with ``p_value``; between equal rows it shows less than row by row."""
+    rows = board([0.0, 0.012, 0.03, 0.5], seed=4)
+    pairs = [(i, j) for j in range(4) for i in range(j)]
+    p = [p_value(rows[i].errors, rows[j].errors, WORST) for i, j in pairs]
+    shown = set()
+    for step, k in enumerate(sorted(range(len(pairs)), key=p.__getitem__)):
+        if p[k] * (len(pairs) - step) >= 0.05:
+            break
+        shown.add(pairs[k])
+    together, alone = rank_intervals(rows, WORST, together=True), rank_intervals(rows, WORST)
+    assert {(i, j) for j, found in enumerate(together) for i in found.better} == shown
+    assert all(set(strict.better) <= set(loose.better) for strict, loose in zip(together, alone))
 
 
 @settings(max_examples=40, deadline=None)
@@ -188,6 +211,37 @@ def test_rows_on_other_seeds_or_images_are_not_tested() -> None:
     assert rank_intervals([], WORST) == []
     assert rank_intervals(rows[-1:], WORST) == [RankInterval(None, None, untested="unranked")]
     assert ends(rank_intervals(rows[3:4], WORST)) == [(1, 1)]
+
+
+def with_seeds(seeds: list[tuple[int, ...]]) -> list[Row]:
+    """Rows that are worse and worse, each with some of six seeds."""
+    rng = np.random.default_rng(5)
+    every = [5 + i + 0.1 * rng.standard_normal((6, 200)) for i in range(len(seeds))]
+    return [Row(f"r{i}", errors[list(some)], some, "t") for i, (errors, some) in enumerate(zip(every, seeds))]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "tested", "shared"),
+    [
+        ([(0, 1, 2, 3, 4)] * 4 + [(0, 1, 2)] * 2, range(6), (0, 1, 2)),  # 6 x 3 beat 4 x 3
+        ([(0,)] * 5 + [(0, 1, 2)], range(6), (0,)),  # more seeds put nobody out
+        ([(0, 1, 2)] * 5 + [(0,)], range(5), (0, 1, 2)),  # nor does one seed take the others'
+        ([(0, 1, 2, 3)] * 3 + [(1, 2, 3, 4)] * 3, range(6), (1, 2, 3)),
+        ([(0, 1, 2)] * 2 + [(3, 4, 5)] * 3, range(2, 5), (3, 4, 5)),
+        ([(0, 1)] * 2 + [(2, 3)] * 2, range(2), (0, 1)),  # of equal choices the one with the best row
+    ],
+)
+def test_rows_are_tested_on_the_seeds_they_share(
+    seeds: list[tuple[int, ...]], tested: range, shared: tuple[int, ...]
+) -> None:
+    rows = with_seeds(seeds)
+    assert comparable_rows(rows) == list(tested)
+    cut = on_shared_seeds(rows)
+    assert [cut[i].seeds for i in tested] == [shared] * len(tested)
+    by_hand = [Row(rows[i].name, rows[i].errors[[seeds[i].index(s) for s in shared]], shared, "t") for i in tested]
+    assert ends([rank_intervals(rows, WORST)[i] for i in tested]) == brute_force(by_hand, WORST)
+    assert [interval.untested for interval in rank_intervals(rows, WORST)].count(None) == len(tested)
+    assert comparable_rows(cut) == list(tested)  # cutting twice changes nothing
 
 
 def test_of_equal_sets_the_one_with_the_best_row_is_tested() -> None:

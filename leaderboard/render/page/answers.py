@@ -45,8 +45,8 @@ class Lattice:
     def judged(self, points: FloatArray) -> BoolArray:
         """(..., M, K, 1 + T) bool: whether each keypoint is exact, and within each threshold."""
         offsets = points - self.truth
-        with np.errstate(invalid="ignore"):
-            exact = (np.abs(offsets) < self.spacing[:, None] / 2).all(axis=-1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            exact = np.asarray((np.abs(offsets) < self.spacing[:, None] / 2).all(axis=-1))
             within = distance(offsets)[..., None] <= np.asarray(self.thresholds)
         return np.concatenate([exact[..., None], within], axis=-1)
 
@@ -70,9 +70,12 @@ def pack_on_lattice(answers: FloatArray, lattice: Lattice, power: int) -> dict[s
         lattice: What they are answers to.
         power: Of the step.
     """
-    steps = np.rint((answers - lattice.truth) * 2.0**power)
-    codes = np.where(steps < 0, -2 * steps - 1, 2 * steps)  # 0, -1, 1, -2, ... -> 0, 1, 2, 3, ...: small codes near 0
-    answered = ~np.isnan(answers).any(axis=-1)
+    with np.errstate(over="ignore"):
+        steps = np.rint((answers - lattice.truth) * 2.0**power)
+        codes = np.where(
+            steps < 0, -2 * steps - 1, 2 * steps
+        )  # 0, -1, 1, -2, ... -> 0, 1, 2, 3, ...: small ones near 0
+    answered = np.asarray(~np.isnan(answers).any(axis=-1))
     far = (np.where(answered[..., None], codes, 0) >= NO_ANSWER).any(axis=-1)
     rounded = lattice.truth + steps * 2.0**-power
     changed = (lattice.judged(rounded) != lattice.judged(answers)).any(axis=-1)

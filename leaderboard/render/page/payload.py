@@ -191,11 +191,13 @@ def _scoring(packed: object, power: int | None, without: int) -> dict[str, Any]:
         mode, text = "full", "This page holds every answer in full."
     else:
         step = 2.0**-power
+        lattice = f"1/{2**power:,} px" if power > 0 else f"{step:g} px"
         mode, text = (
             "lattice",
             (
-                f"This page holds every answer to {step:.2g} px. Whether a keypoint is exact, or within a threshold of the board, "
-                f"is as for the full answers; a mean of a part of the board may differ by up to {step:.1g} px."
+                f"This page holds every answer to {lattice}. Figures of the whole board are those of the full answers, and so is "
+                "whether a keypoint is exact, or within a threshold of the board; a mean of a part may differ by up to "
+                f"{step / math.sqrt(2):.1g} px."
             ),
         )
     if without and mode != "none":

@@ -10,8 +10,8 @@ import numpy as np
 from benchmark.metrics.evaluation import Evaluation
 from benchmark.metrics.registry import Undefined
 from leaderboard.board import Board
-from leaderboard.render.plots.kind import ROWS, Field, Kind, Record
-from leaderboard.render.plots.parts import number, tooltips
+from leaderboard.render.plots.kind import Field, Kind, Record
+from leaderboard.render.plots.parts import layered, number, tooltips
 from leaderboard.render.plots.records import evaluations, order, printable
 from leaderboard.rows import BoardRow
 
@@ -95,7 +95,7 @@ def _points(evaluation: Evaluation, axis: int) -> list[Record]:
     ]
 
 
-def chart(variant: str) -> alt.FacetChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A panel a row and axis; a point on the line y = x is answered without an error."""
     import altair as alt
 
@@ -112,7 +112,7 @@ def chart(variant: str) -> alt.FacetChart:
     )
     header = alt.Header(title=None, labelAnchor="start", labelFontWeight="bold")
     panel = alt.Facet(field="panel", type="nominal", sort=alt.EncodingSortField("place", op="min"), header=header)
-    return alt.layer(same, points, data=alt.NamedData(ROWS)).facet(facet=panel, columns=2)
+    return layered(same, points, shared=alt.Chart()).facet(facet=panel, columns=2)
 
 
 KIND = Kind(

@@ -39,7 +39,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     return [figures(board, row) for row in chosen if row.metrics.get("mean") is not None]
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A point a row, its interval, and two fronts: of all ranked rows, and of those without help."""
     import altair as alt
 
@@ -51,15 +51,15 @@ def chart(variant: str) -> alt.LayerChart:
     text = alt.Text(field="row", type="nominal")
     hints = tooltips(FIELDS)
 
-    def points(which: str, **how: Any) -> alt.Chart:
+    def points(which: str, **how: Any) -> Any:
         return base.transform_filter(which).mark_point(**how).encode(x=x, y=y, tooltip=hints)
 
-    def line(name: str, style: str, width: float) -> alt.Chart:
+    def line(name: str, style: str, width: float) -> Any:
         of_front = base.transform_filter(f"datum.{name}")
         drawn = of_front.mark_line(interpolate="step-after", style=style, strokeWidth=width)
         return drawn.encode(x=x, y=y, order=alt.Order(field=shown, type="quantitative"))
 
-    def names(which: str) -> list[alt.Chart]:
+    def names(which: str) -> list[Any]:
         """No row stands left of and below one on a front, so there is its name; the best of several close ones has it."""
         of_front = (
             base.transform_filter(which)
@@ -70,10 +70,11 @@ def chart(variant: str) -> alt.LayerChart:
         )
         at_left = f"datum.log_cost - datum.cheapest < {EDGE} * (datum.dearest - datum.cheapest)"
         layers = []
-        for where, placed in (
-            (f"!({at_left})", {"align": "right", "dx": -6, "dy": 5}),
-            (at_left, {"align": "left", "dx": -4, "dy": 7}),
-        ):
+        places: dict[str, dict[str, Any]] = {
+            f"!({at_left})": {"align": "right", "dx": -6, "dy": 5},
+            at_left: {"align": "left", "dx": -4, "dy": 7},
+        }
+        for where, placed in places.items():
             for style in ("halo", "label"):
                 drawn = of_front.transform_filter(where).mark_text(style=style, baseline="top", **placed)
                 layers.append(drawn.encode(x=x, y=y, text=text))
@@ -81,7 +82,7 @@ def chart(variant: str) -> alt.LayerChart:
 
     others = f"!(datum.front || datum.plain_front) && (datum.reference || datum.chosen || datum.count <= {FEW})"
     beside = base.transform_filter(others).mark_text(style="quiet-label", align="left", baseline="bottom", dx=6, dy=-4)
-    whole = layered(
+    return layered(
         *floor_line("mean", ERROR),
         *floor_line(cost, title, "x"),
         base.mark_rule(style="interval").encode(
@@ -95,18 +96,18 @@ def chart(variant: str) -> alt.LayerChart:
         beside.encode(x=x, y=y, text=text),
         *names("datum.front && !datum.plain_front"),
         *names("datum.plain_front"),
+        shared=_with_fronts(base, cost),
     )
-    return _with_fronts(whole, cost)
 
 
-def _along(cost: str) -> list[alt.SortField]:
+def _along(cost: str) -> list[alt.SortField | dict[str, str]]:
     """Rising cost; of equal ones the better first."""
     import altair as alt
 
     return [alt.SortField(cost), alt.SortField("mean"), alt.SortField("order")]
 
 
-def _with_fronts(whole: alt.LayerChart, cost: str) -> alt.LayerChart:
+def _with_fronts(whole: alt.Chart, cost: str) -> alt.Chart:
     """The chart with what its layers read: floors, who is on which front, and how far errors and costs reach."""
     whole = whole.transform_filter(f"isValid(datum.mean) && isValid(datum.{cost})")
     whole = floored(floored(whole, cost), "mean", also=("low", "high"))

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from leaderboard.board import Board
-from leaderboard.render.plots.kind import ROWS, Field, Kind, Record
-from leaderboard.render.plots.parts import floor_line, floored, log_scale, number, series, tooltips
+from leaderboard.render.plots.kind import Field, Kind, Record
+from leaderboard.render.plots.parts import floor_line, floored, layered, log_scale, number, series, tooltips
 from leaderboard.render.plots.records import order, printable
 from leaderboard.rows import BoardRow
 
@@ -62,7 +62,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def chart(variant: str) -> alt.FacetChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A panel for pixel errors and one for losses; a line a row, seed and split."""
     import altair as alt
 
@@ -87,9 +87,10 @@ def chart(variant: str) -> alt.FacetChart:
     floor = floor_line("value", "", left=True, group=("quantity",))
     header = alt.Header(title=None, labelAnchor="start", labelFontWeight="bold")
     panel = alt.Facet(field="quantity", type="nominal", sort="descending", header=header)
-    layers = floored(alt.layer(*floor, lines, data=alt.NamedData(ROWS)), "value", group=("quantity",))
+    layers = layered(*floor, lines, shared=floored(alt.Chart(), "value", group=("quantity",)))
     panels = layers.facet(facet=panel, columns=2)
-    return panels.resolve_scale(y="independent")
+    drawn: alt.TopLevelMixin = panels.resolve_scale(y="independent")
+    return drawn
 
 
 KIND = Kind(

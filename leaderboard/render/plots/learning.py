@@ -43,7 +43,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     return records
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A line a detector through its rows and their intervals."""
     import altair as alt
 
@@ -54,7 +54,8 @@ def chart(variant: str) -> alt.LayerChart:
     ends = base.transform_window(
         later="row_number()", groupby=["row"], sort=[alt.SortField("n", order="descending")], ignorePeers=True
     ).transform_filter("datum.later == 1")
-    whole = layered(
+    shared = floored(base, "mean", also=("low", "high"))
+    return layered(
         *floor_line("mean", ERROR, left=True),
         base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(
             x=x, y=alt.Y(**number("low_shown", ERROR)), y2=alt.Y2(field="high_shown"), color=color
@@ -62,9 +63,8 @@ def chart(variant: str) -> alt.LayerChart:
         base.mark_line(strokeWidth=2).encode(x=x, y=y, color=color),
         base.mark_point(size=45).encode(x=x, y=y, color=color, tooltip=tooltips(FIELDS)),
         end_labels(ends, "mean_shown", ERROR, color, log=True),
+        shared=shared.transform_joinaggregate(bottom="min(low_shown)", top="max(high_shown)", groupby=[]),
     )
-    whole = floored(whole, "mean", also=("low", "high"))
-    return whole.transform_joinaggregate(bottom="min(low_shown)", top="max(high_shown)", groupby=[])
 
 
 KIND = Kind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from leaderboard.render.plots.theme import THEMES, config
 LICENCE = Path(leaderboard.render.page.__file__).parent / "vendor" / "vega.LICENSE.txt"
 
 
+@cache
 def page_specs() -> dict[str, Any]:
-    """A JSON-able object: ``kinds`` in the order of the page, ``themes``, and the ``licence`` of what draws them."""
+    """A JSON-able object, to be left as it is: ``kinds`` in the order of the page, ``themes``, and the ``licence`` of what draws them."""
     return {
         "kinds": [_kind(name) for name in KINDS],
         "themes": {theme: config(theme) for theme in THEMES},

@@ -56,7 +56,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     return records
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A whisker a row about its difference; the row they are compared with is the line at 0."""
     import altair as alt
 

@@ -1,12 +1,13 @@
 """Pieces that several kinds of plot are put together from: axes, values of 0 on logarithmic axes, names at the ends of lines.
 
 All of it is Vega-Lite transforms, so a page that hands other records to the same specification needs none of it again.
+Charts that Altair's own signatures do not tell apart are `Any`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from benchmark.statistics.components import TIE
 from leaderboard.render.plots.kind import ROWS, Field
@@ -14,10 +15,10 @@ from leaderboard.render.plots.kind import ROWS, Field
 if TYPE_CHECKING:
     import altair as alt
 
-AnyChart = TypeVar("AnyChart", "alt.Chart", "alt.LayerChart")
-
 FEW = 12
 """So many points may all have their name beside them."""
+
+LOG_TICKS = "[" + ", ".join(f"{digit}e{power}" for power in range(-9, 10) for digit in (1, 2, 5)) + "]"
 
 ZERO = f"<= {TIE:g}"
 """An error that is told apart from none by rounding alone is none."""
@@ -30,11 +31,19 @@ def rows() -> alt.Chart:
     return alt.Chart(alt.NamedData(ROWS))
 
 
-def layered(*layers: alt.Chart) -> alt.LayerChart:
-    """Layers over the same records: charts without data of their own. Transforms of the whole come before theirs."""
+def layered(*layers: alt.Chart, shared: alt.Chart) -> alt.LayerChart:
+    """Layers over the same records: charts without data of their own.
+
+    Args:
+        *layers: From the lowest up.
+        shared: What it transforms comes before the transforms of the layers.
+    """
     import altair as alt
 
-    return alt.layer(*layers, data=alt.NamedData(ROWS))
+    whole: Any = alt.layer(*layers, data=alt.NamedData(ROWS))
+    whole.transform = shared.transform
+    made: alt.LayerChart = whole
+    return made
 
 
 def tooltips(fields: Sequence[Field]) -> list[alt.Tooltip]:
@@ -66,15 +75,18 @@ def log_scale(title: str, name: str, *, pad: float = 12, floor: str = "", **opti
     """
     import altair as alt
 
-    ticks = [float(f"{digit}e{power}") for power in range(-9, 10) for digit in (1, 2, 5)]
-    below = f"scale('{floor}', datum.value) > height - {pad + 1:g} ? '' : datum.label"
+    if floor:
+        options["labelExpr"] = f"scale('{floor}', datum.value) > height - {pad + 1:g} ? '' : datum.label"
     axis = alt.Axis(
-        values=ticks, format="~g", labelOverlap="greedy", **({"labelExpr": below} if floor else {}), **options
+        values=alt.ExprRef(LOG_TICKS),
+        format="~g",
+        labelOverlap="greedy",
+        **options,
     )
     return number(name, title, scale=alt.Scale(type="log", nice=False, padding=pad), axis=axis)
 
 
-def floored(chart: AnyChart, name: str, *, group: Sequence[str] = (), also: Sequence[str] = ()) -> AnyChart:
+def floored(chart: alt.Chart, name: str, *, group: Sequence[str] = (), also: Sequence[str] = ()) -> alt.Chart:
     """The chart with what a logarithmic axis can show of a field: ``<name>_shown``, and ``<name>_zero`` where it is 0.
 
     What is 0 (to rounding) is shown at a floor, half a decade below the decade of the least other value; `floor_line`
@@ -90,10 +102,11 @@ def floored(chart: AnyChart, name: str, *, group: Sequence[str] = (), also: Sequ
     value = f"datum.{name}"
     if also:
         value = f"isValid(datum.{also[0]}) ? min({value}, max(datum.{also[0]}, {value} / 10)) : {value}"
-    shown = {f"{field}_shown": f"max(datum.{field}, datum.{floor})" for field in also}
+    shown: dict[str, Any] = {f"{field}_shown": f"max(datum.{field}, datum.{floor})" for field in also}
+    lowest: dict[str, Any] = {least: f"min({positive})"}
     return (
         chart.transform_calculate(**{positive: f"datum.{name} {ZERO} ? null : {value}"})
-        .transform_joinaggregate(**{least: f"min({positive})"}, groupby=list(group))
+        .transform_joinaggregate(**lowest, groupby=list(group))
         .transform_calculate(
             **{
                 floor: f"isValid(datum.{least}) ? pow(10, floor(log(datum.{least}) / LN10) - 0.5) : 0.001",
@@ -113,7 +126,7 @@ def floor_line(
     left: bool = False,
     group: Sequence[str] = (),
     **options: Any,
-) -> list[alt.Chart]:
+) -> list[Any]:
     """Layers that mark the floor of a floored field, where any value is 0: a dashed line, and what it means.
 
     Args:
@@ -139,8 +152,9 @@ def floor_line(
         )
         y = alt.Y(**number("floor", title, **options))
         return [line.encode(y=y), words.encode(y=y, x=alt.value(0 if left else "width"))]
-    baseline, away, end = ("top", 5, "height") if below else ("bottom", -4, 0)
-    words = at.mark_text(style="quiet-label", text="exactly 0", align="center", baseline=baseline, dy=away)
+    end: Any = "height" if below else 0
+    placed: dict[str, Any] = {"baseline": "top", "dy": 5} if below else {"baseline": "bottom", "dy": -4}
+    words = at.mark_text(style="quiet-label", text="exactly 0", align="center", **placed)
     x = alt.X(**number("floor", title, **options))
     return [line.encode(x=x), words.encode(x=x, y=alt.value(end))]
 
@@ -152,7 +166,7 @@ def series(name: str = "row", legend: alt.Legend | None = None) -> alt.Color:
     return alt.Color(field=name, type="nominal", sort=alt.EncodingSortField("order", op="min"), legend=legend)
 
 
-def end_labels(ends: alt.Chart, y: str, title: str, color: alt.Color, *, log: bool = False) -> alt.Chart:
+def end_labels(ends: alt.Chart, y: str, title: str, color: alt.Color, *, log: bool = False) -> Any:
     """Names right of the ends of lines, the lower ones moved down where they would stand on each other.
 
     Args:

@@ -49,22 +49,22 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     return records
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A step line a row, its name at the end; and the tolerance that the reader of a page has set."""
     import altair as alt
 
     base = rows()
     color = series()
-    ticks = [0, *(float(f"{digit}e{power}") for power in range(-2, 5) for digit in (1, 2, 5)), 3]
-    axis = alt.Axis(values=ticks, labelExpr="format(datum.value, '~g')", labelOverlap="greedy")
+    ticks = "[0, " + ", ".join(f"{digit}e{power}" for power in range(-2, 5) for digit in (1, 2, 5)) + ", 3]"
+    axis = alt.Axis(values=alt.ExprRef(ticks), labelExpr="format(datum.value, '~g')", labelOverlap="greedy")
     x = alt.X(**number("error", ERROR, scale=alt.Scale(type="sqrt", nice=False), axis=axis))
     share = alt.Scale(domain=[0, 1])
     y = alt.Y(**number("share", SHARE, scale=share, axis=alt.Axis(format="%")))
-    lines = base.mark_line(interpolate="step-after", strokeWidth=2, clip=True).encode(x=x, y=y, color=color)
+    lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(x=x, y=y, color=color)
     ends = base.transform_aggregate(share="max(share)", order="min(order)", groupby=["row"]).transform_calculate(
         bottom="0", top="1"
     )
-    at_thresholds = base.transform_filter("datum.listed").mark_point(size=28, opacity=1, clip=True)
+    at_thresholds = base.transform_filter("datum.listed").mark_point(size=28, opacity=1)
     near = at_thresholds.encode(x=x, y=y, color=color, tooltip=tooltips(FIELDS))
     asked = alt.Chart(alt.NamedData(SETTING)).transform_calculate(words="format(datum.tolerance, '~r') + ' px'")
     at = alt.X(**number("tolerance", ERROR))

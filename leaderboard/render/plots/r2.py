@@ -36,7 +36,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     ]
 
 
-def chart(variant: str) -> alt.LayerChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """A point a row; the best of several close ones has its name."""
     import altair as alt
 
@@ -63,7 +63,12 @@ def chart(variant: str) -> alt.LayerChart:
         .transform_filter(f"datum.count <= {FEW} || datum.nth == 1")
     )
     text = alt.Text(field="row", type="nominal")
-    whole = layered(
+    shared = (
+        base.transform_joinaggregate(count="count()", groupby=[])
+        .transform_filter(f"datum.dist_r2 >= {LEAST}")
+        .transform_joinaggregate(lowest="min(dist_r2)", highest="max(dist_r2)", groupby=[])
+    )
+    return layered(
         base.transform_filter("datum.reference")
         .mark_point(style="reference", shape="diamond", size=80)
         .encode(x=x, y=y, tooltip=hints),
@@ -74,11 +79,7 @@ def chart(variant: str) -> alt.LayerChart:
         .mark_point(size=60)
         .encode(x=x, y=y, color=color, tooltip=hints),
         named.mark_text(style="label", align="left", baseline="bottom", dx=6, dy=-3).encode(x=x, y=y, text=text),
-    )
-    return (
-        whole.transform_joinaggregate(count="count()", groupby=[])
-        .transform_filter(f"datum.dist_r2 >= {LEAST}")
-        .transform_joinaggregate(lowest="min(dist_r2)", highest="max(dist_r2)", groupby=[])
+        shared=shared,
     )
 
 

@@ -44,7 +44,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
     return records
 
 
-def chart(variant: str) -> alt.ConcatChart:
+def chart(variant: str) -> alt.TopLevelMixin:
     """On the left the ranks that the tests leave open, on the right the figures."""
     import altair as alt
 
@@ -93,10 +93,10 @@ def chart(variant: str) -> alt.ConcatChart:
         ),
         base.mark_tick(style="label", thickness=2, height=9).encode(x=x, y=own, tooltip=hints),
         dots.encode(x=alt.X(**number("seed_shown", ERROR, axis=axis)), y=own),
+        shared=floored(base, "mean", also=("low", "high")),
     )
-    return alt.concat(left, floored(right, "mean", also=("low", "high")), columns=2, spacing=18).resolve_scale(
-        y="shared"
-    )
+    drawn: alt.TopLevelMixin = alt.concat(left, right, columns=2, spacing=18).resolve_scale(y="shared")
+    return drawn
 
 
 KIND = Kind(

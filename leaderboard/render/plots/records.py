@@ -52,8 +52,9 @@ def find(board: Board, name: str) -> list[BoardRow]:
     Raises:
         UserError: Where there is none.
     """
-    for attribute in (lambda r: r.label, lambda r: r.config.detector, lambda r: r.config.name):
-        if found := [row for row in board.finished if attribute(row) == name]:
+    called = [(row, (row.label, row.config.detector, row.config.name)) for row in board.finished]
+    for how in range(3):
+        if found := [row for row, names in called if names[how] == name]:
             return found
     for row in board.failed:
         if name in (row.label, row.config.detector):

@@ -57,7 +57,8 @@
       vendored[name] ??= inflated(document.getElementById(`vendor-${name}`).textContent).then((text) => {
         const script = document.createElement("script");
         script.textContent = text; // its hash is in the page's content security policy
-        document.head.append(script);
+        document.head.append(script); // runs at once
+        script.remove();
       });
       return vendored[name];
     },
@@ -142,7 +143,7 @@
       return place;
     });
     main.replaceChildren(...places);
-    const links = KB.sections.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, section.title)));
+    const links = KB.sections.map((section) => el("li", {}, el("a", { href: `#${section.id}`, onclick: () => build(section.id) }, section.title)));
     document.querySelector("nav ul").replaceChildren(...links);
   }
 

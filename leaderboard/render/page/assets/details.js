@@ -14,7 +14,7 @@
     const columns = [
       [part("Detector", el("p", {}, row.summary), list(card(row, all)), marks(board, row)), part("Parameters", list(all.parameters), list(all.config))],
       [part("Figures", figures(board, row))],
-      [part("Keypoints", perKeypoint(board, all.keypoints)), part("Classes", slot((root) => perClass(root, app, row))), part("Kinds of error", list(all.taxonomy))],
+      [part("Keypoints", perKeypoint(board, all.keypoints)), part("Classes", slot((root) => perClass(root, app, row))), part("Kinds of error", list(Object.entries(all.taxonomy ?? {}).map(([kind, number]) => [kind, KB.dom.grouped(number)])))],
     ];
     return [
       el("div", { class: "narrow" }, columns.map((column) => el("div", {}, column))),
@@ -52,8 +52,9 @@
     ["not scored again", row.reason],
   ];
 
-  const environment = ({ code, changed_files: changed, ...others } = {}) => [
+  const environment = ({ code, packages, changed_files: changed, ...others } = {}) => [
     ...Object.entries(others),
+    ["packages", Object.entries(packages ?? {}).map(([name, versions]) => `${name} ${versions.join(" or ")}`)],
     ["files that changed since", changed],
     ["code (digests)", isEmpty(code) ? null : el("details", {}, el("summary", {}, `${Object.keys(code).length} files`), list(code))],
   ];
@@ -66,23 +67,18 @@
   /** A figure with its usual decimals, or with two digits where these would show nothing of it. */
   const seen = (value, digits) => (value && Math.abs(value) < 0.5 / 10 ** digits ? value.toPrecision(2) : pixels(value, digits));
 
-  /** Every metric that the board knows, the mean over seeds beside each seed's. */
+  /** Every metric that the board knows, over seeds. */
   function figures(board, row) {
     const known = (board.columns ?? []).filter(({ name }) => !isEmpty(row.figures?.[name]));
-    const seeds = (row.per_seed ?? []).length > 1 ? row.per_seed : [];
-    const written = ({ format, name }, values) => (isEmpty(values?.[name]) ? "" : format === "%" ? percent(values[name]) : seen(values[name], KB.columns.digits(format)));
-    const columns = [
-      ["metric", (one) => el("span", { title: one.summary }, one.heading), true],
-      [seeds.length ? "over seeds" : "value", (one) => written(one, row.figures)],
-      ...seeds.map((seed) => [`seed ${seed.seed}`, (one) => written(one, seed)]),
-    ];
+    const written = ({ format, name }) => (format === "%" ? percent(row.figures[name]) : seen(row.figures[name], KB.columns.digits(format)));
+    const columns = [["metric", (one) => el("span", { title: one.summary }, one.heading), true], [row.seeds.length > 1 ? "over seeds" : "value", written]];
     return known.length ? [table(columns, known, "Figures"), row.interval?.text ? el("p", { class: "faint" }, `±: ${row.interval.text}`) : null] : null;
   }
 
   function perKeypoint(board, keypoints) {
-    const names = Object.keys(keypoints ?? {});
+    const names = board.keypoints.filter((name) => keypoints?.[name]);
     if (names.length < 2) return null;
-    const shown = (board.columns ?? []).filter(({ name }) => names.some((keypoint) => !isEmpty(keypoints[keypoint]?.[name])) && ["mean", "median", "exact", "p95"].concat(board.thresholds?.map((t) => `pck@${t}`) ?? []).includes(name));
+    const shown = (board.columns ?? []).filter(({ name }) => names.some((keypoint) => !isEmpty(keypoints[keypoint]?.[name])) && ["mean", "exact", `pck@${board.tolerance}`].includes(name));
     const columns = shown.map(({ name, heading, format }) => [heading, (one) => (format === "%" ? percent(keypoints[one][name]) : pixels(keypoints[one][name], KB.columns.digits(format)))]);
     return table([["keypoint", (one) => one, true], ...columns], names, "Keypoints");
   }
@@ -94,7 +90,7 @@
     const alone = { ...board, rows: [row] };
     const tolerance = KB.figures.tolerance(app);
     const known = board.classes.names.map((name, i) => ({ name, ...KB.score.figures(alone, { tolerance, classes: new Set([i]), keypoints: null, seeds: null })[0] }));
-    const columns = [["class", (one) => one.name, true], ["keypoints", (one) => one.keypoints], ["mean px", (one) => pixels(one.mean)], ["exact %", (one) => percent(one.exact)], [`≤ ${tolerance} px %`, (one) => percent(one.pck)]];
+    const columns = [["class", (one) => one.name, true], ["keypoints", (one) => KB.dom.grouped(one.keypoints)], ["mean px", (one) => pixels(one.mean)], ["exact %", (one) => percent(one.exact)], [`≤ ${tolerance} px %`, (one) => percent(one.pck)]];
     root.append(table(columns, known, "Classes"));
   }
 
@@ -108,9 +104,9 @@
 
   function runs(row, known) {
     if (isEmpty(known)) return null;
-    const digests = known.map((run, i) => ({ ...run, digest: row.digests[i] }));
-    const columns = [["seed", (run) => run.seed], ["key", (run) => el("code", {}, run.key), true], ["answers", (run) => el("code", {}, run.digest), true], ["fit s", (run) => KB.dom.short(run.fit_seconds)], ["made", (run) => run.created, true], ["on", (run) => run.hardware ?? "", true], ["earlier attempts", (run) => (run.attempts ?? []).join("; "), true]];
-    return table(columns.filter(([, cell], i) => i < 3 || digests.some((run) => cell(run))), digests, "Runs");
+    const digests = known.map((run, i) => ({ ...run, ...row.per_seed[i], digest: row.digests[i] }));
+    const columns = [["seed", (run) => run.seed], ["mean px", (run) => pixels(run.mean)], ["exact %", (run) => percent(run.exact ?? NaN)], ["key", (run) => el("code", {}, run.key), true], ["answers", (run) => el("code", {}, run.digest), true], ["fit s", (run) => KB.dom.short(run.fit_seconds)], ["made", (run) => run.created, true], ["on", (run) => run.hardware ?? "", true], ["earlier attempts", (run) => (run.attempts ?? []).join("; "), true]];
+    return table(columns.filter(([, cell], i) => i < 5 || digests.some((run) => cell(run))), digests, "Runs");
   }
 
   KB.details = { details };

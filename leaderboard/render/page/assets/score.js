@@ -183,7 +183,7 @@
   /** Positions in the order of the board: of ranked rows from 1, of the others null; `order` over all, best first. */
   const placesOf = (board, part) => {
     const having = placesWhere(board, (row, i) => part.rows[i]?.mean != null);
-    const order = KB.statistics.boardOrder(having.map((i) => ({ ...part.rows[i], label: board.rows[i].label }))).map((k) => having[k]);
+    const order = KB.ranks.boardOrder(having.map((i) => ({ ...part.rows[i], label: board.rows[i].label }))).map((k) => having[k]);
     const positions = new Map(order.filter((i) => board.rows[i].ranked).map((i, k) => [i, k + 1]));
     return board.rows.map((row, i) => (part.whole ? row.position : positions.get(i) ?? null));
   };
@@ -216,10 +216,8 @@
     if (!shared?.length) return { rows: [], images: [] };
     const tests = enough.map((i) => ({ ...part.rows[i], i, label: board.rows[i].label, errors: take(part.rows[i].errors, shared) }));
     for (const test of tests) test.mean = KB.statistics.mean(KB.statistics.overSeeds(test.errors));
-    const ordered = KB.statistics.boardOrder(tests).map((k) => tests[k]);
-    const bySeeds = new Map(); // of equally many the first met, which holds the better row
-    for (const test of ordered) bySeeds.set(test.seeds.join(), [...(bySeeds.get(test.seeds.join()) ?? []), test]);
-    return { rows: [...bySeeds.values()].reduce((most, alike) => (alike.length > most.length ? alike : most)), images: shared };
+    const cut = KB.ranks.onSharedSeeds(tests);
+    return { rows: KB.ranks.comparable(cut).tested.map((k) => cut[k]), images: shared };
   };
 
   /** A generator that ends with the rank intervals, by position of the row; it pauses after every row of comparisons. */
@@ -228,7 +226,7 @@
     const groups = groupsAt(board, images);
     const values = rows.map((row) => KB.statistics.valuesOf(groups, row.errors));
     const found = rows.length
-      ? yield* KB.statistics.rankIntervals(values, part.failure, board.level, KB.statistics.effectiveOf(groups))
+      ? yield* KB.ranks.rankIntervals(values, part.failure, board.level, KB.statistics.effectiveOf(groups))
       : [];
     return new Map(rows.map((row, k) => [row.i, found[k]]));
   };
