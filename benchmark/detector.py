@@ -165,6 +165,17 @@ class Detector:
         """
         raise NotImplementedError
 
+    def heatmaps(self, images: Sequence[Image]) -> FloatArray | None:
+        """Where the fitted detector sees each keypoint, if that is how it works: shown on pages, never scored.
+
+        Args:
+            images: N arrays, uint8, as `predict` is handed them.
+
+        Returns:
+            (N, K, h, w), at least 0; a map covers its image from edge to edge, at any resolution. None: it has none.
+        """
+        return None
+
     def shown_size(self, commonest: Size, asked: int) -> Size:
         """The size that images are resized to before the detector sees them.
 

@@ -268,6 +268,18 @@ class Framed(Detector):
             return np.concatenate(cast(list[FloatArray], parts))
         return [prediction for part in parts for prediction in cast(Sequence[Prediction], part)]
 
+    def heatmaps(self, images: Sequence[Image]) -> FloatArray | None:
+        """The detector's, cut to the images as they came; None where it has none, or is shown boxes."""
+        canvas = self._canvas
+        if self._source != "image" or canvas is None or not len(images):
+            return None
+        whole = [np.asarray(image) for image in images]
+        windows = [Window.whole((image.shape[0], image.shape[1]), canvas) for image in whole]
+        maps = self.detector.heatmaps(_kept(_WindowImages(whole, np.arange(len(whole)), windows, self._colour)))
+        if maps is None or all(image.shape[:2] == canvas for image in whole):
+            return maps
+        return np.stack([window.of_image(own, image.shape) for own, window, image in zip(maps, windows, whole)])
+
     def found_boxes(self, images: Sequence[Image]) -> list[Boxes]:
         """What the box detector finds in each image."""
         found = []

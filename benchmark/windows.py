@@ -100,6 +100,26 @@ class Window:
         picture = Pillow.fromarray(region)
         return np.asarray(picture.resize(self.canvas[::-1], Pillow.Resampling.BILINEAR, box=box))
 
+    def of_image(self, maps: FloatArray, size: tuple[int, ...]) -> FloatArray:
+        """The part of maps over the canvas that lies over the image, as large as the maps are.
+
+        Args:
+            maps: (K, h, w), each over all of the canvas, at any resolution.
+            size: The image's (height, width, ...).
+        """
+        height, width = maps.shape[1:]
+        across, down = width / self.canvas[1], height / self.canvas[0]
+        left, top = max(0.0, -self.x0 * self.scale * across), max(0.0, -self.y0 * self.scale * down)
+        right = min(float(width), (size[1] - self.x0) * self.scale * across)
+        bottom = min(float(height), (size[0] - self.y0) * self.scale * down)
+        parts = [
+            Pillow.fromarray(np.asarray(one, dtype=np.float32)).resize(
+                (width, height), Pillow.Resampling.BILINEAR, box=(left, top, right, bottom)
+            )
+            for one in maps
+        ]
+        return np.stack([np.asarray(part, dtype=np.float64) for part in parts]).clip(min=0)
+
 
 def scaled(size: Size, scale: float) -> Size:
     """A size (height, width), at least 1 x 1, in about the same shape."""

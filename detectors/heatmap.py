@@ -11,12 +11,15 @@ pixels take ``bilinear`` + ``ce`` + ``local``, or ``gaussian`` + ``mse`` + ``dar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from benchmark.detector import Card
-from benchmark.structures import Prediction
+from benchmark.structures import FloatArray, Image, Prediction
 from detectors.layers.backbones import MapBackbone, make_map_backbone
 from detectors.layers.codecs import Decoding, HeatmapCodec, HeatmapTarget, cross_entropy, normalized, softmax2d
 from detectors.layers.intensity import Intensity, channels, show
@@ -76,6 +79,21 @@ class MapDetector(TorchDetector):
         points, scores = self.read(maps)
         keypoints, confidence = points.double().cpu().numpy(), scores.double().mean(dim=1).cpu().numpy()
         return [Prediction(keypoints[i : i + 1], confidence[i : i + 1]) for i in range(len(keypoints))]
+
+    @torch.no_grad()
+    def heatmaps(self, images: Sequence[Image]) -> FloatArray | None:
+        """What the points are read off, (N, K, H, W); None where images have several sizes. See `Detector.heatmaps`."""
+        self.model.eval()
+        pixels = self._pixels(images)
+        if pixels.sizes != 1:
+            return None
+        batches = pixels.batches(np.arange(len(pixels)), self._eval_batch)
+        maps = [self.likelihood(self.maps(self.model, pixels.floats(batch))).cpu().numpy() for batch in batches]
+        return np.concatenate(maps).astype(np.float64)
+
+    def likelihood(self, maps: Tensor) -> Tensor:
+        """How likely the point is in each pixel, (B, K, H, W): the softmax of each map, unless a subclass knows better."""
+        return softmax2d(maps)
 
     def map_loss(self, maps: Tensor, points: Tensor, training: bool) -> Tensor:
         """The scalar to minimise.
@@ -145,9 +163,13 @@ class Heatmap(MapDetector):
             return ((maps - target) ** 2).sum((2, 3)).mean()
         return cross_entropy(maps, target)
 
+    def likelihood(self, maps: Tensor) -> Tensor:
+        """The softmax, or what of a map is above 0 where it is fitted to a target itself; see `MapDetector.likelihood`."""
+        return softmax2d(maps) if self.loss_name == "ce" else maps.clamp(min=0) + 1e-9
+
     def read(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Points by the chosen decoding; the confidence is the largest value of a map. See `MapDetector.read`."""
-        values = softmax2d(maps) if self.loss_name == "ce" else maps.clamp(min=0) + 1e-9
+        values = self.likelihood(maps)
         if self.loss_name == "mse" and self.codec.decoding in ("local", "integral"):
             points = self.codec.decode(normalized(values))
         else:

@@ -18,6 +18,7 @@ import numpy as np
 from benchmark.files import write_bytes
 from benchmark.metrics import Scores, score
 from benchmark.structures import Annotations, FloatArray, Image, IntArray, Predictions
+from leaderboard import image_choice
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -89,11 +90,8 @@ def choose(annotations: Annotations, scores: Scores, worst: int, random: int) ->
         worst: How many of the worst.
         random: How many others.
     """
-    has = np.bincount(annotations.index[~annotations.crowd], minlength=len(annotations)) > 0
-    badness = np.where(np.isnan(scores.distances), np.where(has, np.inf, -np.inf), scores.distances)
-    bad = np.argsort(-badness, kind="stable")[: min(worst, len(annotations))]
-    order = np.random.default_rng(0).permutation(len(annotations))
-    return bad.astype(np.int64), np.sort(order[~np.isin(order, bad)][:random]).astype(np.int64)
+    bad = image_choice.worst(annotations, scores.distances, worst)
+    return bad, image_choice.at_random(len(annotations), random, bad)
 
 
 @dataclass(frozen=True)

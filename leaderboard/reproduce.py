@@ -30,17 +30,15 @@ from benchmark.detector import Budget, Progress, no_progress
 from benchmark.registry import named_for, resolve, with_values
 from benchmark.runs import facts
 from benchmark.runs.bundle import Collection, open_results
-from benchmark.runs.config import DataReference, Job
-from benchmark.runs.data import open_data, told_of
+from benchmark.runs.config import Job
 from benchmark.runs.execute import execute
 from benchmark.runs.plan import MAX_THREADS, whole
 from benchmark.runs.store import FolderRun, Record, Results, Store, StoredRun, root_of
 from benchmark.statistics.components import TIE
 from benchmark.statistics.paired import paired
 from benchmark.structures import FloatArray, Predictions, UserError
-from datasets.formats.reading import ReadOptions
-from datasets.tasks.build import PRESETS
 from leaderboard.rows import rescored
+from leaderboard.run_data import reference_of
 
 Verdict = Literal["identical", "within", "different", "failed"]
 LEVEL = 0.95
@@ -219,7 +217,7 @@ def reproduce(
     whole("threads", record.config.threads, 1, MAX_THREADS)
     before = run.predictions
     text = _specification(record, run, detector)
-    reference = data_of(run, results, data, sigmas)
+    reference = reference_of(run, results, data, sigmas)
     job = Job(specification=text, data=reference, config=record.config, seed=record.seed, results=str(scratch))
     again = execute(job, progress)
     differing = _facts(record, again.record, resolve(text).version)
@@ -240,43 +238,6 @@ def _specification(record: Record, run: StoredRun, detector: str | None) -> str:
     """The detector with the parameters of the run, in text. Nothing is loaded that the user has not named or installed."""
     named = named_for(record.config.name, record.facts.file, detector, run.place)
     return with_values(named, record.config.parameters)
-
-
-def data_of(run: StoredRun, results: Results, data: str | None, sigmas: str | None) -> DataReference:
-    """Where the data of a run is, its digest compared.
-
-    Args:
-        run: The run.
-        results: What it is kept in.
-        data: Where the user says it is now; None: a preset, or where it was.
-        sigmas: The file of sigmas it was read with; None: where it was.
-
-    Raises:
-        UserError: Where it is not known, or is no longer what it was.
-    """
-    config, known = run.record.config, run.record.facts
-    root = run.store.root if isinstance(run, FolderRun) else results.root
-    name = config.data.removesuffix(f"-folds{config.folds}" if config.folds else "")
-    name = name.removesuffix(f"-split{config.split}" if config.split else "")
-    place = data or (str(root / known.data) if known.data else name)
-    preset = place in PRESETS
-    if not (data or known.data or preset):
-        raise UserError(f"{run.place}: its data, {name!r}, is no preset, and where it lies is not known: give --data")
-    reference = DataReference(
-        task=config.task if preset else None,
-        data=place,
-        options=ReadOptions() if preset else told_of(run, root, sigmas=sigmas),
-        split=config.split,
-        folds=config.folds,
-        root=str(root / "_data"),
-    )
-    digest = open_data(reference, fresh=True, write=False)[0].digest
-    if digest != config.data_digest:
-        raise UserError(
-            f"data {place}: is not what {run.title} was made on (digest {digest[:12]}, and then {config.data_digest[:12]}); "
-            "give that with --data"
-        )
-    return reference
 
 
 def _interval(run: StoredRun, again: StoredRun, results: Results) -> Chance | None:

@@ -13,6 +13,7 @@ from benchmark.structures import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmark.runs.store import Results as StoredResults
     from leaderboard.board import Board
 
 app = typer.Typer()
@@ -26,30 +27,57 @@ def page(
     task: BoardTask = None,
     data: BoardData = None,
     pair: PairName = "",
+    gallery: Annotated[bool, typer.Option("--gallery/--no-gallery", help="Whether test images ride along.")] = True,
+    images: Annotated[
+        str | None,
+        typer.Option("--images", metavar="PATH", help="Where your own data lies, if not where the runs left it."),
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
     """Write the boards as one HTML file to look at in a browser: it needs no network, and scores itself."""
     from benchmark.runs.bundle import open_results
     from leaderboard.board import boards
 
+    if images is not None and not Path(images).exists():
+        raise UserError(f"--images {images}: there is no such folder or file; give where your own data lies")
     stored = open_results(results)
     with waiting("scoring"):
         shown = having_pair(boards(stored, task, data, asked := pair_of(pair)), asked)
     if not shown:
         raise UserError(f"{stored.root}: holds no run of {task or 'any task'} on {data or 'any data'}")
-    write_page(shown, out)
+    write_page(shown, out, stored if gallery else None, images)
 
 
-def write_page(boards: Sequence[Board], out: Path, *, said_on_stderr: bool = False) -> None:
-    """Write the page of some boards, whole, and say how large it is."""
+def write_page(
+    boards: Sequence[Board],
+    out: Path,
+    results: StoredResults | None = None,
+    images: str | None = None,
+    *,
+    said_on_stderr: bool = False,
+) -> None:
+    """Write the page of some boards, whole, and say how large it is.
+
+    Args:
+        boards: What it shows.
+        out: The file.
+        results: What the boards were made of, by which their images are found; None: a page without images.
+        images: Where the data lies now.
+        said_on_stderr: Stdout is for something else.
+    """
     from benchmark.files import write_text
+    from leaderboard.render.page.gallery_payload import galleries
     from leaderboard.render.page.page import page_html
 
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file, as {out / 'page.html'}")
     with waiting("writing the page"):
-        text = page_html(boards)
+        more = {} if results is None else {"gallery": galleries(boards, results, data=images)}
+        text = page_html(boards, more)
         write_text(out, text)
+    for board, own in zip(boards, more.get("gallery", {"boards": []})["boards"]):
+        if own.get("why"):
+            say(f"{board.title}: {own['why']}", stderr=True)
     rows = sum(len(board.every) for board in boards)
     many = f"{len(boards)} boards" if len(boards) > 1 else boards[0].title
     say(f"{out}: {many}, {rows:,} rows, {len(text) / 1e6:.1f} MB", stderr=said_on_stderr)

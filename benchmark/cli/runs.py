@@ -363,7 +363,7 @@ def leaderboard_command(
         reports=True,
     )
     if html is not None:
-        write_page(shown, html, said_on_stderr=as_json or bool(form))
+        write_page(shown, html, stored, said_on_stderr=as_json or bool(form))
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
@@ -399,14 +399,14 @@ def show(
     from datasets.formats.reading import ReadOptions
     from leaderboard.board import find_run
     from leaderboard.gallery import contact_sheet
-    from leaderboard.reproduce import data_of
+    from leaderboard.run_data import reference_of
     from leaderboard.which import find_only_run
 
     stored_in = open_results(results)
     beside = results if results.is_dir() else results.parent
     if not set(given(ctx)) - {"detector", "task", "seed", "out", "results"}:  # nothing is said of data
         stored = find_only_run(stored_in, detector, task, seed)
-        parts = open_data(data_of(stored, stored_in, None, None), write=False)
+        parts = open_data(reference_of(stored, stored_in), write=False)
         name = stored.record.config.data
     else:
         options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)

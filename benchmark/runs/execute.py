@@ -26,6 +26,7 @@ from benchmark.runs import facts
 from benchmark.runs.config import Job
 from benchmark.runs.cost import Cost, Spent, measured, reference_ms, single_ms
 from benchmark.runs.data import verified_data
+from benchmark.runs.heatmaps import Heatmaps, as_bytes, joined, sampled
 from benchmark.runs.store import FolderRun, Record, Store
 from benchmark.runs.threads import limited_threads
 from benchmark.structures import (
@@ -118,7 +119,12 @@ def execute(
     log = "".join(f"{note}\n" for note in outcome.notes)
     log += f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
     return store.write(
-        record, predictions=outcome.predictions, history=outcome.history, log=log, weights=outcome.weights
+        record,
+        predictions=outcome.predictions,
+        history=outcome.history,
+        log=log,
+        weights=outcome.weights,
+        heatmaps=joined(outcome.heatmaps),
     )
 
 
@@ -164,6 +170,7 @@ class _Outcome:
     notes: list[str] = field(default_factory=list)
     fits: list[Spent] = field(default_factory=list)
     single_ms: float | None = None
+    heatmaps: list[Heatmaps] = field(default_factory=list)
 
     def cost(self, reference: float) -> Cost:
         """What its fits took together; of memory the most that any of them took."""
@@ -189,6 +196,8 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
     nothing = np.zeros(0)
     outcome = _Outcome(Predictions.of_category(nothing.astype(int), nothing, nothing, 1), None)
     budget = Budget.parse(job.config.budget)
+    asked = np.concatenate([whole.test.annotations.image_ids for whole in folds])
+    looked_at = sampled(np.sort(asked) if len(folds) > 1 else asked)
     for i, whole in enumerate(folds):
         part = whole.with_train(job.config.n_train, job.seed)
         train, val = _frozen(part.train), _frozen(part.val)
@@ -214,6 +223,10 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
         answers.append(predictions)
         if not i:
             outcome.single_ms = _single_ms(detector, part.test, images, category)
+        try:
+            outcome.heatmaps += _heatmaps(detector, part.test.annotations, images, looked_at)
+        except Exception as error:  # the run stands: no score depends on them
+            outcome.notes.append(f"its heatmaps are not kept ({one_line(error)})")
         outcome.tells_categories &= tells_categories
         if not all(isinstance(row, Mapping) and all(isinstance(v, Real) for v in row.values()) for row in rows):
             raise TypeError("fit returned a history that is not a list of rows, each a dict of numbers")
@@ -237,6 +250,19 @@ def _single_ms(detector: Detector, test: LabeledImages, images: Sequence[Image],
         return single_ms(ask, len(images))
     except Exception:  # the run stands, whatever its detector thinks of a single image
         return None
+
+
+def _heatmaps(
+    detector: Detector, annotations: Annotations, images: Sequence[Image], looked_at: IntArray
+) -> list[Heatmaps]:
+    """The detector's heatmaps of those of some images that are looked at: one value, or none where it has none."""
+    rows = np.flatnonzero(np.isin(annotations.image_ids, looked_at))
+    maps = detector.heatmaps([images[int(i)] for i in rows]) if len(rows) else None
+    if maps is None:
+        return []
+    if maps.shape[:2] != (len(rows), len(annotations.keypoint_names)):
+        raise ValueError(f"of shape {maps.shape} for {len(rows)} images of {len(annotations.keypoint_names)} keypoints")
+    return [Heatmaps(annotations.image_ids[rows], as_bytes(maps))]
 
 
 def _weights_of(detector: Detector) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Where finished runs live, and what is written of each.
 
 ``results/<task>@<version>/<data>/<detector>/n<train>/seed<k>/<key>/`` holds ``run.json`` (checked against `Record`),
-``predictions.json`` (a COCO results file), ``history.csv`` and ``log.txt``. A folder is written aside and renamed last,
+``predictions.json`` (a COCO results file), ``history.csv`` and ``log.txt``, and ``heatmaps.safetensors`` where the
+detector has heatmaps. A folder is written aside and renamed last,
 so one with a ``run.json`` is whole. The annotations a run was scored against are kept once per digest in
 ``_annotations/``: a board can be scored again anywhere. The noise floor of labels, where it is known, is in ``_floors/``.
 Nothing is pickled.
@@ -28,6 +29,7 @@ from benchmark.detector import HistoryRow
 from benchmark.runs.config import RunConfig
 from benchmark.runs.cost import Cost
 from benchmark.runs.facts import Facts
+from benchmark.runs.heatmaps import FILE, LARGEST_FILE, Heatmaps, from_file, to_file
 from benchmark.runs.label_floor import LabelFloor, read_label_floor
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_from_json, annotations_to_json
@@ -121,6 +123,11 @@ class StoredRun:
         raise NotImplementedError
 
     @property
+    def heatmaps(self) -> Heatmaps | None:
+        """Heatmaps of some test images; None where none are kept. UserError where they cannot be read."""
+        return None
+
+    @property
     def fingerprint(self) -> Hashable:
         """Something that differs wherever the predictions do: where they are kept, and since when."""
         raise NotImplementedError
@@ -183,6 +190,16 @@ class FolderRun(StoredRun):
     def log(self) -> str:
         """``log.txt``."""
         return self._text("log.txt")
+
+    @property
+    def heatmaps(self) -> Heatmaps | None:
+        """Heatmaps of some test images, where its detector has them."""
+        path, known = self.folder / FILE, self.record.digests.get(FILE)
+        if known is None or not path.is_file():
+            return None
+        if path.stat().st_size > LARGEST_FILE or _sha256(path) != known:
+            raise UserError(f"{path}: is not as it was written; run it again")
+        return from_file(path.read_bytes(), str(path))
 
     @property
     def fingerprint(self) -> Hashable:
@@ -329,6 +346,7 @@ class Store(Results):
         history: Sequence[HistoryRow] | str = (),
         log: str = "",
         weights: Mapping[str, Any] | None = None,
+        heatmaps: Heatmaps | None = None,
     ) -> FolderRun:
         """Store a run whole: written aside, renamed last, replacing an earlier run of the same key.
 
@@ -338,6 +356,7 @@ class Store(Results):
             history: A row an epoch, or the text of a ``history.csv``.
             log: What becomes ``log.txt``.
             weights: Named arrays of the fitted detector.
+            heatmaps: Of some test images, where it has any.
 
         Raises:
             UserError: Where the folder cannot be written; what was stored before stays.
@@ -357,6 +376,8 @@ class Store(Results):
                 from safetensors.numpy import save_file
 
                 save_file(dict(weights), folder / "weights.safetensors")
+            if heatmaps is not None:
+                (folder / FILE).write_bytes(to_file(heatmaps))
             record.digests = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
             (folder / "log.txt").write_text(log, encoding="utf-8", errors="backslashreplace", newline="")
             (folder / "run.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -62,7 +62,7 @@ def payload(board: Board, budget: int = BUDGET) -> dict[str, Any]:
         A JSON-able object. ``rows`` are the ranked ones and then the references, in the board's order; ``failed`` those
         without figures. Arrays are packed (`packing`): M instances that count, K keypoints, N images.
     """
-    annotations, digest = _annotations(board)
+    annotations, digest = scored_against(board)
     rows = [_row(row) for row in board.finished]
     made: dict[str, Any] = {
         "title": board.title,
@@ -90,7 +90,7 @@ def payload(board: Board, budget: int = BUDGET) -> dict[str, Any]:
     return {**made, **_of_annotations(board, annotations), **_with_answers(board, rows, annotations, digest, budget)}
 
 
-def _annotations(board: Board) -> tuple[Annotations | None, str]:
+def scored_against(board: Board) -> tuple[Annotations | None, str]:
     """The annotations that most rows were scored against (of as many, the better row's), and their digest."""
     known = Counter(row.annotation_digests[0] for row in board.finished if len(row.annotation_digests) == 1)
     if not known:
