@@ -79,7 +79,7 @@ def _noise(pixels: FloatArray, deviation: float, random: Random) -> FloatArray:
 
 def _contrast(pixels: FloatArray, factor: float, random: Random) -> FloatArray:
     middle = pixels.mean(axis=(0, 1))
-    return middle + factor * (pixels - middle)
+    return np.asarray(middle + factor * (pixels - middle))
 
 
 def _cutout(pixels: FloatArray, side: float, random: Random) -> FloatArray:

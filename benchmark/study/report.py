@@ -32,7 +32,8 @@ from benchmark.study.study_file import (
 from leaderboard.board import Board
 from leaderboard.render import words
 from leaderboard.render.columns import NONE, columns, fitting, rank
-from leaderboard.render.markdown import WIDTH, escaped, table
+from leaderboard.render.markdown import escaped, table
+from leaderboard.render.pasted import WIDTH
 
 SIGNS = {"shown": "shown", "refuted": "the contrary is shown", "open": "not shown"}
 VERDICTS = {"holds": "Yes.", "refuted": "No.", "undecided": "Undecided."}
