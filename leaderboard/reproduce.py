@@ -15,7 +15,6 @@ digest. Code is never loaded because a record names it: only a detector that is 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +28,10 @@ from benchmark.code_digest import changed_files
 from benchmark.detector import Budget, Progress, no_progress
 from benchmark.registry import named_for, resolve, with_values
 from benchmark.runs import facts
-from benchmark.runs.bundle import Collection, open_results
 from benchmark.runs.config import Job
 from benchmark.runs.execute import execute
 from benchmark.runs.plan import MAX_THREADS, whole
-from benchmark.runs.store import FolderRun, Record, Results, Store, StoredRun, root_of
+from benchmark.runs.store import FolderRun, Record, Results, StoredRun
 from benchmark.statistics.components import TIE
 from benchmark.statistics.paired import paired
 from benchmark.structures import FloatArray, Predictions, UserError
@@ -150,37 +148,6 @@ class Reproduction:
             "facts": [vars(one) for one in self.facts],
             "moved": [{**vars(one), "before": list(one.before), "after": list(one.after)} for one in self.moved],
         }
-
-
-def stored_run(which: str, results: Path) -> tuple[StoredRun, Results]:
-    """The run that a folder, a key or the beginning of one means, and what it is kept in.
-
-    Args:
-        which: The folder of a run, or a key's first hex digits (4 to 16) that no other run's key begins with.
-        results: Where keys are looked up.
-
-    Raises:
-        UserError: Where there is none, or more than one.
-    """
-    folder = Path(which)
-    if (folder / "run.json").is_file():
-        store = Store(root_of(folder))
-        return store.read(folder), store
-    if not re.fullmatch("[0-9a-f]{4,16}", which):
-        raise UserError(f"run {which!r}: give the folder of a run, or its key (4 to 16 of the hex digits are enough)")
-    kept = open_results(results)
-    parts = kept.parts if isinstance(kept, Collection) else [kept]
-    found: dict[str, StoredRun] = {}
-    for part in parts:
-        for run in part.begins(which) if isinstance(part, Store) else part.runs():
-            if run.record.key.startswith(which):
-                found.setdefault(run.record.key, run)
-    if not found:
-        raise UserError(f"run {which}: {results.root} holds no run whose key begins so")
-    if len(found) > 1:
-        listed = ", ".join(f"{key} ({run.title})" for key, run in list(found.items())[:3])
-        raise UserError(f"run {which}: {len(found)} keys begin so; give more of one: {listed}")
-    return next(iter(found.values())), kept
 
 
 def reproduce(

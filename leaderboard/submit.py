@@ -14,6 +14,7 @@ from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
 from leaderboard.external import Scored, store_external
 from leaderboard.rows import labels_of, newest
+from leaderboard.which import boards_on
 
 
 def chosen_runs(
@@ -25,16 +26,20 @@ def chosen_runs(
         results: Where the runs are.
         rows: Labels of rows, or detectors as boards name them; empty: all but those shown for comparison.
         task: Of the board; None where there is one board alone.
-        data: Likewise, as boards call it.
+        data: Likewise; see `leaderboard.which.on_data`.
 
     Raises:
         UserError: Naming what there is, where there is no such row or not one board.
     """
     boards: dict[tuple[str, int, str, int], list[StoredRun]] = {}
-    for run in results.runs():
+    every = [run for run in results.runs() if task in (None, run.record.config.task)]
+    chosen = [run for run in every if data in (None, run.record.config.data)]
+    if not chosen:  # a path or a digest
+        digests = {board.digest for board in boards_on(results, task, data)}
+        chosen = [run for run in every if run.record.config.data_digest in digests]
+    for run in chosen:
         config = run.record.config
-        if task in (None, config.task) and data in (None, config.data):
-            boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
+        boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
     if len(boards) != 1:
         listed = ", ".join(f"{key[0]} on {runs[0].record.config.data}" for key, runs in boards.items())
         raise UserError(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.metrics import Pair
-from benchmark.runs.store import FolderRun, Results, StoredRun
+from benchmark.runs.bundle import Collection, open_results
+from benchmark.runs.store import FolderRun, Results, Store, StoredRun, root_of
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
 from datasets import formats
@@ -98,3 +99,52 @@ def find_only_run(results: Results, detector: str, task: str | None = None, seed
         )
     runs = grouped[having[0]]
     return run_of_row(runs, detector, title_of(*having[0][:2], runs[0].record.config.data), seed)
+
+
+def stored_run(which: str, results: Path) -> tuple[StoredRun, Results]:
+    """The run that a folder, a key or the beginning of one means, and what it is kept in.
+
+    Args:
+        which: The folder of a run, or a key's first hex digits (4 to 16) that no other run's key begins with.
+        results: Where keys are looked up.
+
+    Raises:
+        UserError: Where there is none, or more than one.
+    """
+    folder = Path(which)
+    if (folder / "run.json").is_file():
+        store = Store(root_of(folder))
+        return store.read(folder), store
+    if not re.fullmatch("[0-9a-f]{4,16}", which):
+        raise UserError(f"run {which!r}: give the folder of a run, or its key (4 to 16 of the hex digits are enough)")
+    kept = open_results(results)
+    parts = kept.parts if isinstance(kept, Collection) else [kept]
+    found: dict[str, StoredRun] = {}
+    for part in parts:
+        for run in part.begins(which) if isinstance(part, Store) else part.runs():
+            if run.record.key.startswith(which):
+                found.setdefault(run.record.key, run)
+    if not found:
+        raise UserError(f"run {which}: {results.root} holds no run whose key begins so")
+    if len(found) > 1:
+        listed = ", ".join(f"{key} ({run.title})" for key, run in list(found.items())[:3])
+        raise UserError(f"run {which}: {len(found)} keys begin so; give more of one: {listed}")
+    return next(iter(found.values())), kept
+
+
+def folder_of_run(which: str, results: Path) -> Path:
+    """The folder of a run, for what bundles do not hold: its weights.
+
+    Args:
+        which: See `stored_run`.
+        results: Where keys are looked up.
+
+    Raises:
+        UserError: Where there is none, or more than one, or it lies in a bundle.
+    """
+    if Path(which).is_dir():
+        return Path(which)
+    run, _ = stored_run(which, results)
+    if not isinstance(run, FolderRun):
+        raise UserError(f"{run.place}: lies in a bundle, which holds no weights; name the folder of results it is from")
+    return run.folder

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ COLOURS = {  # Okabe and Ito's, told apart by everybody
     "green": (0, 158, 115),
     "purple": (204, 121, 167),
 }
+PLOTTED = (  # rows of the embedded plot: some of each family
+    *("extrema", "cascadercnn", "ssd", "heatmap", "keypointrcnn", "simcc", "spatial-softmax", "rle"),
+    *("resnet18", "forest", "flatten", "vit", "ridge", "mean"),
+)
 FAMILIES = {  # as catalogs have it -> heading, and what it is
     "reference": ("References", "Shown on boards for comparison, neither ranked nor tested."),
     "classic": (
@@ -272,6 +277,61 @@ def published_board(folder: Path) -> str:
     return written.partition("\n")[2].strip()
 
 
+@cache
+def headline() -> Any:
+    """The published board of the headline task, with what it is made of."""
+    from benchmark.runs.bundle import open_results
+    from leaderboard.board import boards
+
+    results = open_results(ROOT / "leaderboard" / "published" / "topleft@1-tiny.bundle.zip")
+    return boards(results), results
+
+
+def board_page(folder: Path) -> str:
+    """The page of the published board, as `page` writes it, and a link to it."""
+    from leaderboard.render.page.gallery_payload import galleries
+    from leaderboard.render.page.page import page_html
+
+    made, results = headline()
+    (folder / "assets" / "topleft.html").write_text(
+        page_html(made, {"gallery": galleries(made, results)}), encoding="utf-8"
+    )
+    return f"[The page of the published board of {text(made[0].title)}](assets/topleft.html) is one to try."
+
+
+def board_plot(folder: Path) -> str:
+    """Rank intervals of some published rows, as `plot ranks` draws them, for both looks of the site."""
+    from leaderboard.render.plots.files import write_plot
+    from leaderboard.render.plots.kinds import load
+    from leaderboard.render.plots.specification import document
+
+    (board,), _ = headline()
+    images = []
+    for theme in ("light", "dark"):
+        drawn = document(board, load("ranks"), rows=PLOTTED, theme=theme)
+        write_plot(drawn, folder / "assets" / f"ranks-{theme}.svg")
+        images.append(f"![Ranks that rows may have, and their mean errors](assets/ranks-{theme}.svg#only-{theme})")
+    return "\n".join(images)
+
+
+def plot_table(folder: Path) -> str:
+    """Every kind of plot."""
+    from leaderboard.render.plots.kinds import KINDS
+
+    return table(("`plot`", "what it shows"), [(f"`{name}`", text(shows)) for name, shows in KINDS.items()])
+
+
+def corruption_table(folder: Path) -> str:
+    """What test images are corrupted by, with the strengths of the five severities."""
+    from datasets.corruptions import CORRUPTIONS
+
+    rows = [
+        (f"`{name}`", text(one.summary), ", ".join(f"{strength:g}" for strength in one.strengths))
+        for name, one in CORRUPTIONS.items()
+    ]
+    return table(("`--corruption`", "what it is", "strength, severity 1 to 5"), rows)
+
+
 def security_policy(folder: Path) -> str:
     """SECURITY.md without its title."""
     return (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("\n")[2].strip()
@@ -287,6 +347,10 @@ GENERATED: dict[str, Callable[[Path], str]] = {
     "suites": suite_table,
     "data": data_table,
     "published": published_board,
+    "page": board_page,
+    "plot": board_plot,
+    "plots": plot_table,
+    "corruptions": corruption_table,
     "security": security_policy,
 }
 

@@ -69,13 +69,13 @@ def export_hf(
 ) -> None:
     """Write a row as Hugging Face's evaluation results: YAML for the header of a model card. Nothing is sent."""
     from benchmark.runs.bundle import open_results
-    from leaderboard.board import boards
     from leaderboard.render.hugging_face import as_yaml
+    from leaderboard.which import boards_on
 
     if source and not source.startswith(("https://", "http://")):
         raise UserError(f"source {source}: give a link that begins with https://")
     with waiting("scoring"):
-        every = boards(open_results(results), task, data)
+        every = boards_on(open_results(results), task, data)
     found = [(board, one) for board in every for one in board.finished if row in (one.label, one.config.detector)]
     if len(found) != 1:
         rows = ", ".join(f"{one.label} ({board.task} on {board.data})" for board, one in found)

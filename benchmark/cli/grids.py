@@ -84,7 +84,7 @@ def reproduce(
     from benchmark.runs.store import results_folder
     from leaderboard.render.reproduction import print_reproduction
     from leaderboard.reproduce import reproduce as again
-    from leaderboard.reproduce import stored_run
+    from leaderboard.which import stored_run
 
     stored, kept = stored_run(run, results)
     if out is not None and out.resolve() == kept.root.resolve():

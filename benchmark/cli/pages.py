@@ -36,13 +36,13 @@ def page(
 ) -> None:
     """Write the boards as one HTML file to look at in a browser: it needs no network, and scores itself."""
     from benchmark.runs.bundle import open_results
-    from leaderboard.board import boards
+    from leaderboard.which import boards_on
 
     if images is not None and not Path(images).exists():
         raise UserError(f"--images {images}: there is no such folder or file; give where your own data lies")
     stored = open_results(results)
     with waiting("scoring"):
-        shown = having_pair(boards(stored, task, data, asked := pair_of(pair)), asked)
+        shown = having_pair(boards_on(stored, task, data, asked := pair_of(pair)), asked)
     if not shown:
         raise UserError(f"{stored.root}: holds no run of {task or 'any task'} on {data or 'any data'}")
     write_page(shown, out, stored if gallery else None, images)

@@ -58,14 +58,14 @@ def plot(
     _one_of("theme", theme, THEMES)
     _one_of("cost", cost, COSTS)
     from benchmark.runs.bundle import open_results
-    from leaderboard.board import boards
     from leaderboard.render.plots.files import check_ending, write_plot
     from leaderboard.render.plots.kinds import load
     from leaderboard.render.plots.specification import document
+    from leaderboard.which import boards_on
 
     check_ending(out)
     with waiting("drawing"):
-        made = boards(open_results(results), task, data)
+        made = boards_on(open_results(results), task, data)
         if not made:
             raise UserError(f"{results}: holds no run of {task or 'any task'} on {data or 'any data'}")
         if len(made) > 1:

@@ -369,9 +369,22 @@ def leaderboard_command(
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
 def show(
     ctx: typer.Context,
-    detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="A row of a board.")],
-    task: TaskName = None,
-    data: DataName = "tiny",
+    detector: Annotated[
+        str, typer.Argument(metavar="DETECTOR", help="A row of a board, by its detector or its label.")
+    ],
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="NAME", help="Task of the row; default that of the board it is on.")
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            show_default=False,
+            help="What the row was run on, as run was told (a preset or a path); needed where several boards have the row. "
+            "Say --split, --folds and the like as to run, too.",
+        ),
+    ] = "tiny",
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="K", min=0, help="Which seed; default the lowest stored.")
     ] = None,
@@ -389,7 +402,7 @@ def show(
 ) -> None:
     """Draw a contact sheet: the worst and some random test images, with annotations and prediction.
 
-    Where nothing is said of the data it is that of the one board that has such a row.
+    Where nothing is said of the data it is that of the one board that has such a row; the images must be where they were.
     """
     from benchmark.runs.bundle import open_results
     from benchmark.runs.config import DataReference

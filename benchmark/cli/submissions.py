@@ -22,7 +22,7 @@ def submit(
         typer.Option(
             "--about",
             metavar="FILE",
-            help="YAML: name, license, training_data, and maybe contact and code (a link); CONTRIBUTING.md shows one.",
+            help="YAML: name, license, training_data, and maybe contact and code (a link); docs/submitting.md shows one.",
         ),
     ],
     row: Annotated[

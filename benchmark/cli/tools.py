@@ -13,6 +13,7 @@ from benchmark.cli.options import (
     Category,
     Device,
     GroupBy,
+    Results,
     RunsDetector,
     Split,
     TestShare,
@@ -74,11 +75,16 @@ def work(
 
 
 @app.command(
-    epilog="Example: python -m benchmark predict --weights results/.../<key> --images photos --out points.json"
+    epilog="Example: python -m benchmark predict --weights 0b1f --images photos --out points.json"
 )
 def predict(
     weights: Annotated[
-        Path, typer.Option("--weights", metavar="FOLDER", help="A run's folder, made with run --save-weights.")
+        str,
+        typer.Option(
+            "--weights",
+            metavar="RUN",
+            help="A run made with run --save-weights: its folder, or the first digits of its key.",
+        ),
     ],
     images: Annotated[
         Path,
@@ -94,12 +100,15 @@ def predict(
     test: TestShare = None,
     group_by: GroupBy = "",
     device: Device = "auto",
+    results: Results = Path("results"),
 ) -> None:
     """Find points in new images with a fitted detector; writes a COCO results file."""
     from benchmark.predict import predict_folder
     from datasets.formats.reading import ReadOptions
+    from leaderboard.which import folder_of_run
 
     options = ReadOptions(category=category, val=val, test=test, group_by=group_by)
     with stdout_kept(), waiting("finding points"):
-        done = predict_folder(weights, images, out, device=device, detector=detector, split=split, options=options)
+        run = folder_of_run(weights, results)
+        done = predict_folder(run, images, out, device=device, detector=detector, split=split, options=options)
     say(done)

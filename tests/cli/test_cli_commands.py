@@ -215,6 +215,38 @@ def test_saved_weights_answer_as_the_run_did(
     assert names == [{"id": i, "file_name": f"é {i:04d}.png"} for i in range(1, 9)]
 
 
+def test_predict_finds_a_run_by_the_beginning_of_its_key(
+    cli: Cli, data: Path, results: Path, tmp_path: Path, run_of: Any
+) -> None:
+    run, out = run_of(results, "linear", 1), tmp_path / "o.json"
+    words = ["predict", "--images", data, "--out", out, "--weights", run.name[:8], "--results"]
+    assert cli(*words, results).code == 0
+    assert out.read_bytes() == (run / "predictions.json").read_bytes()
+    assert cli("bundle", "--results", results, "--out", tmp_path / "published").code == 0
+    refused = cli(*words, tmp_path / "published")
+    assert (refused.code, "lies in a bundle, which holds no weights" in refused.err) == (2, True)
+
+
+def test_boards_are_named_by_their_path_or_digest_at_every_command(
+    cli: Cli, data: Path, results: Path, tmp_path: Path, run_of: Any
+) -> None:
+    digest = json.loads((run_of(results, "linear") / "run.json").read_text())["config"]["data_digest"]
+    about = tmp_path / "about.yaml"
+    about.write_text("name: Jane\nlicense: CC-BY-4.0\ntraining_data: train\n")
+    for number, (meant, code) in enumerate([(data, 0), (digest[:8], 0), ("0" * 8, 2)]):
+        out = tmp_path / str(number)
+        out.mkdir()
+        here = ("--data", meant, "--results", results, "--out")
+        codes = [
+            cli("plot", "pck", *here, out / "pck.json").code,
+            cli("page", "--no-gallery", *here, out / "page.html").code,
+            cli("export-hf", "linear", "--model", "me/linear", *here, out / "results.yaml").code,
+            cli("submit", "--about", about, *here, out / "submissions").code,
+        ]
+        assert codes == [code] * 4
+        assert len(list(out.iterdir())) == (0 if code else 4)
+
+
 def test_what_is_said_of_data_is_said_alike_to_every_command(cli: Cli, tmp_path: Path, run_of: Any) -> None:
     """A run of one's own division and groups: its test split is predicted, scored, shown, exported and audited again."""
     data, results, out = tmp_path / "photos", tmp_path / "results", tmp_path / "out.json"

@@ -18,9 +18,11 @@ import baselines
 import detectors
 from benchmark.cli import app
 from benchmark.metrics import metrics
+from datasets.corruptions import CORRUPTIONS
 from datasets.tasks.build import build
 from datasets.tasks.catalog import get_task, tasks
 from leaderboard.expected import expected
+from leaderboard.render.plots.kinds import KINDS
 from leaderboard.render.words import MARKS
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +124,16 @@ def test_every_command_and_option_stands_there(written: Path) -> None:
 def test_every_mark_is_explained(written: Path) -> None:
     page = (written / "concepts.md").read_text(encoding="utf-8")
     assert [mark.letter for mark in MARKS.values() if f"| **{mark.letter}** |" not in page] == []
+
+
+def test_the_page_on_boards_has_every_kind_of_plot_a_picture_and_a_page(written: Path) -> None:
+    text = (written / "boards.md").read_text(encoding="utf-8")
+    assert [name for name in (*KINDS, *CORRUPTIONS) if f"| `{name}` |" not in text] == []
+    for theme in ("light", "dark"):
+        assert f"(assets/ranks-{theme}.svg#only-{theme})" in text
+        assert "cascadercnn" in (written / "assets" / f"ranks-{theme}.svg").read_text(encoding="utf-8")
+    assert "(assets/topleft.html)" in text
+    assert (written / "assets" / "topleft.html").stat().st_size < 2_000_000
 
 
 def test_nothing_is_left_to_be_generated(written: Path) -> None:
