@@ -74,9 +74,7 @@ def work(
         raise typer.Exit(1)
 
 
-@app.command(
-    epilog="Example: python -m benchmark predict --weights 0b1f --images photos --out points.json"
-)
+@app.command(epilog="Example: python -m benchmark predict --weights 0b1f --images photos --out points.json")
 def predict(
     weights: Annotated[
         str,
