@@ -80,7 +80,7 @@ def test_badges_are_true() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text()[:200]
 
 
-def test_contributing_shows_what_is_said_of_a_submission() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    (shown,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+def test_the_documentation_shows_all_that_is_said_of_a_submission() -> None:
+    text = (ROOT / "docs" / "submitting.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r'```yaml title="about.yaml"\n(.*?)```', text, flags=re.DOTALL)
     assert set(Submission.model_validate(yaml.safe_load(shown)).model_fields_set) == set(Submission.model_fields)
