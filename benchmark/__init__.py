@@ -41,7 +41,7 @@ from benchmark.structures import (  # noqa: E402
 )
 
 if TYPE_CHECKING:
-    from benchmark.api import run
+    from benchmark.api import leaderboard, run
 
 __version__ = "0.2.0"
 __all__ = [
@@ -56,12 +56,16 @@ __all__ = [
     "Predictions",
     "UserError",
     "__version__",
+    "leaderboard",
     "register",
     "run",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "run":  # late, and by name: it stands above every package, and the core imports nothing above itself
-        return importlib.import_module("benchmark.api").run
+    if name in (
+        "run",
+        "leaderboard",
+    ):  # late, and by name: they stand above all packages, and the core imports nothing above
+        return getattr(importlib.import_module("benchmark.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

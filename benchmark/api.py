@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from benchmark import detector_files, executors
+from benchmark.after_run import AfterRun
 from benchmark.executors.executor import Callback, Executor
 from benchmark.registry import suite
 from benchmark.runs.config import OPTIONS, SETTINGS, GridConfig
@@ -40,7 +41,7 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
             ``until_ranked``, ``n`` (numbers of training images), ``split``, ``folds``, ``budget`` (``20`` epochs,
             ``"60s"``, ``"500steps"``), ``device``, ``threads``, ``results``, ``overwrite``, ``reuse``,
             ``save_weights``, ``executor``, ``workers``, ``timeout`` (``600`` seconds, ``"10min"``), ``max_memory``
-            (``"4GiB"``), ``retry``, ``on_error``; and those of `datasets.formats.reading.ReadOptions`: ``category``,
+            (``"4GiB"``), ``retry``, ``on_error``, ``after_run``; and those of `datasets.formats.reading.ReadOptions`: ``category``,
             ``sigmas``, ``val``, ``test``, ``group_by``.
 
     Returns:
@@ -58,6 +59,37 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
     config = done[0].record.config
     every = boards(done[0].store, config.task, config.data)
     return frame([board for board in every if board.digest == config.data_digest])
+
+
+def leaderboard(
+    results: str | os.PathLike[str] = "results",
+    task: str | None = None,
+    data: str | None = None,
+    pair: tuple[str, str] | None = None,
+) -> pd.DataFrame:
+    """The boards of what is stored, as one frame: a row a row of a board, best first within its board.
+
+    Args:
+        results: A folder of results, a bundle, or a folder of bundles; nothing is written there.
+        task: Only boards of this task.
+        data: Only boards of this data, by its name on the board, the first digits of its digest, or its path.
+        pair: Two keypoints; boards that have both hold the metrics relative to the distance between their labels as well.
+
+    Returns:
+        Columns are those of ``LEADERBOARD.csv``; the index is (task, data, detector, n), n the number of training images,
+        0 where that is unknown. It is in the order of the boards; ``sort_index()`` makes slices of it fast.
+
+    Raises:
+        UserError: Where there are no results, no board of the kind, or a record is broken.
+    """
+    from benchmark.runs.bundle import open_results
+    from leaderboard.render.tables import indexed
+    from leaderboard.which import boards_on
+
+    found = boards_on(open_results(Path(results)), task, data, pair)
+    if not found:
+        raise UserError(f"results {os.fspath(results)}: hold no run of {task or 'any task'} on {data or 'any data'}")
+    return indexed(found)
 
 
 def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -> GridConfig:
@@ -80,6 +112,7 @@ def grid_config(detectors: str | Sequence[str] | None = None, **settings: Any) -
             given[name] = _name(name, given[name])
     for name in ("split", "folds"):
         given[name] = whole(name, given.get(name, 0), 0)
+    given["after_run"] = tuple(_several("after_run", given.get("after_run") or (), str))
     if given.get("budget") is not None:
         given["budget"] = str(given["budget"])
     said = {name: given.pop(name) for name in OPTIONS if name in given}
@@ -158,9 +191,11 @@ def run_grids(grids: Sequence[GridConfig | FileGrid], callback: Callback | None 
     Raises:
         UserError: For what cannot be run.
     """
-    watch = callback or Callback()
+    watch = AfterRun(callback or Callback())
     asked = [grid.config if isinstance(grid, FileGrid) else grid for grid in grids]
     engines = [executors.find(grid.executor) for grid in asked]
+    for grid in asked:
+        watch.open(grid.after_run, grid.results)
     done: list[FolderRun] = []
     here: dict[tuple[str, str], FolderRun] = {}  # what this call has made or found
     try:

@@ -117,18 +117,20 @@ class Report:
         }
 
 
-def audit(results: Results, folders: Sequence[Path] = ()) -> Report:
+def audit(results: Results, folders: Sequence[Path] = (), known: Sequence[Dataset] = ()) -> Report:
     """Check every stored run. Nothing is changed; whatever is broken becomes a problem of the report.
 
     Args:
         results: Where the runs are.
         folders: Folders or files of data sets, besides those under ``_data`` of the results and those that the runs
             name, in which to look for test images among the training images.
+        known: Data sets that are at hand, likewise.
     """
     runs, records = _records(results)
     finished = [run for run in runs if run.record.status == "finished"]
     readable, rescoring = _rescoring(finished)
     data, unreadable = _data(runs, results.root, folders)
+    data.update({dataset.digest: dataset for dataset in known})
     checks = (
         records,
         _keys(runs),

@@ -10,7 +10,7 @@ A board holds figures and codes, no sentences: those are made by `leaderboard.re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,6 +41,7 @@ from leaderboard.rows import (
     newest,
 )
 from leaderboard.staleness import CodeNow
+from leaderboard.titles import title_of, told_apart
 
 LEVEL = 0.95
 """Of every interval, test and advice on a board."""
@@ -126,6 +127,7 @@ class Board:
             row is one of these, or there is none.
         separation: What would tell the best rows apart; None where they are told apart.
         notes: What a reader must know.
+        apart: What tells it from the other boards of its task, version and data name; "" where there are none.
     """
 
     task: str
@@ -146,11 +148,12 @@ class Board:
     unaided: Advice | None
     separation: Separation | None
     notes: tuple[Note, ...]
+    apart: str = ""
 
     @property
     def title(self) -> str:
-        """``topleft@1 on tiny``."""
-        return f"{self.task}@{self.version} on {self.data}"
+        """``topleft@1 on tiny``; ``topleft@1 on tiny (data 77219e42)`` where another board is called so, too."""
+        return title_of(self.task, self.version, self.data) + (f" ({self.apart})" if self.apart else "")
 
     @property
     def finished(self) -> tuple[BoardRow, ...]:
@@ -184,15 +187,12 @@ def boards(results: Results, task: str | None = None, data: str | None = None, p
     Raises:
         UserError: Where a record is broken.
     """
-    groups: dict[tuple[str, int, str, int], list[StoredRun]] = {}
-    for run in results.runs():
-        config = run.record.config
-        if task in (None, config.task):
-            groups.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
+    groups = by_board(results.runs(), task)
     chosen = [runs for runs in groups.values() if data is None or any(r.record.config.data == data for r in runs)]
     code = CodeNow()
     made = [_board(runs, results, code, pair) for runs in chosen]
-    return sorted(made, key=lambda board: (board.task, board.version, board.data, board.digest))
+    made.sort(key=lambda board: (board.task, board.version, board.data, board.digest, board.folds))
+    return told_apart(made)
 
 
 def find_run(results: Results, detector: str, task: str, data: str, seed: int | None = None) -> StoredRun:
@@ -211,22 +211,37 @@ def find_run(results: Results, detector: str, task: str, data: str, seed: int | 
     runs = [r for r in results.runs() if (r.record.config.task, r.record.config.data) == (task, data)]
     if not runs:
         raise UserError(f"{results.root}: holds no run of task {task} on data {data}; make one with: run --task {task}")
+    return run_of_row(runs, detector, f"{task} on {data}", seed)
+
+
+def run_of_row(runs: Sequence[StoredRun], detector: str, where: str, seed: int | None) -> StoredRun:
+    """`find_run` among the runs of one board, which is called ``where`` in errors."""
     shown, _ = newest(runs)
     labels = labels_of(shown)
     rows = [i for i in shown if detector in (i[0], labels[i])]
     if not rows:
-        raise UserError(f"{detector!r} has no run of {task} on {data}{suggestion(detector, sorted(labels.values()))}")
+        raise UserError(f"{detector!r} has no run of {where}{suggestion(detector, sorted(labels.values()))}")
     finished = {i: [r for r in shown[i] if r.record.status == "finished"] for i in rows}
     best = max(rows, key=lambda i: (bool(finished[i]), i[1], i[2] == "recipe"))
     if not finished[best]:
-        raise UserError(f"{detector!r} failed on {task}, {data}: {shown[best][0].record.error}")
+        raise UserError(f"{detector!r} failed on {where}: {shown[best][0].record.error}")
     by_seed = {r.record.seed: r for r in finished[best]}
     if seed is None:
         return by_seed[min(by_seed)]
     if seed not in by_seed:
         known = ", ".join(map(str, sorted(by_seed)))
-        raise UserError(f"{detector!r} has no finished run with seed {seed} on {task}, {data}; there are {known}")
+        raise UserError(f"{detector!r} has no finished run with seed {seed} of {where}; there are {known}")
     return by_seed[seed]
+
+
+def by_board(runs: Iterable[StoredRun], task: str | None) -> dict[tuple[str, int, str, int], list[StoredRun]]:
+    """The runs of each board: task, version, digest of the data, folds. In an order that is not that of files."""
+    groups: dict[tuple[str, int, str, int], list[StoredRun]] = {}
+    for run in sorted(runs, key=lambda run: (run.record.key, run.record.created, run.record.annotations)):
+        config = run.record.config
+        if task in (None, config.task):
+            groups.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
+    return groups
 
 
 def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pair | None) -> Board:

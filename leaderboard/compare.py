@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.metrics import Pair
+from benchmark.metrics.scale import pair_positions
 from benchmark.runs.store import Results
 from benchmark.statistics import notes as statistics
 from benchmark.statistics.groups import Groups
@@ -21,8 +23,9 @@ from benchmark.statistics.paired import Paired, paired
 from benchmark.statistics.power import Power, power
 from benchmark.structures import Annotations, FloatArray, IntArray, UserError
 from benchmark.suggestions import suggestion
-from leaderboard.board import LEVEL, Board, boards
-from leaderboard.rows import BoardRow, groups_of
+from leaderboard.board import LEVEL, Board
+from leaderboard.rows import BoardRow, groups_of, over_seeds
+from leaderboard.which import boards_on
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ class Comparison:
         result: The difference a - b, its interval and p value.
         power: What would separate the two.
         notes: What a reader must know.
+        pair: Two keypoints whose distance metrics are relative to; None: not asked for.
+        metrics_a: Metrics of the pair -> value of row a, over these seeds; not tested.
+        metrics_b: Those of row b.
     """
 
     board: str
@@ -87,6 +93,9 @@ class Comparison:
     result: Paired
     power: Power
     notes: tuple[Note | statistics.Note, ...]
+    pair: Pair | None = None
+    metrics_a: Mapping[str, float | None] = field(default_factory=dict)
+    metrics_b: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def better(self) -> str | None:
@@ -125,10 +134,14 @@ class Comparison:
             "deciding": [vars(image) for image in self.deciding],
             "power": dict(vars(self.power)),
             "notes": [{"code": note.code, **note.values} for note in self.notes],
+            **({"pair": list(self.pair)} if self.pair else {}),
+            **{name: [value, self.metrics_b[name]] for name, value in self.metrics_a.items()},
         }
 
 
-def compare(results: Results, a: str, b: str, task: str | None = None, data: str | None = None) -> Comparison:
+def compare(
+    results: Results, a: str, b: str, task: str | None = None, data: str | None = None, pair: Pair | None = None
+) -> Comparison:
     """Compare two rows of the board of a task and data.
 
     Args:
@@ -136,7 +149,8 @@ def compare(results: Results, a: str, b: str, task: str | None = None, data: str
         a: A row, by its detector's name or its label.
         b: Another.
         task: None where one board alone holds both.
-        data: None where one board alone holds both.
+        data: None where one board alone holds both; else as `leaderboard.which.on_data` takes it.
+        pair: Two keypoints; metrics relative to the distance between their labels are told of both rows as well.
 
     Returns:
         The comparison; where the rows ran on different seeds, on those they share.
@@ -145,7 +159,7 @@ def compare(results: Results, a: str, b: str, task: str | None = None, data: str
         UserError: Where no board, or more than one, holds both rows, or they share no seed or no annotations.
     """
     candidates, ambiguous = [], None
-    for board in boards(results, task, data):
+    for board in boards_on(results, task, data, pair):
         try:
             candidates.append((board, _row(board, a), _row(board, b)))
         except UserError as error:  # several rows on this board, but perhaps one on another
@@ -174,6 +188,8 @@ def compare(results: Results, a: str, b: str, task: str | None = None, data: str
     board, first, second = both[0]
     if first is None or second is None or first is second:
         raise UserError(f"{a!r} and {b!r} are the same row: name two")
+    if pair is not None:
+        pair_positions(pair, board.keypoints)  # says what is wrong with it
     return compare_rows(board, first, second)
 
 
@@ -258,7 +274,16 @@ def compare_rows(board: Board, a: BoardRow, b: BoardRow) -> Comparison:
         result=both.result,
         power=power(errors_a, errors_b, LEVEL, failure=board.failure, groups=both.groups),
         notes=tuple(notes),
+        pair=board.pair,
+        metrics_a=_of_pair(a, seeds),
+        metrics_b=_of_pair(b, seeds),
     )
+
+
+def _of_pair(row: BoardRow, seeds: tuple[int, ...]) -> dict[str, float | None]:
+    """The metrics of the pair over some seeds of a row; empty where no pair was asked for."""
+    tables = [table for seed, table in zip(row.seeds, row.scores) if seed in seeds and table.pair is not None]
+    return {name: value for name, value in over_seeds(tables).items() if "_pair" in name}
 
 
 def _row(board: Board, name: str) -> BoardRow | None:

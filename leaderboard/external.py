@@ -23,6 +23,7 @@ from datasets.formats.coco import read_document
 from datasets.formats.coco_results import read_predictions
 from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
+from datasets.tasks import held_out
 from leaderboard.rows import answered, groups_of
 
 
@@ -180,6 +181,9 @@ def _board(others: list[Record], scored: Scored) -> dict[str, Any]:
     from datasets.formats.coco_folder import read_card
 
     given = scored.annotation_file
+    if held_out.sniff(given):
+        made = held_out.read_file(given)
+        return {"task": made.task, "version": made.version, "data": made.name, "data_digest": made.data_digest}
     folder = given if given.is_dir() else given.parent.parent
     if (folder / "card.json").is_file() and (given.is_dir() or given.name == "test.json"):
         card = read_card(folder / "card.json")

@@ -219,7 +219,7 @@ def reproduce(
     whole("threads", record.config.threads, 1, MAX_THREADS)
     before = run.predictions
     text = _specification(record, run, detector)
-    reference = _reference(run, results, data, sigmas)
+    reference = data_of(run, results, data, sigmas)
     job = Job(specification=text, data=reference, config=record.config, seed=record.seed, results=str(scratch))
     again = execute(job, progress)
     differing = _facts(record, again.record, resolve(text).version)
@@ -242,8 +242,18 @@ def _specification(record: Record, run: StoredRun, detector: str | None) -> str:
     return with_values(named, record.config.parameters)
 
 
-def _reference(run: StoredRun, results: Results, data: str | None, sigmas: str | None) -> DataReference:
-    """Where the data of the run is, its digest compared."""
+def data_of(run: StoredRun, results: Results, data: str | None, sigmas: str | None) -> DataReference:
+    """Where the data of a run is, its digest compared.
+
+    Args:
+        run: The run.
+        results: What it is kept in.
+        data: Where the user says it is now; None: a preset, or where it was.
+        sigmas: The file of sigmas it was read with; None: where it was.
+
+    Raises:
+        UserError: Where it is not known, or is no longer what it was.
+    """
     config, known = run.record.config, run.record.facts
     root = run.store.root if isinstance(run, FolderRun) else results.root
     name = config.data.removesuffix(f"-folds{config.folds}" if config.folds else "")

@@ -30,6 +30,7 @@ from benchmark.runs.bundle import Bundle, open_results, unpack, write_bundles
 from benchmark.runs.store import Store
 from leaderboard.board import boards
 from leaderboard.expected import expected, identity, stored_scores
+from leaderboard.render.document import SCHEMA, schema_text
 from leaderboard.render.files import write
 from leaderboard.render.markdown import markdown
 from leaderboard.render.plots.files import write_plot
@@ -231,6 +232,7 @@ def tables() -> None:
     """Every table and plot of what is published, from the bundles alone."""
     expected.cache_clear()
     write(boards(open_results(PUBLISHED)), PUBLISHED)
+    write_text(SCHEMA, schema_text())
     expected.cache_clear()
     write_text(PUBLISHED / "confirmed" / "LEADERBOARD.md", markdown(boards(open_results(PUBLISHED / "confirmed"))))
     write_text(PUBLISHED / "ablations" / "ABLATIONS.md", ablation_table())

@@ -7,7 +7,20 @@ from typing import Any, NoReturn
 
 import typer
 
-from benchmark.cli import bundles, data, evidence, grids, labels, pages, plots, runs, studies, tools
+from benchmark.cli import (
+    bundles,
+    data,
+    evidence,
+    grids,
+    held_out,
+    labels,
+    pages,
+    plots,
+    runs,
+    studies,
+    submissions,
+    tools,
+)
 from benchmark.cli.options import plain_text
 from benchmark.structures import UserError
 
@@ -23,7 +36,7 @@ app = typer.Typer(
     help="Which way of finding a point works, how sure are we, and what does it cost?",
     epilog="Example: python -m benchmark run --detector keypointrcnn --detector forest --seeds 3",
 )
-for part in (runs, grids, studies, data, labels, evidence, pages, plots, tools, bundles):
+for part in (runs, grids, studies, data, labels, evidence, pages, plots, tools, bundles, submissions, held_out):
     app.registered_commands += part.app.registered_commands
 
 

@@ -1,4 +1,4 @@
-"""Commands that pack results into files to publish, and unpack them: bundle, unbundle."""
+"""Commands that make files to publish of results: bundle, unbundle, export-hf."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import Results, say, waiting
+from benchmark import files
+from benchmark.cli.options import BoardData, BoardTask, Results, say, waiting
 from benchmark.structures import UserError
+from benchmark.suggestions import suggestion
 
 app = typer.Typer()
 
@@ -33,7 +35,7 @@ def bundle(
     epilog="Example: python -m benchmark unbundle leaderboard/published/topleft@1-tiny.bundle.zip --results results"
 )
 def unbundle(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles, or folders of bundles.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles, or folders of bundles.")],
     results: Results = Path("results"),
 ) -> None:
     """Unpack bundles into a folder of results, every run verified; one that is there already, made later, stays."""
@@ -41,10 +43,47 @@ def unbundle(
     from benchmark.runs.store import Store, results_folder
 
     store = Store(results_folder(results))
-    for file in [one for path in files for one in (sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path])]:
+    for file in [one for path in paths for one in (sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path])]:
         with waiting("unpacking"):
             bundle = Bundle(file)
             written = unpack(bundle, store)
         count = len(list(bundle.runs()))
         there = "" if written == count else f"; {count - written} are there already"
         say(f"{file}: {written} of {count} runs written into {store.root}{there}")
+
+
+@app.command(
+    "export-hf",
+    epilog="Example: python -m benchmark export-hf heatmap --task topleft --model me/heatmap --out results.yaml",
+)
+def export_hf(
+    row: Annotated[str, typer.Argument(metavar="ROW", help="A row of a board, by its detector or its label.")],
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="What the model is called on the hub.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="YAML file to write.")],
+    task: BoardTask = None,
+    data: BoardData = None,
+    source: Annotated[
+        str, typer.Option("--source", metavar="URL", help="A link to where the figures are published.")
+    ] = "",
+    results: Results = Path("results"),
+) -> None:
+    """Write a row as Hugging Face's evaluation results: YAML for the header of a model card. Nothing is sent."""
+    from benchmark.runs.bundle import open_results
+    from leaderboard.board import boards
+    from leaderboard.render.hugging_face import as_yaml
+
+    if source and not source.startswith(("https://", "http://")):
+        raise UserError(f"source {source}: give a link that begins with https://")
+    with waiting("scoring"):
+        every = boards(open_results(results), task, data)
+    found = [(board, one) for board in every for one in board.finished if row in (one.label, one.config.detector)]
+    if len(found) != 1:
+        rows = ", ".join(f"{one.label} ({board.task} on {board.data})" for board, one in found)
+        known = {one.label for board in every for one in board.finished}
+        raise UserError(
+            f"row {row!r}: there are {len(found)}, {rows}; choose with --task and --data, or by its label"
+            if found
+            else f"row {row!r}: no board has one{suggestion(row, sorted(known))}"
+        )
+    files.write_text(out, as_yaml(*found[0], model, source))
+    say(f"{out}: {found[0][0].title}, {found[0][1].label}")

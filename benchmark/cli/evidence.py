@@ -13,6 +13,7 @@ from benchmark.cli.options import (
     BoardData,
     BoardTask,
     Category,
+    DataName,
     Device,
     GroupBy,
     PairName,
@@ -20,6 +21,7 @@ from benchmark.cli.options import (
     Seeds,
     Sigmas,
     Split,
+    TaskName,
     TestShare,
     Threads,
     ValShare,
@@ -85,6 +87,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="Another row of the same board.")],
     task: BoardTask = None,
     data: BoardData = None,
+    pair: PairName = "",
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -94,7 +97,7 @@ def compare(
     from leaderboard.render.terminal import print_comparison
 
     with waiting("comparing"):
-        comparison = compare_rows(open_results(results), a, b, task, data)
+        comparison = compare_rows(open_results(results), a, b, task, data, pair_of(pair))
     if as_json:
         print(json.dumps(comparison.as_dict(), allow_nan=False))
     else:
@@ -211,6 +214,70 @@ def gap(
         print(json.dumps([one.as_dict() for one in gaps], allow_nan=False))
     else:
         print_gaps(gaps, console_for())
+
+
+@app.command(epilog="Example: python -m benchmark robustness -d heatmap -d forest -d extrema")
+def robustness(
+    detector: Annotated[
+        list[str] | None,
+        typer.Option("--detector", "-d", metavar="SPEC", help="As of run; repeatable; default the suite default."),
+    ] = None,
+    corruption: Annotated[
+        list[str] | None,
+        typer.Option("--corruption", metavar="NAME", help="Of these alone; repeatable; default all nine."),
+    ] = None,
+    task: TaskName = None,
+    data: DataName = "tiny",
+    seeds: Seeds = 1,
+    split: Split = 0,
+    category: Category = "",
+    sigmas: Sigmas = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
+    device: Device = "auto",
+    threads: Threads = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Ask fitted detectors about corrupted test images (blur, noise, rotation ...), without fitting them again."""
+    from benchmark.api import grid_config
+    from benchmark.progress import Bars
+    from benchmark.robustness import robustness as measure
+    from benchmark.suggestions import unknown
+    from datasets.corruptions import CORRUPTIONS
+    from leaderboard.render.robustness import print_robustness
+    from leaderboard.robustness import robustness_table
+
+    names = corruption or list(CORRUPTIONS)
+    for name in names:
+        if name not in CORRUPTIONS:
+            raise unknown("corruption", name, CORRUPTIONS)
+    grid = grid_config(
+        detector,
+        task=task,
+        data=data,
+        seeds=seeds,
+        split=split,
+        category=category,
+        sigmas=sigmas,
+        val=val,
+        test=test,
+        group_by=group_by,
+        device=device,
+        threads=threads,
+        results=results,
+    )
+    with stdout_kept(), Bars(console_for(stderr=True)) as bars:
+        clean, asked = measure(grid, names, bars)
+    with waiting("scoring"):
+        rows = robustness_table(clean, asked)
+    config = clean[0].record.config
+    title = f"{config.task}@{config.version} on {config.data}"
+    if as_json:
+        print(json.dumps({"on": title, "rows": [row.as_dict() for row in rows]}, allow_nan=False))
+    else:
+        print_robustness(title, rows, console_for())
 
 
 @app.command(epilog="Example: python -m benchmark audit --results results")

@@ -121,7 +121,11 @@ RunsDetector = Annotated[
 BoardTask = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only boards of this task; default all.")]
 BoardData = Annotated[
     str | None,
-    typer.Option("--data", metavar="NAME", help="Only boards of this data, as their titles call it; default all."),
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="Only boards of this data: as their titles call it, its digest's first digits, or its path; default all.",
+    ),
 ]
 
 
@@ -129,7 +133,7 @@ def pair_of(text: str) -> tuple[str, str] | None:
     """The two names of ``--pair``; None where it is not given. A name with a comma in it stands in double quotes."""
     if not text:
         return None
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
+    names = names_of(text)
     if len(names) != 2 or not all(names):
         raise UserError(f"pair {text}: give two keypoints with a comma between them, as left_eye,right_eye")
     return names[0], names[1]
@@ -144,6 +148,19 @@ def having_pair(boards: list[Board], pair: Pair | None) -> list[Board]:
             if board.finished:
                 pair_positions(pair, board.keypoints)  # says what is wrong with it
     return boards
+
+
+def names_of(text: str) -> list[str]:
+    """The names in a text with commas between them; one with a comma in it stands in double quotes."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+def write_out(text: str) -> None:
+    """Print a text as it is, in UTF-8 and with Unix line ends whatever the locale: the same bytes everywhere."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+    sys.stdout.write(text)
 
 
 def console_for(*, stderr: bool = False) -> Console:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmark.cli.asked import asked, show_status
+from benchmark.cli.asked import asked, given, show_status
 from benchmark.cli.options import (
     AsJson,
     BoardData,
@@ -31,10 +31,12 @@ from benchmark.cli.options import (
     ValShare,
     console_for,
     having_pair,
+    names_of,
     pair_of,
     say,
     stdout_kept,
     waiting,
+    write_out,
 )
 from benchmark.cli.pages import write_page
 from benchmark.structures import UserError
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from benchmark.metrics import Pair
     from benchmark.runs.store import Results as StoredResults
     from leaderboard.board import Board
+    from leaderboard.render.selection import Selection
 
 app = typer.Typer()
 ENGINE = "Who makes the runs, and what one of them may take"
@@ -177,6 +180,15 @@ def run(
             rich_help_panel=ENGINE,
         ),
     ] = "continue",
+    after_run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--after-run",
+            metavar="NAME[:FOLDER]",
+            help="Tell of every run made: jsonl, tensorboard, wandb (offline) or mlflow; repeatable. "
+            "Default folder: _after_run in the results.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made, reused and made again, and make nothing.")
     ] = False,
@@ -214,6 +226,7 @@ def run(
         max_memory=max_memory,
         retry=retry,
         on_error=on_error,
+        after_run=after_run,
     )
     if dry_run:
         show_status(grids, as_json, dry_run=True)
@@ -227,7 +240,7 @@ def run(
     if not done:  # they are left to others to make, or the first has stopped the rest
         return
     made = {(stored.record.config.task, stored.record.config.data_digest) for stored in done}
-    _publish(done[0].store, lambda board: (board.task, board.digest) in made, as_json)
+    _publish(done[0].store, lambda every: [one for one in every if (one.task, one.digest) in made], as_json)
     stops = any((one.config if isinstance(one, FileGrid) else one).on_error == "stop" for one in grids)
     failures = [stored.record.status == "failed" for stored in done]
     if all(failures) or (any(failures) and stops):
@@ -290,7 +303,7 @@ def export(
     say(f"{out}: {card}")
 
 
-@app.command("leaderboard", epilog="Example: python -m benchmark leaderboard --task topleft --json")
+@app.command("leaderboard", epilog="Example: python -m benchmark leaderboard --task topleft --top 10 --format latex")
 def leaderboard_command(
     task: BoardTask = None,
     data: BoardData = None,
@@ -301,24 +314,61 @@ def leaderboard_command(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write them as a page, too (see: page).")
     ] = None,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option("--detector", "-d", metavar="NAME", help="Only this row, or all of this detector; repeatable."),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", metavar="COUNT", min=1, help="Only the best rows, beside the references.")
+    ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            "--columns", metavar="NAMES", help="Only these, with commas between: rank,detector,mean,mae_x,fit_seconds."
+        ),
+    ] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="To paste or to read by programs: md, csv, latex (booktabs), html (a fragment), or json (whole boards, by "
+            "leaderboard/leaderboard.schema.json; --json prints their rows alone).",
+        ),
+    ] = "",
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them."""
     from benchmark.runs.bundle import open_results
+    from leaderboard.render.selection import Selection
+    from leaderboard.which import on_data
 
-    def chosen(board: Board) -> bool:
-        return task in (None, board.task) and data in (None, board.data)
+    if form and as_json:
+        raise UserError("format: --json is a format of its own; give one of the two")
+    stored = open_results(results)
 
-    asked_for = f"{task or 'any task'} on {data or 'any data'}"
-    pair_asked = pair_of(pair)
-    shown = _publish(open_results(results), chosen, as_json, asked_for, pair=pair_asked, per_keypoint=per_keypoint)
+    def chosen(boards: list[Board]) -> list[Board]:
+        return on_data([board for board in boards if task in (None, board.task)], stored, data)
+
+    shown = _publish(
+        stored,
+        chosen,
+        as_json,
+        f"{task or 'any task'} on {data or 'any data'}",
+        pair=pair_of(pair),
+        per_keypoint=per_keypoint,
+        form=form,
+        selection=Selection(tuple(names_of(columns)), tuple(detector or ()), top),
+        reports=True,
+    )
     if html is not None:
-        write_page(shown, html, said_on_stderr=as_json)
+        write_page(shown, html, said_on_stderr=as_json or bool(form))
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
 def show(
+    ctx: typer.Context,
     detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="A row of a board.")],
     task: TaskName = None,
     data: DataName = "tiny",
@@ -337,7 +387,10 @@ def show(
     ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Draw a contact sheet: the worst and some random test images, with annotations and prediction."""
+    """Draw a contact sheet: the worst and some random test images, with annotations and prediction.
+
+    Where nothing is said of the data it is that of the one board that has such a row.
+    """
     from benchmark.runs.bundle import open_results
     from benchmark.runs.config import DataReference
     from benchmark.runs.data import open_data
@@ -346,15 +399,22 @@ def show(
     from datasets.formats.reading import ReadOptions
     from leaderboard.board import find_run
     from leaderboard.gallery import contact_sheet
+    from leaderboard.reproduce import data_of
+    from leaderboard.which import find_only_run
 
     stored_in = open_results(results)
     beside = results if results.is_dir() else results.parent
-    options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
-    parts = open_data(
-        DataReference(task=task, data=data, options=options, split=split, folds=folds, root=str(beside / "_data"))
-    )
-    name = parts[0].name + (f"-folds{folds}" if folds else "")
-    stored = find_run(stored_in, detector, parts[0].card.task, name, seed)
+    if not set(given(ctx)) - {"detector", "task", "seed", "out", "results"}:  # nothing is said of data
+        stored = find_only_run(stored_in, detector, task, seed)
+        parts = open_data(data_of(stored, stored_in, None, None), write=False)
+        name = stored.record.config.data
+    else:
+        options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
+        parts = open_data(
+            DataReference(task=task, data=data, options=options, split=split, folds=folds, root=str(beside / "_data"))
+        )
+        name = parts[0].name + (f"-folds{folds}" if folds else "")
+        stored = find_run(stored_in, detector, parts[0].card.task, name, seed)
     if stored.record.config.data_digest != parts[0].digest:
         raise UserError(
             f"{stored.place}: was run on other data called {name!r} (digest "
@@ -368,32 +428,43 @@ def show(
 
 def _publish(
     store: StoredResults,
-    chosen: Callable[[Board], bool],
+    chosen: Callable[[list[Board]], list[Board]],
     as_json: bool,
     asked_for: str = "what was run",
     *,
     pair: Pair | None = None,
     per_keypoint: bool = False,
+    form: str = "",
+    selection: Selection | None = None,
+    reports: bool = False,
 ) -> list[Board]:
     """Print the boards that are chosen, and return them; the files in the results folder always hold all of them."""
     from leaderboard.board import boards
     from leaderboard.keypoints import keypoint_records
     from leaderboard.render.files import write
+    from leaderboard.render.formats import formatted
+    from leaderboard.render.selection import ALL
     from leaderboard.render.tables import as_rows
     from leaderboard.render.terminal import print_boards, print_keypoints
 
     with waiting("scoring"):
         every = boards(store, pair=pair)
-    shown = [board for board in every if chosen(board)]
+    shown, some = chosen(every), selection or ALL
     if not shown:
         there = "; there are " + ", ".join(f"{b.task} on {b.data}" for b in every) if every else ""
         raise UserError(f"{store.root}: holds no run of {asked_for}{there}")
     having_pair(shown, pair)
-    if as_json:
-        records = keypoint_records(shown) if per_keypoint else [row for board in shown for row in as_rows(board)]
+    some.check(shown)
+    if form:
+        write_out(formatted(shown, form, some, per_keypoint=per_keypoint))
+    elif as_json:
+        rows = [row for board in shown for row in as_rows(board, some)]
+        records = keypoint_records([some.rows_of(board) for board in shown]) if per_keypoint else rows
         print(json.dumps(records, allow_nan=False))
+    elif per_keypoint:
+        print_keypoints(shown, console_for(), some)
     else:
-        (print_keypoints if per_keypoint else print_boards)(shown, console_for())
+        print_boards(shown, console_for(), some, reports=reports)
     if store.root.is_dir():
         write(every, store.root, per_keypoint=per_keypoint)
     return shown

@@ -62,12 +62,13 @@ def work(
     ] = None,
 ) -> None:
     """Make the runs of a job file, within the limits they were planned with: what a scheduler calls."""
+    from benchmark.after_run import AfterRun
     from benchmark.executors import command
     from benchmark.progress import Bars
 
     chosen = command.chosen(command.read_jobs(jobs), only)
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
-        done = command.work(chosen, bars)
+        done = command.work(chosen, AfterRun(bars))
     if any(stored.record.status == "failed" for stored in done):
         raise typer.Exit(1)
 

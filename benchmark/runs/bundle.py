@@ -6,6 +6,7 @@ A bundle is a zip archive (``<task>@<version>-<data>.bundle.zip``) with
     records.jsonl       a run a line: its record, history and log, and which arrays hold its answers
     annotations.jsonl   what the runs were scored against, a COCO document a line
     floor.json          the noise floor of the data's labels, where it is known (`benchmark.runs.label_floor`)
+    submission.json     who submits the rows, and what they say of them (`benchmark.runs.submission`)
     arrays/<hash>.npy   answers, as numpy arrays named by the hash of their bytes: equal ones are kept once
 
 Nothing in it is trusted: members have fixed names and limited sizes, every hash is compared before a byte is used, arrays
@@ -32,6 +33,7 @@ from benchmark import files
 from benchmark.metrics.validation import first_problem
 from benchmark.runs.label_floor import LabelFloor, read_label_floor
 from benchmark.runs.store import FolderRun, Record, Results, Store, StoredRun, read_record, slug, verified_annotations
+from benchmark.runs.submission import Submission, from_json
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_to_json
 
@@ -44,6 +46,8 @@ _FILE = re.compile(r'File "(?:[^"\n]*[/\\])?([^"/\\\n]+)"')  # in a traceback
 _PATH = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\]+[/\\])+([^\s'\"/\\]+)")  # an absolute path
 _FIXED = ("manifest.json", "records.jsonl", "annotations.jsonl")
 _FLOOR = "floor.json"
+_SUBMISSION = "submission.json"
+_OPTIONAL = (_FLOOR, _SUBMISSION)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same runs make the same bytes
 _FIELDS = {"image_ids": "<i8", "keypoints": "<f8", "scores": "<f8", "category_ids": "<i8"}
 
@@ -116,7 +120,9 @@ class Bundle(Results):
                 self._check_members(archive)
                 self._hashes = self._manifest(archive)
                 self._text = {name: self._member(archive, name) for name in _FIXED[1:]}
-                self._floor = self._member(archive, _FLOOR) if _FLOOR in self._hashes else None
+                self._floor, self._submission = (
+                    self._member(archive, name) if name in self._hashes else None for name in _OPTIONAL
+                )
         except Exception as error:  # whatever the archive makes the reader raise
             why = getattr(error, "strerror", None) or error
             raise UserError(f"{self.root}: is not a bundle that can be read ({why}); get it again") from error
@@ -132,6 +138,11 @@ class Bundle(Results):
         if self._floor is None or digest not in known:
             return None
         return read_label_floor(self._floor, digest, f"{self.root}: {_FLOOR}")
+
+    @property
+    def submission(self) -> Submission | None:
+        """Who submits its rows; None where nobody does. UserError where what is said is not what it should be."""
+        return None if self._submission is None else from_json(self._submission, f"{self.root}: {_SUBMISSION}")
 
     def annotations(self, digest: str) -> Annotations:
         """The annotations of that digest.
@@ -181,6 +192,10 @@ class Bundle(Results):
             record = read_record(json.dumps(line.record), origin, "get it again")
             if record.key != record.config.key(record.seed):
                 raise UserError(f"{origin}: its key {record.key} is not that of what was asked for; get it again")
+            if not _names_no_path(record):
+                raise UserError(
+                    f"{origin}: names a path of the machine it was made on, and no bundle does; get it again"
+                )
             runs.append(BundleRun(self, record, line))
         return runs
 
@@ -199,7 +214,7 @@ class Bundle(Results):
     def _check_members(archive: zipfile.ZipFile) -> None:
         """ValueError where the archive holds anything but the members of a bundle, or too much of it."""
         names = [info.filename for info in archive.infolist()]
-        if strangers := [name for name in names if name not in (*_FIXED, _FLOOR) and not _ARRAY.fullmatch(name)]:
+        if strangers := [name for name in names if name not in (*_FIXED, *_OPTIONAL) and not _ARRAY.fullmatch(name)]:
             raise ValueError(f"{strangers[0][:80]!r} has no place in it")
         if len(set(names)) < len(names) or len(names) > MOST_MEMBERS:
             raise ValueError("a member is there twice, or there are too many")
@@ -295,6 +310,15 @@ def write_bundles(results: Results, folder: Path) -> list[Path]:
     return list(written)
 
 
+def write_bundle(path: Path, runs: Sequence[StoredRun], submission: Submission) -> None:
+    """Write the runs of one board into a bundle that says who submits them.
+
+    Raises:
+        UserError: Where the files of a run cannot be read, or the bundle not written.
+    """
+    files.write_bytes(path, _packed(runs, None, submission))
+
+
 def unpack(bundle: Bundle, store: Store) -> int:
     """Write the runs of a bundle into a folder of results, every one verified first.
 
@@ -336,7 +360,7 @@ def _replaces(run: BundleRun, earlier: FolderRun) -> bool:
     return run.record.created > earlier.record.created or earlier.record.status == "failed" != run.record.status
 
 
-def _packed(runs: Sequence[StoredRun], floor: LabelFloor | None) -> bytes:
+def _packed(runs: Sequence[StoredRun], floor: LabelFloor | None, submission: Submission | None = None) -> bytes:
     """The bytes of a bundle."""
     arrays: dict[str, bytes] = {}
     documents: dict[str, str] = {}
@@ -363,6 +387,7 @@ def _packed(runs: Sequence[StoredRun], floor: LabelFloor | None) -> bytes:
         "records.jsonl": "".join(line + "\n" for line in lines).encode(),
         "annotations.jsonl": "".join(text + "\n" for _, text in sorted(documents.items())).encode(),
         **({} if floor is None else {_FLOOR: floor.model_dump_json().encode()}),
+        **({} if submission is None else {_SUBMISSION: submission.model_dump_json(indent=1).encode()}),
         **dict(sorted(arrays.items())),
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
@@ -397,6 +422,13 @@ def _without_paths(record: Record) -> Record:
     error, attempts = _PATH.sub(r"\1", record.error), [_PATH.sub(r"\1", attempt) for attempt in record.attempts]
     told = {"facts": facts, "specification": specification, "error": error, "attempts": attempts, "digests": {}}
     return record.model_copy(update=told)
+
+
+def _names_no_path(record: Record) -> bool:
+    """Whether a record is as `_without_paths` leaves it: it must not send a reader to other files of this machine."""
+    facts = record.facts
+    named = [facts.file, str(facts.options.get("sigmas", ""))]
+    return not facts.data and not any("/" in name or "\\" in name or name in (".", "..") for name in named)
 
 
 def _array(content: bytes, kind: str) -> np.ndarray[Any, Any]:

@@ -62,6 +62,9 @@ class GridConfig(_Frozen):
     on_error: Literal["continue", "stop"] = Field(
         default="continue", description="stop: begin no further run after one has failed"
     )
+    after_run: tuple[str, ...] = Field(
+        default=(), description="writers that are told of every run that is made; see `benchmark.after_run`"
+    )
 
     @property
     def limits(self) -> Limits:
@@ -134,6 +137,7 @@ class Job(_Frozen):
         description="identity of the stored run it is made in place of; any other was made since it was planned",
     )
     limits: Limits = Limits()
+    after_run: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -129,6 +129,7 @@ def plan(grid: GridConfig, *, write: bool = True) -> list[Planned]:
                     save_weights=grid.save_weights and asked,
                     annotations=annotations,
                     limits=grid.limits,
+                    after_run=grid.after_run,
                 )
                 planned.setdefault(job.key, _planned(job, spec, store, grid, asked, known))
 

@@ -19,6 +19,7 @@ from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.images import SUFFIXES
 from datasets.inspect import Survey
+from datasets.tasks import held_out
 
 
 class Format(Protocol):
@@ -53,8 +54,8 @@ def is_data_set(path: Path) -> bool:
 
 
 def is_of_another_tool(path: Path) -> bool:
-    """Whether a path holds annotations that are not in COCO's form."""
-    return any(form.sniff(path) for form in FORMATS if form is not coco_layouts)
+    """Whether a path holds annotations that are not in COCO's form, or the secret that makes them."""
+    return held_out.sniff(path) or any(form.sniff(path) for form in FORMATS if form is not coco_layouts)
 
 
 def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -> Dataset:
@@ -76,6 +77,12 @@ def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -
     if not root.exists():
         raise UserError(f"{root}: there is no such folder")
     chosen = options or ReadOptions()
+    if held_out.sniff(root):
+        if split or chosen != ReadOptions():
+            raise UserError(
+                f"{root}: is a held-out set, which its secret decides; leave --split and what describes data out"
+            )
+        return held_out.read(root)
     if coco_folder.sniff(root):
         return coco_folder.read(root, split, chosen.sigmas)
     return divide(_form_of(root).read(root, chosen), root, chosen, split)
@@ -93,7 +100,7 @@ def survey(path: Path | str, options: ReadOptions | None = None) -> Survey:
     """
     root = Path(path)
     chosen = options or ReadOptions()
-    if not root.exists() or coco_folder.sniff(root):
+    if not root.exists() or coco_folder.sniff(root) or held_out.sniff(root):
         dataset = read(root, options=chosen)
         return Survey(dataset.name, dataset.splits, dataset.notes)
     parts, notes = undivided(_form_of(root).read(root, chosen), root, chosen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from datasets.ink import EXTREMA, extrema
 from datasets.tasks.catalog import Task
 from datasets.tasks.scenes import Canvas, Scenes, compose, scaled
 from datasets.tasks.targets import require, target_points
+from datasets.tasks.variation import vary
 
 Digits = tuple[Image, IntArray]
 
@@ -112,13 +114,16 @@ def get_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+def build(
+    task: Task, preset: str, number: int = 0, *, varied: bool = False
+) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
     """The data of a task on a preset.
 
     Args:
         task: The card.
         preset: A name of `PRESETS`.
         number: Which division of the images; 0 for development.
+        varied: Every digit is varied first, in a way that only the number tells (see `datasets.tasks.variation`).
 
     Returns:
         Train, val and test; the annotations of val and test hold the training mean.
@@ -127,6 +132,8 @@ def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, Labe
         UserError: Where the preset lacks digits the task asks for, or a point is undefined.
     """
     chosen = get_preset(preset)
+    if varied:
+        chosen = replace(chosen, parts=partial(_varied, chosen))
     lacking = sorted(set(task.digits or ()) - set(chosen.digits))
     if lacking:
         raise UserError(
@@ -139,6 +146,12 @@ def build(task: Task, preset: str, number: int = 0) -> tuple[LabeledImages, Labe
     parts = zip((task, task, tested), chosen.parts(number))
     train, val, test = (label(card, *part, number) for card, part in parts)
     return train, with_baseline(val, train), with_baseline(test, train)
+
+
+def _varied(preset: Preset, number: int) -> tuple[Digits, Digits, Digits]:
+    """Its parts, with every digit varied."""
+    train, val, test = ((vary(images, number), labels) for images, labels in preset.parts(number))
+    return train, val, test
 
 
 def label(task: Task, images: Image, labels: IntArray, number: int = 0) -> LabeledImages:

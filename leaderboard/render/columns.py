@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from benchmark.metrics.registry import Metric, board_metrics, percent
+from benchmark.metrics.registry import Metric, board_metrics, metrics, percent
+from benchmark.suggestions import unknown
 from leaderboard.board import Board
 from leaderboard.keypoints import KeypointRow
 from leaderboard.render.words import MARKS
@@ -31,31 +32,61 @@ class Column(Generic[AnyRow]):
         text: The cell of a row; "" for none.
         priority: 0 is always shown; where a table is too wide, the column with the largest number leaves first.
         name: Whether it holds names, aligned to the left and broken where they are long.
+        key: What the CSV and the JSON call it, and a user who asks for it.
+        metric: The metric it shows; None: it shows none.
     """
 
     heading: str
     text: Callable[[AnyRow], str]
     priority: int
     name: bool = False
+    key: str = ""
+    metric: Metric | None = None
 
 
 def columns(board: Board) -> list[Column[BoardRow]]:
     """The columns of a board, from left to right; those that would be empty in every row are left out."""
-    metrics = _middle_only([entry for entry in board_metrics() if _applies(entry, board)], board.finished)
-    every = [
-        Column("rank", rank, 0),
-        Column("detector", name, 0, name=True),
-        *(_metric_column(entry) for entry in metrics),
-        Column("fit s", lambda row: short(row.fit_seconds), 3),
-        Column("ms/image", lambda row: short(row.predict_ms), 10),
-        Column("ms alone", lambda row: short(row.cost("single_ms")), 16),
-        Column("fit / ref", lambda row: short(row.fit_ratio), 15),
-        Column("GiB", _gibibytes, 17),
-        Column("parameters", lambda row: count(row.n_parameters), 13),
-        Column("seeds", seeds, 4),
-        Column("untrained exact %", _untrained, 14),
-    ]
+    every = _every(_middle_only([entry for entry in board_metrics() if _applies(entry, board)], board.finished))
     return [column for column in every if not column.priority or any(column.text(row) for row in board.finished)]
+
+
+def chosen_columns(names: Sequence[str]) -> list[Column[BoardRow]]:
+    """The columns of these names, in this order, for any board; any metric has one, whatever a board shows by itself.
+
+    Args:
+        names: Each a column's key, a metric's name, or a heading.
+
+    Raises:
+        UserError: For a name of none, with the nearest.
+    """
+    known = {column.key: column for column in _every(list(metrics().values()))}
+    headings = {column.heading: column for column in _every(board_metrics())}
+    for name in names:
+        if name not in known and name not in headings:
+            raise unknown("column", name, known)
+    return [known.get(name) or headings[name] for name in names]
+
+
+def key_of(name: str) -> str:
+    """The key of the column of that heading; the name itself where there is none."""
+    return next((column.key for column in _every(board_metrics()) if column.heading == name), name)
+
+
+def _every(shown: Sequence[Metric]) -> list[Column[BoardRow]]:
+    """Every column there is, with these metrics."""
+    return [
+        Column("rank", rank, 0, key="rank"),
+        Column("detector", name, 0, name=True, key="detector"),
+        *(_metric_column(entry) for entry in shown),
+        Column("fit s", lambda row: short(row.fit_seconds), 3, key="fit_seconds"),
+        Column("ms/image", lambda row: short(row.predict_ms), 10, key="predict_ms"),
+        Column("ms alone", lambda row: short(row.cost("single_ms")), 16, key="single_ms"),
+        Column("fit / ref", lambda row: short(row.fit_ratio), 15, key="fit_ratio"),
+        Column("GiB", _gibibytes, 17, key="peak_memory"),
+        Column("parameters", lambda row: count(row.n_parameters), 13, key="n_parameters"),
+        Column("seeds", seeds, 4, key="seeds"),
+        Column("untrained exact %", _untrained, 14, key="untrained_exact"),
+    ]
 
 
 def keypoint_columns(rows: Sequence[KeypointRow]) -> list[Column[KeypointRow]]:
@@ -166,8 +197,8 @@ def _metric_column(entry: Metric) -> Column[BoardRow]:
         tied = " " + MARKS[TIED].letter if "confidence" in entry.needs and TIED in row.marks else ""
         return "" if value is None else entry.text(value) + tied
 
-    assert entry.column is not None, "board_metrics has those with a column"
-    return Column(entry.column.heading, mean if entry.name == "mean" else text, entry.column.priority)
+    heading, priority = (entry.column.heading, entry.column.priority) if entry.column else (entry.name, 0)
+    return Column(heading, mean if entry.name == "mean" else text, priority, key=entry.name, metric=entry)
 
 
 def _keypoint_metric(entry: Metric) -> Column[KeypointRow]:
@@ -176,7 +207,7 @@ def _keypoint_metric(entry: Metric) -> Column[KeypointRow]:
         return NONE if value is None else entry.text(value)
 
     assert entry.column is not None, "board_metrics has those with a column"
-    return Column(entry.column.heading, text, entry.column.priority)
+    return Column(entry.column.heading, text, entry.column.priority, key=entry.name, metric=entry)
 
 
 def _applies(entry: Metric, board: Board) -> bool:

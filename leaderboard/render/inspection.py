@@ -8,6 +8,7 @@ from benchmark.statistics.label_noise import Estimate
 from datasets.agreement import Agreement
 from datasets.inspect import Inspection
 from leaderboard.render.printed import add, new_table, say
+from leaderboard.render.words import numbered
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,11 +63,11 @@ def print_inspection(found: Inspection, console: Console) -> None:
 def print_agreement(found: Agreement, console: Console) -> None:
     """Print how noisy each keypoint's labels are, and where the two annotators differ most."""
     console.print()
-    over = f"{found.groups} groups" if found.groups else "images"
+    over = numbered(found.groups, "group") if found.groups else "images"
+    twice = f"{numbered(found.images, 'image')} with {numbered(found.instances, 'instance')}"
     say(
         console,
-        f"against {found.other}: {found.images} images with {found.instances} instances labelled twice; "
-        f"95 % intervals over {over}",
+        f"against {found.other}: {twice} labelled twice; 95 % intervals over {over}",
     )
     for note in found.notes:
         say(console, f"  {note}", "yellow")

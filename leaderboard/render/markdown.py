@@ -1,4 +1,4 @@
-"""``LEADERBOARD.md`` and the audit's report, as markdown that reads well on GitHub and as plain text.
+"""``LEADERBOARD.md``, and single tables to paste, as markdown that reads well on GitHub and as plain text.
 
 An overview comes first, with a link to each board; how to read a board, and what its letters mean, stands once. A
 board shows the columns that fit into `WIDTH` characters; the CSV and JSON beside it have all of them.
@@ -11,15 +11,16 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from benchmark.metrics.registry import percent
-from leaderboard.audit import Report
 from leaderboard.board import Board
 from leaderboard.keypoints import keypoint_rows
-from leaderboard.render import audit_words, words
+from leaderboard.render import reported as report
+from leaderboard.render import words
 from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, photographs, unshown_marks
+from leaderboard.render.pasted import WIDTH, Pasted
 from leaderboard.render.tables import ADVISING
+from leaderboard.reported import reported
 from leaderboard.rows import BoardRow
 
-WIDTH = 118
 TOP = "overview"
 NOT_SHOWN = "none shown"
 FEW_KEYPOINTS = 4
@@ -43,21 +44,14 @@ def markdown(boards: Sequence[Board]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def audit_markdown(report: Report) -> str:
-    """An audit's report as a document."""
-    rows = [[check.title, check.status, check.detail] for check in map(audit_words.check, report.checks)]
-    lines = [
-        "# Audit",
-        "",
-        audit_words.audit_summary(report),
-        "",
-        *table(["check", "outcome", "on"], rows, names=(0, 1, 2)),
-    ]
-    for check in report.checks:
-        if check.problems or check.remarks:
-            title = audit_words.check(check).title
-            lines += ["", f"## {title}", "", *(f"- {escaped(one)}" for one in (*check.problems, *check.remarks))]
-    return "\n".join(lines) + "\n"
+def pasted(table_of: Pasted) -> str:
+    """One table to paste: a title, the table, its notes."""
+    rows = [row for body in table_of.bodies for row in body]
+    lines = [f"**{escaped(table_of.title)}**: {escaped(table_of.size)}", ""]
+    if rows:
+        lines += [*table(table_of.headings, rows, table_of.names), ""]
+    lines += [f"- {escaped(note)}" for note in table_of.notes]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], names: Sequence[int] = (0,)) -> list[str]:
@@ -139,6 +133,9 @@ def _board(board: Board, shown: Sequence[Column[BoardRow]]) -> list[str]:
         lines += [*_by_keypoint(board), ""]
     notes = [*(_failure(row) for row in board.failed), words.separation(board.separation), *words.notes_of(board)]
     lines += [f"- {escaped(note)}" for note in notes if note]
+    if known := reported(board):
+        lines += ["", f"### {report.TITLE}", "", *table(report.HEADINGS, report.cells(known), report.NAMES), ""]
+        lines += [f"- {escaped(note)}" for note in report.notes(known)]
     return lines[:-1] if lines[-1] == "" else lines
 
 

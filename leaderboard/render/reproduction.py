@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leaderboard.render.printed import add, new_table, say
+from leaderboard.render.words import numbered
 from leaderboard.reproduce import Reproduction
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ def print_reproduction(report: Reproduction, console: Console) -> None:
     else:
         say(console, "code, versions and processor are the same")
     if report.counts:
-        say(console, f"{report.counts} images have more or fewer predictions")
+        say(console, f"{numbered(report.counts, 'image')} with more or fewer predictions")
     if report.scores:
         say(console, "confidences differ")
     if report.moved:
-        say(console, f"{len(report.moved)} predictions moved; the farthest:")
+        say(console, f"{numbered(len(report.moved), 'prediction')} moved; the farthest:")
         rows = new_table(["image", "file", "keypoint", "from", "to", "px"], names=(1, 2))
         for one in report.moved[:MOST]:
             places = [f"{x:.3f}, {y:.3f}" for x, y in (one.before, one.after)]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from benchmark.code_digest import UNRECORDED
 from leaderboard.render.printed import add, new_table, say
+from leaderboard.render.words import numbered
 from leaderboard.status import STATES, BoardStatus, GridStatus, JobStatus, counted
+from leaderboard.titles import title_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,23 +18,26 @@ MOST = 10  # runs named one by one, of each kind
 
 
 def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -> None:
-    """Print a table, a row a configuration; then which runs are stale or failed, and what is to be made.
+    """Print a table a board, a row a configuration; then which runs are stale or failed, and what is to be made.
 
     Args:
         status: How far the grid is.
         console: Its width is used.
         dry_run: Say it as what ``run`` would do.
     """
-    shown = new_table(["board", "detector", "n", "budget", *STATES, "time left"], names=(0, 1))
-    rows: dict[tuple[str, ...], list[JobStatus]] = {}
+    rows: dict[str, dict[tuple[str, ...], list[JobStatus]]] = {}
     for job in status.jobs:
         config = job.planned.job.config
-        title = f"{config.task}@{config.version} on {config.data}"
-        rows.setdefault((title, config.detector, str(config.n_train), config.budget), []).append(job)
-    for names, jobs in rows.items():
-        counts = counted(job.state for job in jobs)
-        add(shown, [*names, *(str(counts[state] or "") for state in STATES), _left([j for j in jobs if j.to_make])])
-    console.print(shown, highlight=False)
+        of_board = rows.setdefault(title_of(config.task, config.version, config.data), {})
+        of_board.setdefault((config.detector, str(config.n_train), config.budget), []).append(job)
+    for title, of_board in rows.items():
+        cells = []
+        for names, jobs in of_board.items():
+            counts = counted(job.state for job in jobs)
+            left = _left([j for j in jobs if j.to_make])
+            cells.append([*names, *(str(counts[state] or "") for state in STATES), left])
+        say(console, title, "bold")
+        _print_table(["detector", "n", "budget", *STATES, "time left"], cells, console)
     for state, style in (("stale", "yellow"), ("failed", "red")):
         named = [job for job in status.jobs if job.state == state]
         for job in named[:MOST]:
@@ -42,26 +47,40 @@ def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -
     counts, count = status.counts, len(status.to_make)
     stands = len(status.jobs) - count
     if dry_run:
-        say(console, f"would make {count} of {len(status.jobs)} runs, and reuse {stands}; nothing was made", "bold")
+        say(
+            console,
+            f"would make {count} of {numbered(len(status.jobs), 'run')}, and reuse {stands}; nothing was made",
+            "bold",
+        )
     else:
         parts = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-        say(console, f"{len(status.jobs)} runs in {status.results}: {parts}", "bold")
+        say(console, f"{numbered(len(status.jobs), 'run')} in {status.results}: {parts}", "bold")
     if count:
         say(console, f"to make: {count}; {_time_left(status)}")
 
 
 def print_folder(boards: Sequence[BoardStatus], console: Console) -> None:
     """Print a table, a row a board."""
-    shown = new_table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], names=(0,))
+    rows = []
     for board in boards:
         states = [str(board.counts[state] or "") for state in ("done", "stale", "failed")]
         cells = [str(board.rows), str(sum(board.counts.values())), *states, duration(board.seconds), board.newest[:16]]
-        add(shown, [f"{board.task} on {board.data}", *cells])
-    console.print(shown, highlight=False)
+        rows.append([f"{board.task} on {board.data}", *cells])
+    _print_table(["board", "rows", "runs", "done", "stale", "failed", "fits", "newest"], rows, console)
     if changed := sorted({file for board in boards for file in board.changed}):
         say(console, f"stale: code changed since ({', '.join(changed)}); run makes such runs again", "yellow")
     if unknown := sum(board.unknown for board in boards):
-        say(console, f"{unknown} runs: their code is not at hand, so nobody can tell whether it has changed", "dim")
+        whose = f"{numbered(unknown, 'run')}: {'its' if unknown == 1 else 'their'} code is not at hand"
+        say(console, f"{whose}, so nobody can tell whether it has changed", "dim")
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Print a table without the columns that are empty in every row, which leaves names the room they need."""
+    kept = [i for i in range(len(headings)) if not rows or any(row[i] for row in rows)]
+    table = new_table([headings[i] for i in kept])
+    for row in rows:
+        add(table, [row[i] for i in kept])
+    console.print(table, highlight=False)
 
 
 def duration(seconds: float) -> str:

@@ -10,10 +10,12 @@ from benchmark.metrics import metrics
 from benchmark.runs.cost import Cost
 from benchmark.statistics.advice import Advice
 from benchmark.statistics.intervals import Interval
+from benchmark.suggestions import unknown
 from leaderboard.board import Board
 from leaderboard.keypoints import keypoint_records
 from leaderboard.render import words
-from leaderboard.render.columns import rank
+from leaderboard.render.columns import key_of, rank
+from leaderboard.render.selection import ALL, Selection
 from leaderboard.rows import BoardRow
 
 if TYPE_CHECKING:
@@ -25,9 +27,9 @@ ADVISING = ("shown", "one_row")
 WHOLE = ("position", "rank_low", "rank_high", "n_parameters", "n_train", "detector_version")
 
 
-def as_rows(board: Board) -> list[dict[str, Any]]:
+def as_rows(board: Board, selection: Selection = ALL) -> list[dict[str, Any]]:
     """The rows as JSON objects: identity, standing, the metrics by name, intervals, cost, marks, errors, facts."""
-    return [_as_row(board, row) for row in board.every]
+    return [_as_row(board, row) for row in selection.rows_of(board).every]
 
 
 def as_dict(board: Board) -> dict[str, Any]:
@@ -55,29 +57,51 @@ def as_dict(board: Board) -> dict[str, Any]:
     }
 
 
-def frame(boards: Sequence[Board]) -> pd.DataFrame:
+def frame(boards: Sequence[Board], selection: Selection = ALL) -> pd.DataFrame:
     """A row a board row, best first within its board; nested objects (keypoints, taxonomy) are left to the JSON."""
     import pandas as pd
 
-    rows = [row for board in boards for row in as_rows(board)]
+    rows = [row for board in boards for row in as_rows(board, selection)]
     table = pd.DataFrame([{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows])
     return table.astype({name: "Int64" for name in WHOLE if name in table})
 
 
-def flat(boards: Sequence[Board]) -> pd.DataFrame:
-    """`frame` with lists as text, for CSV."""
+def indexed(boards: Sequence[Board]) -> pd.DataFrame:
+    """`frame` with an index of task, data, detector and n, the number of training images; 0 where that is unknown.
+
+    Rows that differ in their budget alone, or boards of one name and another content, share an index: the columns
+    ``row`` and ``data_digest`` tell them apart.
+    """
     table = frame(boards)
+    index = ["task", "data", "detector", "n"]
+    if table.empty:
+        return table.reindex(columns=index).set_index(index)
+    return table.assign(n=table["n_train"].fillna(0).astype("int64")).drop(columns="n_train").set_index(index)
+
+
+def flat(boards: Sequence[Board], selection: Selection = ALL) -> pd.DataFrame:
+    """`frame` with lists as text, for CSV; of columns those that are chosen, by default all.
+
+    Raises:
+        UserError: For a name of no column.
+    """
+    table = frame(boards, selection)
     for name, between in (("seeds", " "), ("failed_seeds", " "), ("marks", " "), ("changed_files", " ")):
         if name in table:
             table[name] = [between.join(map(str, values)) for values in table[name]]
-    return table
+    if not selection.columns:
+        return table
+    names = [name if name in table else key_of(name) for name in selection.columns]
+    if missing := next((name for name in names if name not in table), None):
+        raise unknown("column", missing, table.columns)
+    return table[names]
 
 
-def flat_keypoints(boards: Sequence[Board]) -> pd.DataFrame:
+def flat_keypoints(boards: Sequence[Board], selection: Selection = ALL) -> pd.DataFrame:
     """A row a board, keypoint and detector, for CSV: how often it is labelled and scored, and its pixel metrics."""
     import pandas as pd
 
-    return pd.DataFrame(keypoint_records(boards))
+    return pd.DataFrame(keypoint_records([selection.rows_of(board) for board in boards]))
 
 
 def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:

@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from leaderboard.audit import Report
+from leaderboard.audit import Check, Report
 from leaderboard.board import Board
 from leaderboard.compare import Comparison
 from leaderboard.external import Scored
 from leaderboard.honesty_gap import Gap
 from leaderboard.keypoints import KeypointRow, keypoint_rows, keypoint_rows_of
 from leaderboard.render import audit_words, words
-from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, unshown_marks
+from leaderboard.render.columns import NONE, Column, fit, keypoint_columns, unshown_marks
 from leaderboard.render.printed import add, new_table, say
+from leaderboard.render.reported import print_reported
+from leaderboard.render.selection import ALL, Selection
+from leaderboard.reported import reported
 from leaderboard.rows import BoardRow
 
 if TYPE_CHECKING:
@@ -33,14 +36,18 @@ _say = partial(say, wrap=True)  # sentences, as wide as the console
 TAXONOMY = "jitter: near the right point; inversion: at another keypoint of the instance; swap: at another instance's"
 
 
-def print_boards(boards: Sequence[Board], console: Console) -> None:
+def print_boards(
+    boards: Sequence[Board], console: Console, selection: Selection = ALL, *, reports: bool = False
+) -> None:
     """Print boards, then how to read them.
 
     Args:
         boards: In the order they are printed.
         console: Its width decides which columns are shown.
+        selection: Which rows and columns of them.
+        reports: Whether to print, apart, what the notes reported of the same systems.
     """
-    shown = [_print_board(board, console) for board in boards]
+    shown = [_print_board(board, console, selection, reports) for board in boards]
     if not boards:
         return
     unseen = set.intersection(*(set(unshown_marks(some)) for some in shown))
@@ -55,7 +62,11 @@ def print_boards(boards: Sequence[Board], console: Console) -> None:
 def print_gaps(gaps: Sequence[Gap], console: Console) -> None:
     """Print the honesty gap of each detector."""
     first = gaps[0]
-    _say(console, f"honesty gap over {first.images:,} images in {first.groups:,} groups, px", "bold")
+    _say(
+        console,
+        f"honesty gap over {words.numbered(first.images, 'image')} in {words.numbered(first.groups, 'group')}, px",
+        "bold",
+    )
     table = new_table(["detector", "grouped", "random", "gap", "95 % interval", "p"], names=(0,))
     for gap in gaps:
         found = gap.result
@@ -65,21 +76,22 @@ def print_gaps(gaps: Sequence[Gap], console: Console) -> None:
     console.print(table)
     for gap in gaps:
         if gap.unmatched:
-            words_of = f"{gap.detector}: over {gap.images:,} images; of {gap.unmatched:,} more one way answered none"
-            _say(console, words_of, "yellow")
+            over = words.numbered(gap.images, "image")
+            _say(console, f"{gap.detector}: over {over}; of {gap.unmatched:,} more one way answered none", "yellow")
     _say(console, "grouped: folds keep groups whole, as new ones will be met; random: they do not.", "dim")
     _say(console, "A gap below 0 is how much too good random folds look; its interval is over groups.", "dim")
 
 
-def print_keypoints(boards: Sequence[Board], console: Console) -> None:
+def print_keypoints(boards: Sequence[Board], console: Console, selection: Selection = ALL) -> None:
     """Print how well the rows of each board find every keypoint.
 
     Args:
         boards: In the order they are printed.
         console: Its width decides which columns are shown.
+        selection: Which rows of them.
     """
     for board in boards:
-        rows = keypoint_rows(board)
+        rows = keypoint_rows(selection.rows_of(board))
         console.print()
         _say(console, f"{board.title}: {words.size(board)}", "bold")
         if rows:
@@ -93,14 +105,13 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print how two rows differ, and the images that decide it."""
     result = comparison.result
     seeds = f"seed{'s' if len(comparison.seeds) > 1 else ''} {', '.join(map(str, comparison.seeds))}"
-    _say(
-        console,
-        f"{comparison.a} against {comparison.b}: {comparison.board}, {len(comparison.images):,} images, {seeds}",
-        "bold",
-    )
+    images = words.numbered(len(comparison.images), "image")
+    _say(console, f"{comparison.a} against {comparison.b}: {comparison.board}, {images}, {seeds}", "bold")
     _say(console, f"mean error   {comparison.errors_a.mean():.4f} px against {comparison.errors_b.mean():.4f} px")
     _say(console, f"difference   {result.difference:+.4f} px, 95 % interval {result.low:+.4f} to {result.high:+.4f}")
     _say(console, f"p value      {words.p_value(result.p)} ({words.statistic(result.method)})")
+    for metric, of_a, of_b in words.pair_figures(comparison):
+        _say(console, f"{metric:<12} {of_a} against {of_b}")
     _say(console, words.verdict(comparison), "bold")
     _say(console, f"power        {words.power(comparison.power)}")
     for note in comparison.notes:
@@ -108,10 +119,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     deciding = comparison.deciding
     if not deciding:
         return
-    _say(
-        console,
-        f"{len(deciding):,} of {len(comparison.images):,} images decide it: without them there is no difference; the largest:",
-    )
+    decide, them = ("decides", "it") if len(deciding) == 1 else ("decide", "them")
+    _say(console, f"{len(deciding):,} of {images} {decide} it: without {them} there is no difference; the largest:")
     table = new_table(["image", "file", f"{comparison.a} px", f"{comparison.b} px", "difference"], names=(1,))
     for image in deciding[:MOST_IMAGES]:
         add(
@@ -122,15 +131,25 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def print_audit(report: Report, console: Console) -> None:
-    """Print a paragraph a check, with the first problems of each that failed, as wide as the console."""
+    """Print a paragraph a check, and the outcome in a line."""
+    print_checks([(check, audit_words.check(check)) for check in report.checks], console)
+    _say(console, audit_words.audit_summary(report), "bold")
+
+
+def print_checks(checks: Sequence[tuple[Check, audit_words.Checked]], console: Console) -> None:
+    """Print a paragraph a check, with the first problems of each that failed, as wide as the console.
+
+    Args:
+        checks: Each as it is, and in words.
+        console: Where to.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for check in report.checks:
-        title, status, detail = audit_words.check(check)
+    for check, (title, status, detail) in checks:
         table.add_row(Text(status, STATUS_STYLES[status]), Text(f"{title}: {detail}"))
         for entries, style in ((check.problems, "red"), (check.remarks, "dim")):
             for entry in entries[:MOST_PROBLEMS]:
@@ -138,7 +157,6 @@ def print_audit(report: Report, console: Console) -> None:
             if len(entries) > MOST_PROBLEMS:
                 table.add_row("", Text(f"- and {len(entries) - MOST_PROBLEMS} more (--json has all)", "dim"))
     console.print(table)
-    _say(console, audit_words.audit_summary(report), "bold")
 
 
 def print_scored(scored: Scored, console: Console) -> None:
@@ -165,26 +183,29 @@ def print_scored(scored: Scored, console: Console) -> None:
         _say(console, note, "dim")
 
 
-def _print_board(board: Board, console: Console) -> list[Column[BoardRow]]:
+def _print_board(board: Board, console: Console, selection: Selection, reports: bool) -> list[Column[BoardRow]]:
     """Print a board without what stands once below all; returns the columns it was printed with."""
-    shown = fitting(board, console.width)
+    shown = selection.columns_of(board, console.width)
+    some = selection.rows_of(board)
     names = [i for i, column in enumerate(shown) if column.name]
     table = new_table([column.heading for column in shown], names)
-    for i, row in enumerate(board.rows):
-        add(table, [column.text(row) for column in shown], last=i == len(board.rows) - 1)
-    for row in board.references:
+    for i, row in enumerate(some.rows):
+        add(table, [column.text(row) for column in shown], last=i == len(some.rows) - 1)
+    for row in some.references:
         add(table, [column.text(row) for column in shown], style="dim")
     console.print()
     _say(console, f"{board.title}: {words.size(board)}", "bold")
-    if board.finished:
+    if some.finished:
         console.print(table, highlight=False)
     for sentence in words.advice(board):
         _say(console, sentence, "bold")
-    for row in board.failed:
+    for row in some.failed:
         _say(console, f"failed: {row.label}: {row.error}", "red")
-    for note in (words.separation(board.separation), *words.notes_of(board)):
+    for note in (words.left_out(board, some), words.separation(board.separation), *words.notes_of(board)):
         if note:
             _say(console, note, "dim")
+    if reports:
+        print_reported(reported(board), console)
     return shown
 
 

@@ -6,13 +6,16 @@ of what boards, rows and `benchmark.statistics` hold as codes with values. A cod
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from benchmark.metrics.registry import REASONS as METRIC_REASONS
+from benchmark.metrics.registry import metrics
 from benchmark.statistics.advice import MARGIN_SHARE, SMALLEST_MARGIN, Advice
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.power import Power
+from leaderboard import missing_seeds
 from leaderboard.board import LEVEL, NEAR_FLOOR, Board, Separation
 from leaderboard.compare import Comparison
 from leaderboard.keypoints import KeypointRow
@@ -140,6 +143,8 @@ STATISTICS: dict[str, str] = {
 }
 """The codes of `benchmark.statistics.notes` as parts of a sentence; ``fitted_models`` by their number."""
 
+_ONE = re.compile(r"(?<![\d.,])1 (image|group)s\b")
+
 
 class Coded(Protocol):
     """A code with its values: a note of a board or of `benchmark.statistics`."""
@@ -165,7 +170,7 @@ def _grouped(groups: int, effective: float) -> str:
 
 
 def _none_wrong(images: float, limit: float, level: float) -> str:
-    return f"Exact 100 %: none of {images:,.0f} images wrong still allows {100 * limit:.2f} % (one-sided {SURE})."
+    return f"Exact 100 %: none of {numbered(round(images), 'image')} wrong still allows {100 * limit:.2f} % (one-sided {SURE})."
 
 
 def _label_floor(
@@ -215,7 +220,7 @@ def _older(count: int) -> str:
 
 
 def _tested_images(images: int) -> str:
-    return f"Rows are tested on the {images:,} images in which each of them matched an instance."
+    return f"Rows are tested on the {numbered(images, 'image')} in which each of them matched an instance."
 
 
 def _tested_seeds(seeds: Sequence[int]) -> str:
@@ -259,7 +264,7 @@ NOTES: dict[str, Callable[..., str]] = {
 COMPARISON_NOTES: dict[str, Callable[..., str]] = {
     "shared_seeds": lambda seeds: f"Compared on the seeds both have ({', '.join(map(str, seeds))}).",
     "matched_images": lambda images: (
-        f"Of {images:,} images, those in which both matched an instance: misses are not part of this."
+        f"Of {numbered(images, 'image')}, those in which both matched an instance: misses are not part of this."
     ),
 }
 """The notes of a comparison of two rows, besides those of `benchmark.statistics`."""
@@ -283,6 +288,23 @@ def verdict(comparison: Comparison) -> str:
     return f"{comparison.better} is better than {comparison.b if comparison.better == comparison.a else comparison.a}."
 
 
+def pair_figures(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """The metrics of the pair: heading, figure of the one row, figure of the other."""
+    known = metrics()
+
+    def text(name: str, value: float | None) -> str:
+        return "–" if value is None else known[name].text(value)
+
+    return [
+        (
+            entry.heading if (entry := known[name].column) else name,
+            text(name, a),
+            text(name, comparison.metrics_b[name]),
+        )
+        for name, a in comparison.metrics_a.items()
+    ]
+
+
 def notes_of(board: Board) -> list[str]:
     """What a reader must know of a board, in sentences."""
     untested: dict[str, list[str]] = {}
@@ -290,7 +312,16 @@ def notes_of(board: Board) -> list[str]:
         if row.untested:
             untested.setdefault(row.untested, []).append(row.label)
     sentences = [f"Not tested, so without a rank: {listed(rows)} ({REASONS[why]})." for why, rows in untested.items()]
+    if mend := missing_seeds.commands(board):
+        sentences.append(f"This makes the missing seeds: {' && '.join(mend)}")
     return sentences + [text for note in board.notes if (text := NOTES[note.code](**note.values))]
+
+
+def left_out(board: Board, some: Board) -> str:
+    """How many rows of a board are shown; "" where all are."""
+    if len(some.finished) == len(board.finished):
+        return ""
+    return f"{len(some.finished)} of {numbered(len(board.finished), 'row')} shown; ranks are among all of them."
 
 
 def keypoint_notes(rows: Sequence[KeypointRow]) -> list[str]:
@@ -322,7 +353,8 @@ def statistic(note: Coded) -> str:
     seeds = int(values.get("seeds", 1))
     of_seeds = f" and {seeds} seeds" if seeds > 1 else ""
     worth = worth_of(values["groups"], values["effective"]) if "effective" in values else ""
-    return STATISTICS[code].format(**values, of_seeds=of_seeds, worth=worth, percent=100 * values.get("limit", 0.0))
+    text = STATISTICS[code].format(**values, of_seeds=of_seeds, worth=worth, percent=100 * values.get("limit", 0.0))
+    return _ONE.sub("1 \\1", text)
 
 
 def worth_of(groups: float, effective: float) -> str:
@@ -392,8 +424,9 @@ def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
         return f"{text} More test images alone would not do."
     if board.groups is not None:
         there = f"{numbered(len(board.groups), 'group')}{worth_of(len(board.groups), board.groups.effective)}"
-        return f"{text} About {_rounded(given.images_needed):,} groups of test images would do (there are {there})."
-    return f"{text} About {_rounded(given.images_needed):,} test images would do (there are {board.images:,})."
+        return f"{text} About {_rounded(given.images_needed):,} groups of test images would do (there {_are(len(board.groups))} {there})."
+    needed = _rounded(given.images_needed)
+    return f"{text} About {needed:,} test images would do (there {_are(board.images)} {board.images:,})."
 
 
 def described(row: BoardRow | None) -> str:
@@ -426,7 +459,7 @@ def legend(boards: Sequence[Board], without: Sequence[str] = ()) -> list[tuple[s
 
 def size(board: Board) -> str:
     """How many images and keypoints a board is about, and the data it is made of."""
-    parts = [f"{board.images:,} test images"] if board.images else []
+    parts = [numbered(board.images, "test image")] if board.images else []
     parts += [f"{len(board.keypoints)} keypoints ({listed(board.keypoints)})"] if len(board.keypoints) > 1 else []
     parts += [f"out of {board.folds} folds"] if board.folds else []
     return ", ".join([*parts, f"data {board.digest[:12]}"])
@@ -441,6 +474,10 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 def p_value(p: float) -> str:
     """A p value with the digits that matter."""
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}" if p > 0 else "0"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _rounded(number: int) -> int:

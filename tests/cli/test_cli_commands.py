@@ -109,6 +109,24 @@ def test_a_sheet_is_a_picture_of_annotations_and_answer(cli: Cli, data: Path, re
     assert Path(beside).parent.parent.name == "seed1"
 
 
+def test_a_row_alone_says_which_data_it_is_of(cli: Cli, results: Path, data: Path, tmp_path: Path) -> None:
+    """As `compare` finds the one board that has the rows; data is named by its path, too."""
+    here, out, by_path = ["--results", results], tmp_path / "sheet.png", tmp_path / "by path.png"
+    shown = cli("show", "linear", *here, "--out", out)
+    assert (shown.code, shown.out) == (0, f"{out}\n"), shown.err
+    assert cli("show", "linear", *here, "--data", data, "--out", by_path).code == 0
+    assert by_path.read_bytes() == out.read_bytes()
+    named = cli("compare", "mean", "linear", *here, "--json").document
+    for place in (data, "made"):
+        assert cli("compare", "mean", "linear", *here, "--data", place, "--json").document == named
+    moved = data.rename(tmp_path / "elsewhere")  # it is read, and known by its digest
+    assert cli("compare", "mean", "linear", *here, "--data", moved, "--json").document == named
+    assert len(cli("leaderboard", *here, "--data", moved, "--json").document) == 3
+    for words in (["show", "linear"], ["compare", "mean", "linear", "--data", results]):
+        other = cli(*words, *here)
+        assert (other.code, other.out, other.err.count("\n")) == (2, "", 1)
+
+
 def test_a_score_is_what_numpy_says(cli: Cli, data: Path, results: Path, points: Any, run_of: Any) -> None:
     file, annotations = run_of(results, "linear") / "predictions.json", data / "annotations" / "test.json"
     distances = errors(points(file), points(annotations))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +270,20 @@ def test_two_folders_of_one_name_are_two_boards(cli: Cli, data: Path, results: P
     wrong = cli("show", "linear", *words)
     assert (wrong.code, wrong.out) == (2, "")
     assert "was run on other data called 'made'" in wrong.err
+
+
+def test_writers_are_told_after_a_run_from_a_flag_and_from_a_grid_file(
+    cli: Callable[..., Any], data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "grid.yaml").write_text(f"detectors: mean\ndata: {data}\nafter_run: jsonl\nthreads: 1\n")
+    for name, words in (
+        ("flag", ("-d", "mean", "--data", data, "--after-run", "jsonl")),
+        ("file", ("--grid", tmp_path / "grid.yaml")),
+    ):
+        said = cli("run", *words, "--results", tmp_path / name)
+        assert said.code == 0, said.err
+        (line,) = (tmp_path / name / "_after_run" / "jsonl" / "runs.jsonl").read_text().splitlines()
+        assert '"detector": "mean"' in line
+        assert cli("audit", "--results", tmp_path / name).code == 0  # what writers keep is no run
+    said = cli("run", "-d", "mean", "--data", data, "--after-run", "jsonn", "--results", tmp_path / "flag")
+    assert (said.code, "did you mean 'jsonl'?" in said.err) == (2, True)

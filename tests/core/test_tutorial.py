@@ -9,8 +9,8 @@ import pytest
 
 from benchmark.conformance import check
 
-PAGE = (Path(__file__).parents[2] / "examples" / "README.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, flags=re.DOTALL))
+PAGE = (Path(__file__).parents[2] / "docs" / "own-detector.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"```python title=\"(\w+\.py)\"\n(.*?)```", PAGE, flags=re.DOTALL))
 
 
 def test_there_are_detectors_on_the_page() -> None:

@@ -28,7 +28,6 @@ from leaderboard.compare import compare
 from leaderboard.identities import broken, differences
 from leaderboard.pycocotools_scores import pycocotools_scores
 from leaderboard.render import audit_words
-from leaderboard.render.markdown import audit_markdown
 from leaderboard.render.tables import as_rows
 from leaderboard.render.terminal import print_audit
 
@@ -303,7 +302,6 @@ def test_the_report_in_words(filled: Store) -> None:
     assert "failed         keys" in out.getvalue()
     assert "\n               - made@1/dots" in out.getvalue()
     assert "1 failed" in out.getvalue()
-    assert "## keys" in audit_markdown(report)
     document = json.loads(json.dumps(report.as_dict()))
     assert document["failed"] is True
     assert {check["name"] for check in document["checks"]} == set(outcome(report))

@@ -131,3 +131,26 @@ def test_a_pair_and_single_keypoints_as_typed(typed: Any, maker: Any, tmp_path: 
             assert (code, out) == (2, "")
             assert words in err
             assert err.count("\n") == 1
+
+
+def test_a_table_to_paste_as_typed(typed: Any, filled: Store) -> None:
+    results = ["--results", filled.root]
+    code, out, err = typed("leaderboard", "--format", "csv", "--top", "1", "--columns", "detector, seeds", *results)
+    assert (code, out, err) == (0, "detector,seeds\nsharp,0 1 2\nrule,0\nmean,0\nbroken,\n", "")
+    assert typed("leaderboard", "--format", "latex", *results)[1].startswith("% needs \\usepackage{booktabs}\n")
+    document = json.loads(typed("leaderboard", "--format", "json", "-d", "twin", *results)[1])
+    assert document["schema"] == "keypoint-benchmark/leaderboard/1"
+    assert [row["row"] for row in document["boards"][0]["rows"]] == ["twin"]
+    assert [row["row"] for row in json.loads(typed("leaderboard", "--json", "-d", "twin", *results)[1])] == ["twin"]
+    narrow = typed("leaderboard", "-d", "twin", "--columns", "rank,detector,mae_x", *results)[1]
+    assert "rank  detector  mae_x" in narrow
+    assert "1 of 6 rows shown" in narrow
+    for words, said in (
+        (["--format", "csv", "--json"], "--json is a format of its own"),
+        (["-d", "twine"], "'twine' is no row of these boards: did you mean 'twin'"),
+        (["--columns", "nonsense"], "unknown column 'nonsense'"),
+        (["--format", "md", "--per-keypoint", "--columns", "mean"], "leave --columns out"),
+    ):
+        code, out, err = typed("leaderboard", *words, *results)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert said in err

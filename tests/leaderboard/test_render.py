@@ -211,9 +211,12 @@ def test_the_document_begins_with_an_overview_that_links_to_each_board(filled: S
         assert len(table[0]) <= 120
 
 
-def test_boards_of_one_name_have_anchors_of_their_own(maker: Any, annotations: Annotations) -> None:
-    for digest in "ab":
-        maker.put("net", annotations, maker.answers(annotations), config={"data_digest": digest * 64})
+def test_boards_whose_titles_differ_in_marks_alone_have_anchors_of_their_own(
+    maker: Any, annotations: Annotations
+) -> None:
+    for digest, data in (("a", "dots"), ("b", "dots.")):
+        config = {"data_digest": digest * 64, "data": data}
+        maker.put("net", annotations, maker.answers(annotations), config=config)
     assert re.findall(r"\(#(made[^)]*)\)", markdown(boards(maker.store))) == ["made1-on-dots", "made1-on-dots-1"]
 
 

@@ -29,6 +29,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert tops == {"benchmark"}
     assert "benchmark/_bundled/leaderboard/published/LEADERBOARD.json" in names
     assert {"benchmark/py.typed", "benchmark/_bundled/leaderboard/render/words.py"} <= set(names)
+    ours = "benchmark/_bundled/leaderboard"
+    assert {f"{ours}/leaderboard.schema.json", f"{ours}/notes/reported.yaml"} <= set(names)
     assert not [name for name in names if name.endswith(".zip")]
     return target
 

@@ -1,0 +1,100 @@
+"""Which board or run a user means, who names a task, data, or a row alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.metrics import Pair
+from benchmark.runs.store import FolderRun, Results, StoredRun
+from benchmark.structures import UserError
+from benchmark.suggestions import suggestion
+from datasets import formats
+from leaderboard.board import Board, boards, by_board, run_of_row
+from leaderboard.rows import labels_of, newest
+from leaderboard.titles import title_of
+
+
+def boards_on(results: Results, task: str | None, data: str | None, pair: Pair | None = None) -> list[Board]:
+    """The boards of a task and of data; see `on_data`.
+
+    Args:
+        results: Where the runs are.
+        task: None for any.
+        data: None for any.
+        pair: See `leaderboard.board.boards`.
+
+    Raises:
+        UserError: For a path of other data than that of the boards, or a record that is broken.
+    """
+    named = boards(results, task, data, pair)
+    if named or data is None:
+        return named
+    return on_data(boards(results, task, None, pair), results, data)
+
+
+def on_data(boards: Sequence[Board], results: Results, data: str | None) -> list[Board]:
+    """The boards on some data.
+
+    Args:
+        boards: Of these results.
+        results: What they are made of.
+        data: What the titles call it; or the first digits of its digest, 6 or more; or its path, as ``run --data`` takes it.
+            None for any.
+
+    Raises:
+        UserError: For a path that can be read, and whose data is not that of a board.
+    """
+    if data is None:
+        return list(boards)
+    if named := [board for board in boards if board.data == data]:
+        return named
+    if re.fullmatch("[0-9a-f]{6,64}", data) and (known := [b for b in boards if b.digest.startswith(data)]):
+        return known
+    path = Path(data)
+    if not path.exists():
+        return []
+    if there := [board for board in boards if path.resolve() in _places(board, results)]:
+        return there
+    digest = formats.read(path).digest
+    if same := [board for board in boards if board.digest == digest]:
+        return same
+    listed = ", ".join(board.title for board in boards)
+    raise UserError(f"data {path}: no stored run is of it (digest {digest[:12]}); there are {listed or 'none'}")
+
+
+def _places(board: Board, results: Results) -> set[Path]:
+    """Where the data of a board's runs was, as their records say."""
+    runs = [run for row in board.every for run in row.runs if run.record.facts.data]
+    roots = [run.store.root if isinstance(run, FolderRun) else results.root for run in runs]
+    return {(root / run.record.facts.data).resolve() for root, run in zip(roots, runs)}
+
+
+def find_only_run(results: Results, detector: str, task: str | None = None, seed: int | None = None) -> StoredRun:
+    """`find_run` on the one board that has such a row.
+
+    Args:
+        results: Where the runs are.
+        detector: The detector's name, or the label of its row.
+        task: Name of the task; None for any.
+        seed: Which; None for the lowest there is.
+
+    Raises:
+        UserError: Where no board has such a row, or several have.
+    """
+    grouped = by_board(results.runs(), task)
+    labels = {place: labels_of(newest(runs)[0]) for place, runs in grouped.items()}
+    names = {place: {name for i, label in known.items() for name in (i[0], label)} for place, known in labels.items()}
+    having = [place for place in grouped if detector in names[place]]
+    if not having:
+        known = sorted({label for of_board in labels.values() for label in of_board.values()})
+        where = f"{results.root}: {detector!r} has no run of {task or 'any task'}"
+        raise UserError(f"{where}{suggestion(detector, known)}")
+    if len(having) > 1:
+        boards_of = sorted(title_of(*place[:2], grouped[place][0].record.config.data) for place in having)
+        raise UserError(
+            f"{detector!r} is on {len(having)} boards ({', '.join(boards_of)}): choose with --task and --data"
+        )
+    runs = grouped[having[0]]
+    return run_of_row(runs, detector, title_of(*having[0][:2], runs[0].record.config.data), seed)
