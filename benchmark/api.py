@@ -56,7 +56,7 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
     if not done:
         return frame([])
     config = done[0].record.config
-    every = boards(done[0].store, config.task, config.data)
+    every = boards(Store(done[0].store.root, indexed=True), config.task, config.data)
     return frame([board for board in every if board.digest == config.data_digest])
 
 

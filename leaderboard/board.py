@@ -190,7 +190,10 @@ def boards(results: Results, task: str | None = None, data: str | None = None, p
             groups.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
     chosen = [runs for runs in groups.values() if data is None or any(r.record.config.data == data for r in runs)]
     code = CodeNow()
-    made = [_board(runs, results, code, pair) for runs in chosen]
+    try:
+        made = [_board(runs, results, code, pair) for runs in chosen]
+    finally:  # also where it is interrupted: what is scored by then is not scored again
+        results.save_index()
     return sorted(made, key=lambda board: (board.task, board.version, board.data, board.digest))
 
 

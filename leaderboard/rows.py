@@ -170,7 +170,7 @@ _scored: dict[tuple[Hashable, str, bool, Pair | None], Scores] = {}
 
 
 def rescored(run: StoredRun, pair: Pair | None = None) -> Scores:
-    """The table of a finished run, from its stored predictions; each file is scored once a process.
+    """The table of a finished run, from its stored predictions; each file is scored once a process, or once for an index.
 
     Args:
         run: Which.
@@ -184,7 +184,12 @@ def rescored(run: StoredRun, pair: Pair | None = None) -> Scores:
     asked = pair if has_both else None
     key = (run.fingerprint, run.record.annotations, run.record.has_confidence, asked)
     if key not in _scored:
-        _scored[key] = score(annotations, run.predictions, has_scores=run.record.has_confidence, pair=asked)
+        known = run.known_scores if asked is None else None
+        if known is None:
+            known = score(annotations, run.predictions, has_scores=run.record.has_confidence, pair=asked)
+            if asked is None:
+                run.keep_scores(known)
+        _scored[key] = known
     return _scored[key]
 
 

@@ -219,13 +219,14 @@ def run(
     from benchmark.api import run_grids
     from benchmark.progress import Bars
     from benchmark.runs.grid_file import FileGrid
+    from benchmark.runs.store import Store
 
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
         done = run_grids(grids, bars)
     if not done:  # they are left to others to make, or the first has stopped the rest
         return
     made = {(stored.record.config.task, stored.record.config.data_digest) for stored in done}
-    _publish(done[0].store, lambda board: (board.task, board.digest) in made, as_json)
+    _publish(Store(done[0].store.root, indexed=True), lambda board: (board.task, board.digest) in made, as_json)
     stops = any((one.config if isinstance(one, FileGrid) else one).on_error == "stop" for one in grids)
     failures = [stored.record.status == "failed" for stored in done]
     if all(failures) or (any(failures) and stops):
@@ -306,7 +307,9 @@ def leaderboard_command(
         return task in (None, board.task) and data in (None, board.data)
 
     asked_for = f"{task or 'any task'} on {data or 'any data'}"
-    _publish(open_results(results), chosen, as_json, asked_for, pair=pair_of(pair), per_keypoint=per_keypoint)
+    _publish(
+        open_results(results, indexed=True), chosen, as_json, asked_for, pair=pair_of(pair), per_keypoint=per_keypoint
+    )
 
 
 @app.command(epilog="Example: python -m benchmark show keypointrcnn --task topleft")
