@@ -22,7 +22,8 @@ unknown: the interval holds images alone. Where images come in groups, read grou
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -173,6 +174,16 @@ def components(values: FloatArray, effective: float | None = None) -> Components
     return Components(
         mean, seeds, degrees, image, seed, image * images, np.maximum(seed - rest, 0.0) * seeds, rest_variance
     )
+
+
+def joined(parts: Sequence[Components]) -> Components:
+    """Batches of the same seeds and images as one: the leading axis of each is put behind that of the one before."""
+    arrays = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Components)
+        if field.name not in ("seeds", "images")
+    }
+    return replace(parts[0], **arrays)
 
 
 def checked_errors(values: FloatArray) -> FloatArray:

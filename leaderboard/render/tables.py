@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,7 +29,9 @@ WHOLE = ("position", "rank_low", "rank_high", "n_parameters", "n_train", "detect
 
 def as_rows(board: Board) -> list[dict[str, Any]]:
     """The rows as JSON objects: identity, standing, the metrics by name, intervals, cost, marks, errors, facts."""
-    return [_as_row(board, row) for row in board.every]
+    known = {name for row in board.finished for name in row.metrics}
+    costs = any(run.record.cost.reference_ms for row in board.every for run in row.runs)
+    return [_as_row(board, row, known, costs) for row in board.every]
 
 
 def as_dict(board: Board) -> dict[str, Any]:
@@ -64,13 +68,15 @@ def frame(boards: Sequence[Board]) -> pd.DataFrame:
     return table.astype({name: "Int64" for name in WHOLE if name in table})
 
 
-def flat(boards: Sequence[Board]) -> pd.DataFrame:
-    """`frame` with lists as text, for CSV."""
-    table = frame(boards)
-    for name, between in (("seeds", " "), ("failed_seeds", " "), ("marks", " "), ("changed_files", " ")):
-        if name in table:
-            table[name] = [between.join(map(str, values)) for values in table[name]]
-    return table
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """What `frame` makes of the rows of `as_rows`, as CSV, with lists as text; pandas takes longer to import than to write."""
+    shown = [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in shown for name in row)), lineterminator="\n")
+    writer.writeheader()
+    for row in shown:
+        writer.writerow({k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in row.items()})
+    return text.getvalue()
 
 
 def flat_keypoints(boards: Sequence[Board]) -> pd.DataFrame:
@@ -80,9 +86,16 @@ def flat_keypoints(boards: Sequence[Board]) -> pd.DataFrame:
     return pd.DataFrame(keypoint_records(boards))
 
 
-def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
+def _as_row(board: Board, row: BoardRow, known: set[str], costs: bool) -> dict[str, Any]:
+    """A row as a JSON object.
+
+    Args:
+        board: Its board.
+        row: The row.
+        known: The metrics that some row of the board has.
+        costs: Whether some row of the board knows more of its cost than seconds on the clock.
+    """
     facts = row.record.facts
-    known = {name for other in board.finished for name in other.metrics}
     return {
         "detector": row.config.detector,
         "row": row.label,
@@ -112,7 +125,7 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "untrained_exact": row.untrained.get("exact"),
         "fit_seconds": row.fit_seconds,
         "predict_ms": row.predict_ms,
-        **_cost(board, row),
+        **({"fit_ratio": row.fit_ratio, **{name: row.cost(name) for name in Cost.model_fields}} if costs else {}),
         "n_parameters": row.n_parameters,
         "device": row.config.device,
         "threads": row.config.threads,
@@ -128,13 +141,6 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "keypoints": {name: row.keypoint(name) for name in board.keypoints} if row.runs else {},
         "taxonomy": row.taxonomy,
     }
-
-
-def _cost(board: Board, row: BoardRow) -> dict[str, float | None]:
-    """What else a row cost; nothing where no row of the board knows more than seconds on the clock."""
-    if not any(run.record.cost.reference_ms for other in board.every for run in other.runs):
-        return {}
-    return {"fit_ratio": row.fit_ratio, **{name: row.cost(name) for name in Cost.model_fields}}
 
 
 def _advice(advice: Advice) -> dict[str, Any]:
