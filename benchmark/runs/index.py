@@ -34,7 +34,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -311,43 +310,38 @@ def _decoded(text: bytes, arrays: bytes) -> dict[str, Entry]:
     """The entries of a document and its arrays; any of the usual errors where they are none."""
     document = from_json(text)
     values = document["values"]
-    models: dict[tuple[str, int], Any] = {}
+    models: dict[tuple[str, int], pydantic.BaseModel] = {}
     names = [field for field in _FIELDS if field != "scores"]
+    modelled = [(names.index(name), name, model) for name, model in _MODELS.items()]
     numbers = np.frombuffer(arrays, dtype="<f8")
     entries, start = {}, 0
-
-    def field_of(name: str, place: int) -> Any:
-        model = _MODELS.get(name)
-        if model is None:
-            return values[place]
-        if (name, place) not in models:  # one object for all the runs that share it
-            models[name, place] = model.model_validate(values[place])
-        return models[name, place]
-
     for name, record_state, of_record, own, *scored in document["runs"]:
         scores, answers_state = None, None
         if scored:
             state, parts, *lengths = scored
-            told = {part: values[place] for part, place in zip(_PARTS, parts, strict=True)}
+            told = dict(zip(_PARTS, map(values.__getitem__, parts), strict=True))
             distances, exact = _taken(numbers, start, lengths)
             start += sum(lengths)
             scores, answers_state = Scores(**told, distances=distances, exact=exact), State(*state)
-        fields_ = {field: field_of(field, place) for field, place in zip(names, of_record, strict=True)}
-        if own == _AS_SCORED:
-            if scores is None:
-                raise ValueError("a record as scored, without scores")
-            fields_["scores"] = scores.as_dict()
-        else:
-            fields_["scores"] = values[own]
-        entries[name] = Entry(Record.model_validate(fields_), State(*record_state), scores, answers_state)
+        given = dict(zip(names, map(values.__getitem__, of_record), strict=True))
+        for at, field, model in modelled:
+            place = of_record[at]
+            if (field, place) not in models:  # one object for all the runs that share it
+                models[field, place] = model.model_validate(values[place])
+            given[field] = models[field, place]
+        if own == _AS_SCORED and scores is None:
+            raise ValueError("a record as scored, without scores")
+        given["scores"] = values[own] if own != _AS_SCORED or scores is None else scores.as_dict()
+        entries[name] = Entry(Record.model_validate(given), State(*record_state), scores, answers_state)
     return entries
 
 
 def _taken(numbers: FloatArray, start: int, lengths: list[int]) -> list[FloatArray]:
-    ends = np.cumsum([start, *lengths]).tolist()
-    if min(lengths) < 0 or ends[-1] > len(numbers):
+    first, second = lengths
+    end = start + first + second
+    if min(first, second) < 0 or end > len(numbers):
         raise ValueError("its arrays are cut off")
-    return [numbers[low:high] for low, high in pairwise(ends)]
+    return [numbers[start : start + first], numbers[start + first : end]]
 
 
 def _same(entry: Entry, other: Entry) -> bool:
