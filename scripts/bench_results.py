@@ -3,28 +3,34 @@
     python scripts/bench_results.py --runs 10000
 
 Makes a folder of that many runs (5 tasks, 20 seeds, the rest detectors; 291 images each, with the records of the published
-board) and times whole processes on it, three times each: first without an index, then with one. Then it times a real
-grid of `mean` by the other road: made in process, and recognised as finished. ``--keep FOLDER`` keeps the runs made.
+board) and times whole processes on it, wall clock and processor: a board without an index (once), then the median of
+three of a board and a comparison with one, of a board after one more run, and of the status. Then a real grid of `mean`
+(``--grid`` runs): made in process, and recognised as finished. ``--keep FOLDER`` keeps the runs that were made.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmark.runs.bundle import Bundle  # noqa: E402
+from benchmark.runs.bundle import Bundle
 from benchmark.runs.store import Record, Store
 from benchmark.structures import Annotations, Predictions
 
+ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "leaderboard" / "published"
 TASKS = ("topleft", "topright", "bottomleft", "bottomright", "corner")
 SEEDS = 20
@@ -71,19 +77,38 @@ def write(store: Store, record: Record, annotations: Annotations, offsets: np.nd
     )
 
 
-def timed(*words: str) -> float:
-    """Wall seconds of ``python -m benchmark`` with these words, its start included."""
-    start = time.perf_counter()
+def again(store: Store) -> None:
+    """Store the first run anew."""
+    run = next(store.runs())
+    store.write(run.record, predictions=run.predictions, log=run.log)
+
+
+def timed(*words: str) -> tuple[float, float]:
+    """Wall and processor seconds of ``python -m benchmark`` with these words, its start included."""
+    start, before = time.perf_counter(), os.times()
     done = subprocess.run([sys.executable, "-m", "benchmark", *words], capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{' '.join(words)}: {done.stderr}")
-    return time.perf_counter() - start
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - start, spent
+
+
+def report(what: str, *words: str, times: int = 3, before: Callable[[], object] = lambda: None) -> None:
+    """Print the median of some calls."""
+    spent = []
+    for _ in range(times):
+        before()
+        spent.append(timed(*words))
+    wall, processor = (statistics.median(column) for column in zip(*spent, strict=True))
+    print(f"{what:<44}{wall:8.2f} s wall{processor:8.2f} s processor", flush=True)
 
 
 def main() -> None:
     """Make the folder, time the commands, print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--grid", type=int, default=0, metavar="RUNS", help="also a grid of so many runs of mean")
     parser.add_argument("--keep", type=Path, default=None, help="folder to keep, or one made earlier")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -92,6 +117,20 @@ def main() -> None:
             start = time.perf_counter()
             make(Store(folder), args.runs)
             print(f"made {args.runs} runs in {time.perf_counter() - start:.0f} s", flush=True)
+        results = ("--results", str(folder))
+        shutil.rmtree(folder / "_index", ignore_errors=True)
+        report("status, no index", "status", *results)
+        report("board, no index", "leaderboard", *results, times=1)
+        report("board, index", "leaderboard", *results)
+        report("board, index, one run new", "leaderboard", *results, before=lambda: again(Store(folder)))
+        pair = [run.record.config.detector for run in islice(Store(folder).runs(), 0, 2 * SEEDS, SEEDS)]
+        report("comparison, index", "compare", *pair, "--task", "bottomleft", *results)
+        report("status, index", "status", *results)
+        if args.grid:
+            made = str(Path(scratch) / "grid")
+            grid = ("run", "--detector", "mean", "--seeds", str(args.grid), "--results", made)
+            report(f"grid of {args.grid} runs of mean, made", *grid, times=1)
+            report(f"grid of {args.grid} runs of mean, finished", "status", *grid[1:])
 
 
 if __name__ == "__main__":
