@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -176,14 +176,13 @@ def components(values: FloatArray, effective: float | None = None) -> Components
     )
 
 
+_BATCHED = ("mean", "image_part", "seed_part", "image_variance", "seed_variance", "rest_variance")
+
+
 def joined(parts: Sequence[Components]) -> Components:
     """Batches of the same seeds and images as one: the leading axis of each is put behind that of the one before."""
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Components)
-        if field.name not in ("seeds", "images")
-    }
-    return replace(parts[0], **arrays)
+    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _BATCHED}
+    return Components(seeds=parts[0].seeds, images=parts[0].images, **whole)
 
 
 def checked_errors(values: FloatArray) -> FloatArray:
