@@ -171,7 +171,7 @@ def _status(one: Planned, past: PastRuns, spare: Collection[str]) -> JobStatus:
         state = "failed"
     elif one.job.replaces:
         state = "again"
-    if one.job.key in spare and state != "done":
+    if spare and state != "done" and one.job.key in spare:
         return JobStatus(one, "unneeded", False)
     if one.stored is not None:
         return JobStatus(one, state, False)

@@ -241,6 +241,7 @@ class Store(Results):
         self.root = Path(root)
         self._prefix = str(self.root / "_")[:-1]
         self._annotations: dict[str, Annotations] = {}
+        self._last: tuple[RunConfig, Path] | None = None
         self._index = index.Index(self.root) if indexed else None
 
     @cached_property
@@ -250,15 +251,11 @@ class Store(Results):
 
     def folder(self, config: RunConfig, seed: int) -> Path:
         """Where the run of this config and seed lies, or will."""
-        return (
-            self.root
-            / f"{slug(config.task)}@{config.version}"
-            / slug(config.data)
-            / slug(config.detector)
-            / f"n{config.n_train}"
-            / f"seed{seed}"
-            / config.key(seed)
-        )
+        last = self._last
+        if last is None or last[0] is not config:  # thousands of seeds in a row share one
+            names = (f"{slug(config.task)}@{config.version}", slug(config.data), slug(config.detector))
+            self._last = last = config, self.root.joinpath(*names, f"n{config.n_train}")
+        return Path(f"{last[1]}/seed{seed}/{config.key(seed)}")
 
     def find(self, config: RunConfig, seed: int) -> FolderRun | None:
         """The stored run of this config and seed, finished or failed; None where there is none.
