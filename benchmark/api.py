@@ -57,7 +57,7 @@ def run(detectors: str | Sequence[str] | None = None, **settings: Any) -> pd.Dat
     if not done:
         return frame([])
     config = done[0].record.config
-    every = boards(done[0].store, config.task, config.data)
+    every = boards(Store(done[0].store.root, indexed=True), config.task, config.data)
     return frame([board for board in every if board.digest == config.data_digest])
 
 
@@ -222,20 +222,21 @@ def _until_ranked(
     planned: list[Planned], watch: Callback, grid: GridConfig, executor: Executor
 ) -> list[FolderRun | None]:
     """The runs of a grid, seed by seed, until its rows are told apart: of a prefix of what was planned, sorted by seed."""
-    from leaderboard.until_ranked import answer_known
+    from leaderboard.until_ranked import answer_known, rounds_of
 
-    order = {seed: max(i, FIRST_SEEDS - 1) for i, seed in enumerate(grid.seeds)}
-    planned.sort(key=lambda one: order[one.job.seed])  # a stable sort: the grid's order within a round
+    rounds = rounds_of(planned, grid.seeds)
+    planned[:] = [one for some in rounds for one in some]
     made: list[FolderRun | None] = []
-    rounds = sorted({order[one.job.seed] for one in planned})
-    for look, which in enumerate(rounds, 1):
-        made += executor([one for one in planned if order[one.job.seed] == which], watch, grid)
+    for look, some in enumerate(rounds, 1):
+        made += executor(some, watch, grid)
         stopped = grid.on_error == "stop" and any(run is None or run.record.status == "failed" for run in made)
         known = answer_known([run for run in made if run is not None], look)
         if known or stopped or None in made:
             left = len(planned) - len(made)
             if known:
-                watch.note(f"after {which + 1} seeds the rows are told apart: {left} further runs are not needed")
+                watch.note(
+                    f"after {look + FIRST_SEEDS - 1} seeds the rows are told apart: {left} further runs are not needed"
+                )
             return made
     watch.note(f"after {len(grid.seeds)} seeds, the most asked for, not every two rows are told apart")
     return made

@@ -20,7 +20,7 @@ from datasets import formats
 from datasets.dataset import concatenated
 from datasets.divide import grouped
 from datasets.formats.coco import read_document
-from datasets.formats.coco_results import read_predictions
+from datasets.formats.coco_results import predictions_from_json
 from datasets.formats.json_columns import read_json
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.tasks import held_out
@@ -85,12 +85,13 @@ def score_files(
         UserError: Naming the file and the entry that cannot be scored, or the keypoint that is none.
     """
     notes: tuple[str, ...] = ()
+    results = read_json(predictions)
     if annotations.is_dir() or (annotations.is_file() and formats.is_of_another_tool(annotations)):
         dataset = formats.read(annotations, split, options)
         known, notes = dataset.test.annotations, dataset.notes
         whole = concatenated([part.annotations for part in dataset.splits.values() if len(part)])
         one_numbering = len(set(whole.image_ids.tolist())) == len(whole)
-        asked = _asked(predictions)
+        asked = _asked(results)
         beyond = asked - set(known.image_ids.tolist())
         if one_numbering and beyond and asked <= set(whole.image_ids.tolist()):
             known = replace(whole, baseline=None)
@@ -109,7 +110,7 @@ def score_files(
         document = read_document(read_json(annotations), str(annotations), chosen, files=False)
         reading = grouped(Reading({"all": ([], document.annotations)}, document.notes), annotations, chosen.group_by)
         known, notes = reading.splits["all"][1], reading.notes
-    answers = read_predictions(predictions, known)
+    answers = predictions_from_json(results, known, str(predictions))
     scores = score(known, answers, pair=pair)
     having, lattice = answered(scores.distances[None]), answered(scores.exact[None])
     return Scored(
@@ -124,9 +125,8 @@ def score_files(
     )
 
 
-def _asked(predictions: Path) -> set[int]:
-    """The ids of the images that a results file answers, as far as it can be read; what is wrong with it is said later."""
-    rows = read_json(predictions)
+def _asked(rows: Any) -> set[int]:
+    """The ids of the images that a results file answers, as far as it is one; what is wrong with it is said later."""
     ids = [row.get("image_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return {one for one in ids if type(one) is int}
 

@@ -150,8 +150,9 @@ class BoardRow:
     def packages(self) -> dict[str, tuple[str, ...]]:
         """Library -> the versions its runs were made with, sorted."""
         known: dict[str, set[str]] = {}
-        for run in self.runs:
-            for name, version in run.record.facts.packages.items():
+        facts = {id(run.record.facts): run.record.facts for run in self.runs}  # from an index, seeds share theirs
+        for made_with in facts.values():
+            for name, version in made_with.packages.items():
                 known.setdefault(name, set()).add(version)
         return {name: tuple(sorted(versions)) for name, versions in sorted(known.items())}
 
@@ -170,7 +171,7 @@ _scored: dict[tuple[Hashable, str, bool, Pair | None], Scores] = {}
 
 
 def rescored(run: StoredRun, pair: Pair | None = None) -> Scores:
-    """The table of a finished run, from its stored predictions; each file is scored once a process.
+    """The table of a finished run, from its stored predictions; each file is scored once a process, or once for an index.
 
     Args:
         run: Which.
@@ -184,7 +185,12 @@ def rescored(run: StoredRun, pair: Pair | None = None) -> Scores:
     asked = pair if has_both else None
     key = (run.fingerprint, run.record.annotations, run.record.has_confidence, asked)
     if key not in _scored:
-        _scored[key] = score(annotations, run.predictions, has_scores=run.record.has_confidence, pair=asked)
+        known = run.known_scores if asked is None else None
+        if known is None:
+            known = score(annotations, run.predictions, has_scores=run.record.has_confidence, pair=asked)
+            if asked is None:
+                run.keep_scores(known)
+        _scored[key] = known
     return _scored[key]
 
 
@@ -200,16 +206,18 @@ def over_seeds(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float 
     if not tables:
         return {}
     registered = metrics()
-    names = [name for name in tables[0] if all(name in table for table in tables)]
-    pooled: dict[str, float | None] = {}
-    for name in names:
-        values = [table[name] for table in tables]
-        known = [value for value in values if value is not None]
-        if len(known) < len(values):
-            pooled[name] = None
-        else:
-            pooled[name] = max(known) if registered[name].over_seeds == "max" else float(np.mean(known))
-    return pooled
+    plain = [table.metrics if isinstance(table, Scores) else table for table in tables]
+    shared = set(plain[0]).intersection(*plain[1:])
+    names = [name for name in plain[0] if name in shared]
+    values = np.array([[table[name] for table in plain] for name in names], dtype=np.float64)  # None becomes NaN
+    if not names:
+        return {}
+    means, largest = values.mean(axis=1).tolist(), values.max(axis=1).tolist()
+    missing = [any(table[name] is None for table in plain) for name in names]
+    return {
+        name: None if lacks else most if registered[name].over_seeds == "max" else mean
+        for name, lacks, most, mean in zip(names, missing, largest, means, strict=True)
+    }
 
 
 def newest(runs: Sequence[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], int]:
@@ -247,7 +255,7 @@ def newest(runs: Sequence[StoredRun]) -> tuple[dict[Identity, list[StoredRun]], 
 
 def _same_setting(record: Record, other: Record) -> bool:
     """Whether two runs are seeds of one setting: the same config, and the same code as far as both tell."""
-    if record.config.digest != other.config.digest:
+    if record.config != other.config and record.config.digest != other.config.digest:
         return False
     code, theirs = record.facts.code, other.facts.code
     if "failed" in (record.status, other.status):

@@ -7,22 +7,25 @@ to be *rough*; where there is none at all the time is unknown. Nothing is guesse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from benchmark.runs.config import RunConfig
+from benchmark.runs import facts
+from benchmark.runs.config import GridConfig, RunConfig
 from benchmark.runs.plan import Planned
 from benchmark.runs.store import Record, Results, Store
 from leaderboard.staleness import CodeNow
+from leaderboard.until_ranked import unneeded
 
-State = Literal["done", "again", "stale", "failed", "missing"]
-STATES: tuple[State, ...] = ("done", "again", "stale", "failed", "missing")
+State = Literal["done", "again", "stale", "failed", "missing", "unneeded"]
+STATES: tuple[State, ...] = ("done", "again", "stale", "failed", "missing", "unneeded")
 """done: a finished run stands; again: there is one, and another is asked for in its place; stale: there is one, and its code
-has changed since; failed: there is one, and it cannot stand; missing: there is none."""
+has changed since; failed: there is one, and it cannot stand; missing: there is none; unneeded: of a grid that ends when its
+rows are told apart (``until_ranked``), and those of the rounds before are."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class JobStatus:
         to_make: Whether ``run`` would make it.
         seconds: How long that may take; None where it is unknown or nothing is to be made.
         rough: Whether that is in proportion to a run with another number of training images.
+        workers: How many runs of its grid are made at once.
     """
 
     planned: Planned
@@ -42,6 +46,12 @@ class JobStatus:
     to_make: bool
     seconds: float | None = None
     rough: bool = False
+    workers: int = 1
+
+    @property
+    def left(self) -> float | None:
+        """What it adds to the time left, seconds: its own divided by the runs made at once; None where that is unknown."""
+        return None if self.seconds is None else self.seconds / self.workers
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able object."""
@@ -88,8 +98,13 @@ class GridStatus:
 
     @property
     def seconds(self) -> float:
-        """How long those of them that are known may take, one after the other."""
-        return sum(job.seconds for job in self.to_make if job.seconds is not None)
+        """How long those of them that are known may take, as many at once as are made at once."""
+        return sum(job.left for job in self.to_make if job.left is not None)
+
+    @property
+    def workers(self) -> int:
+        """The most runs that are made at once."""
+        return max((job.workers for job in self.to_make), default=1)
 
     @property
     def unknown(self) -> tuple[JobStatus, ...]:
@@ -105,6 +120,7 @@ class GridStatus:
             "to_make": len(self.to_make),
             "seconds_left": self.seconds,
             "unknown_seconds": len(self.unknown),
+            "workers": self.workers,
             "rough": any(job.rough for job in self.to_make),
             "jobs": [job.as_dict() for job in self.jobs],
         }
@@ -116,20 +132,36 @@ def counted(states: Iterable[State]) -> dict[str, int]:
     return {state: known.count(state) for state in STATES}
 
 
-def grid_status(grid: Sequence[Planned]) -> GridStatus:
-    """How far a planned grid is.
+def grid_status(plans: Sequence[Sequence[Planned]], grids: Sequence[GridConfig]) -> GridStatus:
+    """How far planned grids are.
 
     Args:
-        grid: What `benchmark.runs.plan.plan` said.
+        plans: What `benchmark.runs.plan.plan` said of each.
+        grids: What was asked for.
     """
-    past = PastRuns(Store(grid[0].job.results))
-    for one in grid:
+    every = [one for planned in plans for one in planned]
+    past = PastRuns(Store(every[0].job.results))
+    for one in every:
         if one.stored is not None:
             past.add(one.stored.record)
-    return GridStatus(grid[0].job.results, tuple(_status(one, past) for one in grid))
+    jobs: list[JobStatus] = []
+    for planned, grid in zip(plans, grids, strict=True):
+        spare = {one.job.key for one in (unneeded(planned, grid.seeds) if grid.until_ranked else ())}
+        workers = _at_once(grid, planned)
+        jobs += [replace(_status(one, past, spare), workers=workers) for one in planned]
+    return GridStatus(every[0].job.results, tuple(jobs))
 
 
-def _status(one: Planned, past: PastRuns) -> JobStatus:
+def _at_once(grid: GridConfig, planned: Sequence[Planned]) -> int:
+    """How many runs of a grid are made at once: as asked for, or as the process executor decides; 1 where nobody knows."""
+    waiting = [one for one in planned if one.stored is None]
+    if not waiting or grid.executor == "local":
+        return 1
+    known = grid.workers or (facts.cores() // waiting[0].job.config.threads if grid.executor == "process" else 1)
+    return max(1, min(known, len(waiting)))
+
+
+def _status(one: Planned, past: PastRuns, spare: Collection[str]) -> JobStatus:
     state: State = "missing"
     if one.stale:
         state = "stale"
@@ -139,6 +171,8 @@ def _status(one: Planned, past: PastRuns) -> JobStatus:
         state = "failed"
     elif one.job.replaces:
         state = "again"
+    if spare and state != "done" and one.job.key in spare:
+        return JobStatus(one, "unneeded", False)
     if one.stored is not None:
         return JobStatus(one, state, False)
     seconds, rough = past.seconds(one.job.config)
@@ -219,7 +253,7 @@ class BoardStatus:
             "data": self.data,
             "rows": self.rows,
             "runs": sum(self.counts.values()),
-            **{state: count for state, count in self.counts.items() if state != "missing"},
+            **{state: count for state, count in self.counts.items() if state not in ("missing", "unneeded")},
             "code_unknown": self.unknown,
             "fit_seconds": self.seconds,
             "newest": self.newest,

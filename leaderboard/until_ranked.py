@@ -7,10 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmark.runs.plan import Planned
 from benchmark.runs.store import StoredRun
-from benchmark.statistics.sequential import ranked_at, told_apart
+from benchmark.statistics.sequential import FIRST_SEEDS, ranked_at, told_apart
 from leaderboard.board import LEVEL, failure_size, test_rows
 from leaderboard.rows import BoardRow, labels_of, make_row, newest
+
+
+def rounds_of(planned: Sequence[Planned], seeds: Sequence[int]) -> list[list[Planned]]:
+    """The runs of a grid in the rounds that they are made in: the first seeds, then seed by seed, each in the grid's order."""
+    order = {seed: max(i, FIRST_SEEDS - 1) for i, seed in enumerate(seeds)}
+    rounds: dict[int, list[Planned]] = {}
+    for one in planned:
+        rounds.setdefault(order[one.job.seed], []).append(one)
+    return [rounds[at] for at in sorted(rounds)]
+
+
+def unneeded(planned: Sequence[Planned], seeds: Sequence[int]) -> list[Planned]:
+    """The runs that no round is needed for: what is stored of the rounds before tells the rows apart."""
+    rounds, made = rounds_of(planned, seeds), list[StoredRun]()
+    for look, some in enumerate(rounds, 1):
+        stored = [one.stored for one in some if one.stored is not None]
+        made += stored
+        if len(stored) < len(some):
+            return []
+        if answer_known(made, look):
+            return [one for later in rounds[look:] for one in later]
+    return []
 
 
 def answer_known(runs: Sequence[StoredRun], look: int) -> bool:

@@ -66,11 +66,13 @@ def show_status(grids: Sequence[FileGrid | GridConfig], as_json: bool, *, dry_ru
         UserError: For what cannot be run.
     """
     from benchmark.api import plan_grids
+    from benchmark.runs.grid_file import FileGrid
     from leaderboard.render.status import print_grid
     from leaderboard.status import grid_status
 
     with stdout_kept(), waiting("looking"):
-        status = grid_status([one for part in plan_grids(grids, write=False) for one in part])
+        configs = [grid.config if isinstance(grid, FileGrid) else grid for grid in grids]
+        status = grid_status(plan_grids(grids, write=False), configs)
     if as_json:
         print(json.dumps(status.as_dict(), allow_nan=False))
     else:

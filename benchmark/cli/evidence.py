@@ -97,7 +97,7 @@ def compare(
     from leaderboard.render.terminal import print_comparison
 
     with waiting("comparing"):
-        comparison = compare_rows(open_results(results), a, b, task, data, pair_of(pair))
+        comparison = compare_rows(open_results(results, indexed=True), a, b, task, data, pair_of(pair))
     if as_json:
         print(json.dumps(comparison.as_dict(), allow_nan=False))
     else:

@@ -47,7 +47,7 @@ def status(ctx: typer.Context, grid: Path | None, results: Path, as_json: bool, 
 
     problems: list[str] = []
     with waiting("looking"):
-        boards = folder_status(open_results(results), problems.append)
+        boards = folder_status(open_results(results, indexed=True), problems.append)
     for problem in problems:
         console_for(stderr=True).print(
             f"left out: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True

@@ -234,13 +234,18 @@ def run(
     from benchmark.api import run_grids
     from benchmark.progress import Bars
     from benchmark.runs.grid_file import FileGrid
+    from benchmark.runs.store import Store
 
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
         done = run_grids(grids, bars)
     if not done:  # they are left to others to make, or the first has stopped the rest
         return
     made = {(stored.record.config.task, stored.record.config.data_digest) for stored in done}
-    _publish(done[0].store, lambda every: [one for one in every if (one.task, one.digest) in made], as_json)
+    _publish(
+        Store(done[0].store.root, indexed=True),
+        lambda every: [one for one in every if (one.task, one.digest) in made],
+        as_json,
+    )
     stops = any((one.config if isinstance(one, FileGrid) else one).on_error == "stop" for one in grids)
     failures = [stored.record.status == "failed" for stored in done]
     if all(failures) or (any(failures) and stops):
@@ -346,7 +351,7 @@ def leaderboard_command(
 
     if form and as_json:
         raise UserError("format: --json is a format of its own; give one of the two")
-    stored = open_results(results)
+    stored = open_results(results, indexed=True)
 
     def chosen(boards: list[Board]) -> list[Board]:
         return on_data([board for board in boards if task in (None, board.task)], stored, data)

@@ -23,6 +23,7 @@ from benchmark.cli.options import (
     stdout_kept,
     waiting,
 )
+from benchmark.structures import UserError
 
 app = typer.Typer()
 
@@ -61,15 +62,23 @@ def work(
         str | None,
         typer.Option("--only", metavar="INDEX", help="Which of them, from 0: 3, or several as 3-7; default all."),
     ] = None,
+    on_error: Annotated[
+        str,
+        typer.Option(
+            "--on-error", metavar="WHAT", help="continue, or stop: begin no further job after one has failed."
+        ),
+    ] = "continue",
 ) -> None:
     """Make the runs of a job file, within the limits they were planned with: what a scheduler calls."""
     from benchmark.after_run import AfterRun
     from benchmark.executors import command
     from benchmark.progress import Bars
 
+    if on_error not in ("continue", "stop"):
+        raise UserError(f"on-error {on_error!r}: give continue or stop")
     chosen = command.chosen(command.read_jobs(jobs), only)
     with stdout_kept(), Bars(console_for(stderr=True)) as bars:
-        done = command.work(chosen, AfterRun(bars))
+        done = command.work(chosen, AfterRun(bars), on_error)
     if any(stored.record.status == "failed" for stored in done):
         raise typer.Exit(1)
 

@@ -82,15 +82,16 @@ def chosen(jobs: Sequence[Job], only: str | None) -> list[Job]:
     raise UserError(f"only {only!r}: there are jobs 0 to {len(jobs) - 1}; give one as 3, or several as 3-7")
 
 
-def work(jobs: Sequence[Job], callback: Callback) -> list[FolderRun]:
+def work(jobs: Sequence[Job], callback: Callback, on_error: str = "continue") -> list[FolderRun]:
     """Make jobs one after another, in a process that may end; what was made since they were planned is taken as it is.
 
     Args:
         jobs: From a file.
         callback: Is told how it goes.
+        on_error: "stop": begin no further job after one has failed.
 
     Returns:
-        The stored run of each.
+        The stored run of each that was made.
     """
     done = []
     with Worker() as worker:
@@ -99,4 +100,6 @@ def work(jobs: Sequence[Job], callback: Callback) -> list[FolderRun]:
             stored = worker.make(job, lambda *far, job=job: callback.progress(job, *far), Store(job.results))
             callback.finished(Planned(job), stored, reused=False)
             done.append(stored)
+            if stored.record.status == "failed" and on_error == "stop":
+                break
     return done

@@ -260,9 +260,18 @@ class Collection(Results):
         """The noise floor of the labels of the data of that digest, from the first part that has it; None where none has."""
         return next((floor for part in self.parts if (floor := part.label_floor(digest)) is not None), None)
 
+    def save_index(self) -> None:
+        """Write down what was read and scored of each part that has an index."""
+        for part in self.parts:
+            part.save_index()
 
-def open_results(path: Path | str) -> Results:
+
+def open_results(path: Path | str, *, indexed: bool = False) -> Results:
     """What a folder of results, a bundle, or a folder of bundles holds.
+
+    Args:
+        path: Which.
+        indexed: See `Store`.
 
     Raises:
         UserError: Where there is nothing of the kind.
@@ -277,7 +286,8 @@ def open_results(path: Path | str) -> Results:
     if not root.exists():
         raise UserError(f"results {root}: there is no such folder; make a run first (python -m benchmark run)")
     bundles = [Bundle(file) for file in sorted(root.glob(f"*{SUFFIX}"))]
-    return Collection(root, [Store(root), *bundles]) if bundles else Store(root)
+    store = Store(root, indexed=indexed)
+    return Collection(root, [store, *bundles]) if bundles else store
 
 
 def write_bundles(results: Results, folder: Path) -> list[Path]:

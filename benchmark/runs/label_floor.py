@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.statistics.label_noise import Estimate
 from benchmark.structures import UserError
-from datasets.agreement import compare_labels
 from datasets.dataset import Dataset
 from datasets.formats.reading import ReadOptions
 
@@ -43,6 +42,8 @@ def label_floor(dataset: Dataset, other: str, options: ReadOptions) -> LabelFloo
     Raises:
         UserError: Where they cannot be compared, or too few images have a keypoint twice.
     """
+    from datasets.agreement import compare_labels  # and scipy.optimize, for which no board waits
+
     found = compare_labels(dataset, other, options)
     if found.floor is None:
         lacking = [one.name for one in found.keypoints if one.noise.floor is None]

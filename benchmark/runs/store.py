@@ -5,6 +5,7 @@
 detector has heatmaps. A folder is written aside and renamed last,
 so one with a ``run.json`` is whole. The annotations a run was scored against are kept once per digest in
 ``_annotations/``: a board can be scored again anywhere. The noise floor of labels, where it is known, is in ``_floors/``.
+What boards have read and scored before is in ``_index/`` (`benchmark.runs.index`), which may be deleted at any time.
 Nothing is pickled.
 """
 
@@ -15,80 +16,30 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from benchmark import files
 from benchmark.detector import HistoryRow
+from benchmark.metrics import Scores
+from benchmark.runs import index
 from benchmark.runs.config import RunConfig
-from benchmark.runs.cost import Cost
-from benchmark.runs.facts import Facts
 from benchmark.runs.heatmaps import FILE, LARGEST_FILE, Heatmaps, from_file, to_file
 from benchmark.runs.label_floor import LabelFloor, read_label_floor
+from benchmark.runs.places import results_folder as results_folder
+from benchmark.runs.places import root_of as root_of
+from benchmark.runs.places import slug as slug
+from benchmark.runs.places import walk
+from benchmark.runs.record import Damaged as Damaged
+from benchmark.runs.record import Record as Record
+from benchmark.runs.record import read_record as read_record
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import annotations_from_json, annotations_to_json
 from datasets.formats.coco_results import read_predictions, write_predictions
 from datasets.formats.json_columns import read_json
-
-LONGEST = 150  # bytes of a folder's name; file systems allow 255, and something is added while it is written
-SCHEMA = 2
-
-
-class Record(BaseModel):
-    """``run.json``: one detector, fitted once with one seed, and scored."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    schema_version: Literal[2] = 2
-    status: Literal["finished", "failed"]
-    key: str
-    config: RunConfig
-    seed: int = Field(ge=0, le=2**32 - 1)
-    specification: str = Field(default="", description="the detector as it was asked for")
-    annotations: str = Field(
-        pattern="^[0-9a-f]{16}$", description="digest of what it was scored against, a file in _annotations/"
-    )
-    summary: str = Field(default="", description="the detector in one line")
-    reference: str = Field(default="", description="paper, formula or upstream file")
-    has_confidence: bool = Field(default=False, description="whether the detector's scores carry confidence")
-    tells_categories: bool = Field(default=True, description="whether it answers one of several categories by itself")
-    ranked: bool = Field(default=True, description="False: shown for comparison, neither ranked nor tested")
-    rule_structured: bool = Field(default=False, description="the network's structure is the rule of a task itself")
-    oracle_features: bool = Field(
-        default=False, description="a linear fit on its hand-made inputs is 99.9 % exact on train"
-    )
-    given_boxes: bool = Field(default=False, description="it was told where the test instances are (boxes=truth)")
-    span: tuple[float, float] | None = Field(
-        default=None, description="the values that became 0 and 255, of images of more than 8 bits"
-    )
-    notes: list[str] = Field(default_factory=list, description="what its fit chose and set aside")
-    external: bool = Field(default=False, description="predictions made by another tool")
-    fit_seconds: float | None = Field(default=None, ge=0, le=1e9)
-    predict_ms: float | None = Field(default=None, ge=0, le=1e12, description="milliseconds an image")
-    n_parameters: int | None = Field(default=None, ge=0, le=2**53, description="number of learned parameters")
-    cost: Cost = Field(default_factory=Cost, description="what else it cost")
-    untrained: dict[str, float] = Field(
-        default_factory=dict, description="scores before any training, where it reports them"
-    )
-    scores: dict[str, Any] = Field(default_factory=dict)
-    error: str = ""
-    failure: Literal["", "raised", "exited", "killed", "timeout", "memory", "lost"] = Field(
-        default="", description="how it failed: by an error, its process ended or was ended, or its machine was lost"
-    )
-    attempts: list[str] = Field(default_factory=list, description="how earlier attempts at this run failed, in order")
-    digests: dict[str, str] = Field(default_factory=dict, description="sha256 of the files written beside this one")
-    created: str = ""
-    facts: Facts = Field(default_factory=Facts)
-
-
-class Damaged(UserError):
-    """A record that is cut off or no record at all: the run does not count, and can be made again."""
 
 
 class StoredRun:
@@ -133,6 +84,14 @@ class StoredRun:
         raise NotImplementedError
 
     @property
+    def known_scores(self) -> Scores | None:
+        """How its predictions, with this `fingerprint`, were scored before; None where that is not known."""
+        return None
+
+    def keep_scores(self, scores: Scores) -> None:
+        """Remember how its predictions were scored, where the results can."""
+
+    @property
     def history(self) -> list[dict[str, str]]:
         """The rows of ``history.csv``, as text."""
         return list(csv.DictReader(io.StringIO(self.history_text)))
@@ -163,13 +122,31 @@ class Results:
         """The noise floor of the labels of the data of that digest; None where none is kept. UserError where it is broken."""
         return None
 
+    def save_index(self) -> None:
+        """Write down what was read and scored, where these results have an index."""
+
 
 class FolderRun(StoredRun):
     """A run in a folder of its own."""
 
-    def __init__(self, folder: Path, record: Record, store: Store) -> None:
-        self.folder, self.record, self.store = folder, record, store
-        self.place = str(folder)
+    def __init__(
+        self, folder: Path | str, record: Record, store: Store, known: tuple[index.Shard, index.Entry] | None = None
+    ) -> None:
+        """A run.
+
+        Args:
+            folder: Where it lies.
+            record: What its ``run.json`` says.
+            store: The results it belongs to.
+            known: What the index knows of it, where there is an index.
+        """
+        self.place, self.record, self.store = str(folder), record, store
+        self._known = known
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return Path(self.place)
 
     @property
     def annotations(self) -> Annotations:
@@ -179,6 +156,7 @@ class FolderRun(StoredRun):
     @cached_property
     def predictions(self) -> Predictions:  # type: ignore[override]  # read once
         """What it answered, checked."""
+        _ = self._answers_state  # looked at before they are read
         return read_predictions(self.folder / "predictions.json", self.annotations, own=True)
 
     @property
@@ -204,12 +182,27 @@ class FolderRun(StoredRun):
     @property
     def fingerprint(self) -> Hashable:
         """Where its predictions lie, and since when."""
-        path = self.folder / "predictions.json"
-        try:
-            state = path.stat()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}); run it again") from error
-        return str(path.resolve()), state.st_mtime_ns, state.st_size
+        if self._answers_state is None:
+            path = self.folder / "predictions.json"
+            raise UserError(f"{path}: cannot be read (No such file or directory); run it again")
+        return self.store.resolved_root, self.place, self._answers_state
+
+    @cached_property
+    def _answers_state(self) -> index.State | None:
+        return index.state_of(f"{self.place}/predictions.json")
+
+    @property
+    def known_scores(self) -> Scores | None:
+        """How its predictions were scored before, where the index knows these very files."""
+        if self._known is None or self._known[1].answers_state != self._answers_state:
+            return None
+        return self._known[1].scores
+
+    def keep_scores(self, scores: Scores) -> None:
+        """Remember how its predictions were scored in the index, where there is one."""
+        if self._known is not None and self._answers_state is not None:
+            shard, entry = self._known
+            shard.scored(entry, scores, self._answers_state)
 
     @property
     def identity(self) -> str:
@@ -254,21 +247,32 @@ class FolderRun(StoredRun):
 class Store(Results):
     """The folder of results."""
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, *, indexed: bool = False) -> None:
+        """The results in a folder.
+
+        Args:
+            root: The folder.
+            indexed: Whether `runs` takes what was read and scored before from the index, and `save_index` writes it: for
+                boards. Whoever examines what is stored, or makes it, reads the files.
+        """
         self.root = Path(root)
+        self._prefix = str(self.root / "_")[:-1]
         self._annotations: dict[str, Annotations] = {}
+        self._last: tuple[RunConfig, Path] | None = None
+        self._index = index.Index(self.root) if indexed else None
+
+    @cached_property
+    def resolved_root(self) -> str:
+        """The folder as an absolute path without links."""
+        return str(self.root.resolve())
 
     def folder(self, config: RunConfig, seed: int) -> Path:
         """Where the run of this config and seed lies, or will."""
-        return (
-            self.root
-            / f"{slug(config.task)}@{config.version}"
-            / slug(config.data)
-            / slug(config.detector)
-            / f"n{config.n_train}"
-            / f"seed{seed}"
-            / config.key(seed)
-        )
+        last = self._last
+        if last is None or last[0] is not config:  # thousands of seeds in a row share one
+            names = (f"{slug(config.task)}@{config.version}", slug(config.data), slug(config.detector))
+            self._last = last = config, self.root.joinpath(*names, f"n{config.n_train}")
+        return Path(f"{last[1]}/seed{seed}/{config.key(seed)}")
 
     def find(self, config: RunConfig, seed: int) -> FolderRun | None:
         """The stored run of this config and seed, finished or failed; None where there is none.
@@ -290,6 +294,7 @@ class Store(Results):
     def sweep(self) -> int:
         """Remove what killed processes have left half-written here; returns how much that was."""
         swept = sum(files.sweep(folder) for folder in (self.root, self.root / "_annotations", self.root / "_data"))
+        swept += sum(files.sweep(folder) for folder in index.folders(self.root))
         folders = [str(self.root)]
         for _ in ("task", "data", "detector", "n", "seed"):
             folders = [entry.path for folder in folders for entry in _folders(folder)]
@@ -309,20 +314,39 @@ class Store(Results):
 
     def runs(self) -> Iterator[FolderRun]:
         """Every stored run, in the order of its path; a folder being written, or beginning with '_', is not one."""
-        if not self.root.is_dir():
-            return
-        for old in self.root.glob("[!_.]*/*/*/n*/seed*/.*.old"):
-            files.recover(old.parent / old.name.removeprefix(".").partition(".")[0])
-        for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
-            yield self.read(path.parent)
+        for place, names in walk(self.root, recover=True):
+            shard = self._index.shard(place) if self._index is not None else None
+            for name in names:
+                if (run := self._listed(place, name, shard)) is not None:
+                    yield run
 
     def readable(self, broken: Callable[[str], None]) -> Iterator[FolderRun]:
-        """`runs` whose record can be read; of the others ``broken`` is told why."""
-        for path in sorted(self.root.glob("[!_.]*/*/*/n*/seed*/[!.]*/run.json")):
-            try:
-                yield self.read(path.parent)
-            except UserError as error:
-                broken(str(error))
+        """`runs` whose record can be read; of the others ``broken`` is told why. Nothing is written."""
+        for place, names in walk(self.root, recover=False):
+            shard = self._index.shard(place) if self._index is not None else None
+            for name in names:
+                try:
+                    run = self._listed(place, name, shard)
+                except UserError as error:
+                    broken(str(error))
+                else:
+                    if run is not None:
+                        yield run
+
+    def _listed(self, place: str, name: str, shard: index.Shard | None) -> FolderRun | None:
+        """The run in a folder; None where there is none. UserError where its record is broken."""
+        folder = f"{self._prefix}{place}/{name}"  # text: of 10,000 runs, a Path costs as much as all the rest
+        if (state := index.state_of(f"{folder}/run.json")) is None:
+            return None
+        if shard is None:
+            return self.read(Path(folder))
+        entry = shard.known(name, state) or shard.learn(name, index.Entry(self.read(Path(folder)).record, state))
+        return FolderRun(folder, entry.record, self, (shard, entry))
+
+    def save_index(self) -> None:
+        """Write down what boards have read and scored, where this was asked for and can be done."""
+        if self._index is not None:
+            self._index.save()
 
     def begins(self, key: str) -> Iterator[FolderRun]:
         """The runs whose key begins so (hex digits)."""
@@ -432,31 +456,6 @@ class Store(Results):
         return self.root / "_annotations" / f"{digest}.json"
 
 
-def read_record(text: bytes | str, origin: str, mend: str = "delete the folder and run it again") -> Record:
-    """A record from JSON text.
-
-    Raises:
-        Damaged: Naming ``origin`` and the field, where it is not one.
-        UserError: Where it is of another schema.
-    """
-    try:
-        return Record.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["loc"] == ("schema_version",) and type(first["input"]) is int:
-            older = first["input"] < SCHEMA
-            raise UserError(
-                f"{origin}: is of schema {first['input']}, and this version of keypoint-benchmark reads {SCHEMA}: "
-                + (
-                    "run it again in another --results folder"
-                    if older
-                    else "use a newer version, or another --results folder"
-                )
-            ) from error
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise Damaged(f"{origin}: {where}: {first['msg']}; {mend}") from error
-
-
 def verified_annotations(document: Any, digest: str, origin: str) -> Annotations:
     """Annotations from a stored document, whose content must have the digest it goes by.
 
@@ -491,45 +490,3 @@ def _csv(history: Sequence[HistoryRow]) -> str:
     writer.writeheader()
     writer.writerows(history)
     return text.getvalue()
-
-
-def slug(name: str) -> str:
-    """A name as a folder name on any platform; different names stay different but for the characters replaced.
-
-    A name too long for a file system is cut, and ends in 16 hex digits of its hash.
-    """
-    plain = re.sub(r"[^\w.+=,-]+", "@", name).strip(".") or "_"
-    plain = f"@{plain}" if plain.startswith("_") else plain  # folders that begin with '_' hold no runs
-    if len(plain.encode()) <= LONGEST:
-        return plain
-    return plain.encode()[: LONGEST - 17].decode(errors="ignore") + "@" + hashlib.sha256(name.encode()).hexdigest()[:16]
-
-
-def results_folder(path: str | Path) -> Path:
-    """The folder of results as a path.
-
-    Raises:
-        UserError: Where the name is empty, or something else is in its place.
-    """
-    if not str(path):
-        raise UserError("results: the name is empty; name a folder")
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"results {folder}: is a file; name a folder")
-    return folder
-
-
-def root_of(folder: Path) -> Path:
-    """The folder of results in which a run's folder lies.
-
-    Raises:
-        UserError: Where it is no run's, or lies in none.
-    """
-    if not (folder / "run.json").is_file():
-        raise UserError(f"{folder}: is not the folder of a run (it holds no run.json)")
-    for above in folder.resolve().parents:
-        if (above / "_annotations").is_dir():
-            return above
-    raise UserError(
-        f"{folder}: lies outside its results folder (no folder above it holds _annotations); give it in its place"
-    )

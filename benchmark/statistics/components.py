@@ -22,6 +22,7 @@ unknown: the interval holds images alone. Where images come in groups, read grou
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,6 +174,15 @@ def components(values: FloatArray, effective: float | None = None) -> Components
     return Components(
         mean, seeds, degrees, image, seed, image * images, np.maximum(seed - rest, 0.0) * seeds, rest_variance
     )
+
+
+_BATCHED = ("mean", "image_part", "seed_part", "image_variance", "seed_variance", "rest_variance")
+
+
+def joined(parts: Sequence[Components]) -> Components:
+    """Batches of the same seeds and images as one: the leading axis of each is put behind that of the one before."""
+    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _BATCHED}
+    return Components(seeds=parts[0].seeds, images=parts[0].images, **whole)
 
 
 def checked_errors(values: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from benchmark.statistics.components import TIE, checked_errors, components
+from benchmark.statistics.components import TIE, Components, checked_errors, components
 from benchmark.statistics.groups import Groups, effective_of, values_of
 from benchmark.statistics.intervals import few_images
 from benchmark.statistics.notes import Note
@@ -137,14 +137,30 @@ def p_below(
     Returns:
         (B,) float64: the larger of Student's p and the heavy-tail test's.
     """
-    parts = components(differences, effective)
+    return p_of(components(differences, effective), differences.mean(axis=1), failure, margin, needed)
+
+
+def p_of(
+    parts: Components, of_image: FloatArray, failure: FloatArray | float, margin: float = 0.0, needed: float = 1.0
+) -> FloatArray:
+    """`p_below` of differences that are summed up already: many comparisons then fit into one batch.
+
+    Args:
+        parts: (B,) the components of the differences.
+        of_image: (B, N) float64 px, the differences of each image, or group, averaged over seeds.
+        failure: as for `p_below`, like the rest.
+        margin: px.
+        needed: from which p on the value may be Student's alone.
+
+    Returns:
+        (B,) float64.
+    """
     half = parts.p_value(margin) / 2
     p = np.where(parts.mean < margin, half, 1 - half)
     asked = np.flatnonzero(p < needed)
     if len(asked):
-        gains = margin - differences[asked].mean(axis=1)
         failures = np.broadcast_to(np.asarray(failure, dtype=np.float64), p.shape)
-        p[asked] = np.maximum(p[asked], ndtr(-signed_root(gains, failures[asked])))
+        p[asked] = np.maximum(p[asked], ndtr(-signed_root(margin - of_image[asked], failures[asked])))
     return np.asarray(p, dtype=np.float64)
 
 

@@ -19,10 +19,10 @@ from math import inf
 
 import numpy as np
 
-from benchmark.statistics.components import TIE
+from benchmark.statistics.components import TIE, components, joined
 from benchmark.statistics.groups import Groups, effective_of, values_of
 from benchmark.statistics.holm import holm
-from benchmark.statistics.paired import added_failure, p_below
+from benchmark.statistics.paired import added_failure, p_of
 from benchmark.structures import FloatArray, IntArray
 
 UNTESTED = ("unranked", "other_seeds_or_images")
@@ -30,6 +30,12 @@ UNTESTED = ("unranked", "other_seeds_or_images")
 
 ENOUGH_SEEDS = 3
 """From here on another seed adds less than another row does."""
+
+BATCH = 1 << 21
+"""How many differences of images are tested at once: equations are solved together, and memory stays below 100 MB."""
+
+CACHED = 1 << 16
+"""How many differences of images and seeds are summed up at once: what a processor's cache holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,13 +210,22 @@ def pairwise_p(
     gap = means[:, None] - means
     order = np.where(np.abs(gap) <= TIE, 0, np.sign(gap)).astype(np.int64)
     p = np.ones((count, count))
-    for i in range(count - 1) if (images if effective is None else effective) >= 2 else ():
-        others = i + 1 + np.flatnonzero(order[i, i + 1 :])
-        differences = (table[i] - table[others]) * -order[i, others][:, None, None]
-        differences[np.abs(differences) <= TIE] = 0.0
-        of_better = np.where(order[i, others] > 0, failures[others], failures[i])
-        below = p_below(differences, of_better, needed=needed / 2, effective=effective)
-        p[i, others] = p[others, i] = np.minimum(1.0, 2 * below)
+    if (images if effective is None else effective) < 2:
+        return p, order
+    firsts, seconds = np.nonzero(np.triu(order))  # each pair once, those that agree left out
+    at_once, chunk = max(1, BATCH // images), max(1, CACHED // table[0].size)
+    for start in range(0, len(firsts), at_once):
+        a, b = firsts[start : start + at_once], seconds[start : start + at_once]
+        better, worse = np.where(order[a, b] > 0, (b, a), (a, b))
+        parts, of_image = [], []
+        for k in range(0, len(a), chunk):
+            differences = table[better[k : k + chunk]]
+            differences -= table[worse[k : k + chunk]]
+            differences[np.abs(differences) <= TIE] = 0.0
+            parts.append(components(differences, effective))
+            of_image.append(differences.mean(axis=1))
+        below = p_of(joined(parts), np.concatenate(of_image), failures[better], needed=needed / 2)
+        p[a, b] = p[b, a] = np.minimum(1.0, 2 * below)
     return p, order
 
 

@@ -128,10 +128,10 @@ def fit(chosen: Sequence[Column[AnyRow]], rows: Sequence[AnyRow], width: int, ga
         width: Characters there are.
         gap: Characters between two columns.
     """
-    kept = list(chosen)
-    while sum(widths(rows, kept)) + gap * len(kept) > width and any(column.priority > 1 for column in kept):
-        kept.remove(max(kept, key=lambda column: column.priority))
-    return kept
+    kept = list(zip(chosen, widths(rows, chosen), strict=True))
+    while sum(taken + gap for _, taken in kept) > width and any(column.priority > 1 for column, _ in kept):
+        kept.remove(max(kept, key=lambda pair: pair[0].priority))
+    return [column for column, _ in kept]
 
 
 def widths(rows: Sequence[AnyRow], shown: Sequence[Column[AnyRow]]) -> list[int]:

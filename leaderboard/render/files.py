@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.files import write_text
 from leaderboard.board import Board
 from leaderboard.render.markdown import markdown
-from leaderboard.render.tables import as_rows, flat, flat_keypoints
+from leaderboard.render.tables import as_csv, as_rows, flat_keypoints
 
 NAMES = ("LEADERBOARD.md", "LEADERBOARD.csv", "LEADERBOARD.json")
 KEYPOINTS = "KEYPOINTS.csv"
@@ -32,7 +32,7 @@ def write(boards: Sequence[Board], folder: Path, *, per_keypoint: bool = False) 
     rows = [row for board in boards for row in as_rows(board)]
     texts = (
         markdown(boards),
-        flat(boards).to_csv(index=False, lineterminator="\n"),
+        as_csv(rows),
         json.dumps(rows, indent=1, allow_nan=False),
     )
     named = dict(zip(NAMES, texts))

@@ -15,7 +15,7 @@ from leaderboard.render.latex import latex
 from leaderboard.render.markdown import pasted
 from leaderboard.render.pasted import Pasted, board_table, keypoint_table
 from leaderboard.render.selection import ALL, Selection
-from leaderboard.render.tables import flat, flat_keypoints
+from leaderboard.render.tables import as_csv, as_rows, flat_keypoints
 
 PASTED: dict[str, Callable[[Pasted], str]] = {"md": pasted, "latex": latex, "html": html}
 FORMATS = ("md", "csv", "json", "latex", "html")
@@ -43,7 +43,8 @@ def formatted(boards: Sequence[Board], form: str, selection: Selection = ALL, *,
         entries = keypoint_records(some) if per_keypoint else document(boards, selection)
         return json.dumps(entries, indent=1, allow_nan=False) + "\n"
     if form == "csv":
-        table = (flat_keypoints if per_keypoint else flat)(boards, selection)
-        return table.to_csv(index=False, lineterminator="\n")
+        if per_keypoint:
+            return flat_keypoints(boards, selection).to_csv(index=False, lineterminator="\n")
+        return as_csv([row for board in boards for row in as_rows(board, selection)], selection.columns)
     made = [(keypoint_table if per_keypoint else board_table)(board, selection) for board in boards]
     return "\n".join(map(PASTED[form], made))

@@ -25,6 +25,7 @@ def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -
         console: Its width is used.
         dry_run: Say it as what ``run`` would do.
     """
+    states = [state for state in STATES if state != "unneeded" or status.counts[state]]
     rows: dict[str, dict[tuple[str, ...], list[JobStatus]]] = {}
     for job in status.jobs:
         config = job.planned.job.config
@@ -35,9 +36,9 @@ def print_grid(status: GridStatus, console: Console, *, dry_run: bool = False) -
         for names, jobs in of_board.items():
             counts = counted(job.state for job in jobs)
             left = _left([j for j in jobs if j.to_make])
-            cells.append([*names, *(str(counts[state] or "") for state in STATES), left])
+            cells.append([*names, *(str(counts[state] or "") for state in states), left])
         say(console, title, "bold")
-        _print_table(["detector", "n", "budget", *STATES, "time left"], cells, console)
+        _print_table(["detector", "n", "budget", *states, "time left"], cells, console)
     for state, style in (("stale", "yellow"), ("failed", "red")):
         named = [job for job in status.jobs if job.state == state]
         for job in named[:MOST]:
@@ -94,7 +95,7 @@ def duration(seconds: float) -> str:
 
 def _left(jobs: Sequence[JobStatus]) -> str:
     """How long runs may take; "" where none is to be made or nothing is known of any."""
-    known = [job.seconds for job in jobs if job.seconds is not None]
+    known = [job.left for job in jobs if job.left is not None]
     if not known:
         return "unknown" if jobs else ""
     return f"about {duration(sum(known))}" + (" (rough)" if any(job.rough for job in jobs) else "")
@@ -105,7 +106,8 @@ def _time_left(status: GridStatus) -> str:
     parts = []
     if len(status.unknown) < len(status.to_make):
         rough = ", in part by runs on another number of images" if any(job.rough for job in status.to_make) else ""
-        parts.append(f"about {duration(status.seconds)} of fitting and predicting, by past runs{rough}")
+        at_once = f", {status.workers} runs at once" if status.workers > 1 else ""
+        parts.append(f"about {duration(status.seconds)} of fitting and predicting{at_once}, by past runs{rough}")
     if status.unknown:
         names = list(dict.fromkeys(job.planned.job.config.detector for job in status.unknown))
         some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,10 @@ WHOLE = ("position", "rank_low", "rank_high", "n_parameters", "n_train", "detect
 
 def as_rows(board: Board, selection: Selection = ALL) -> list[dict[str, Any]]:
     """The rows as JSON objects: identity, standing, the metrics by name, intervals, cost, marks, errors, facts."""
-    return [_as_row(board, row) for row in selection.rows_of(board).every]
+    shown = selection.rows_of(board)
+    known = {name for row in board.finished for name in row.metrics}
+    costs = any(run.record.cost.reference_ms for row in board.every for run in row.runs)
+    return [_as_row(shown, row, known, costs) for row in shown.every]
 
 
 def as_dict(board: Board) -> dict[str, Any]:
@@ -79,22 +84,27 @@ def indexed(boards: Sequence[Board]) -> pd.DataFrame:
     return table.assign(n=table["n_train"].fillna(0).astype("int64")).drop(columns="n_train").set_index(index)
 
 
-def flat(boards: Sequence[Board], selection: Selection = ALL) -> pd.DataFrame:
-    """`frame` with lists as text, for CSV; of columns those that are chosen, by default all.
+def as_csv(rows: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> str:
+    """What `frame` makes of the rows of `as_rows`, as CSV, with lists as text; pandas takes longer to import than to write.
+
+    Args:
+        rows: Of `as_rows`.
+        columns: Which, in this order; all where none is named.
 
     Raises:
         UserError: For a name of no column.
     """
-    table = frame(boards, selection)
-    for name, between in (("seeds", " "), ("failed_seeds", " "), ("marks", " "), ("changed_files", " ")):
-        if name in table:
-            table[name] = [between.join(map(str, values)) for values in table[name]]
-    if not selection.columns:
-        return table
-    names = [name if name in table else key_of(name) for name in selection.columns]
-    if missing := next((name for name in names if name not in table), None):
-        raise unknown("column", missing, table.columns)
-    return table[names]
+    shown = [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows]
+    there = list(dict.fromkeys(name for row in shown for name in row))
+    names = [name if name in there else key_of(name) for name in columns]
+    if missing := next((name for name in names if name not in there), None):
+        raise unknown("column", missing, there)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names or there, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for row in shown:
+        writer.writerow({k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in row.items()})
+    return text.getvalue()
 
 
 def flat_keypoints(boards: Sequence[Board], selection: Selection = ALL) -> pd.DataFrame:
@@ -104,9 +114,16 @@ def flat_keypoints(boards: Sequence[Board], selection: Selection = ALL) -> pd.Da
     return pd.DataFrame(keypoint_records([selection.rows_of(board) for board in boards]))
 
 
-def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
+def _as_row(board: Board, row: BoardRow, known: set[str], costs: bool) -> dict[str, Any]:
+    """A row as a JSON object.
+
+    Args:
+        board: Its board.
+        row: The row.
+        known: The metrics that some row of the board has.
+        costs: Whether some row of the board knows more of its cost than seconds on the clock.
+    """
     facts = row.record.facts
-    known = {name for other in board.finished for name in other.metrics}
     return {
         "detector": row.config.detector,
         "row": row.label,
@@ -136,7 +153,7 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "untrained_exact": row.untrained.get("exact"),
         "fit_seconds": row.fit_seconds,
         "predict_ms": row.predict_ms,
-        **_cost(board, row),
+        **({"fit_ratio": row.fit_ratio, **{name: row.cost(name) for name in Cost.model_fields}} if costs else {}),
         "n_parameters": row.n_parameters,
         "device": row.config.device,
         "threads": row.config.threads,
@@ -152,13 +169,6 @@ def _as_row(board: Board, row: BoardRow) -> dict[str, Any]:
         "keypoints": {name: row.keypoint(name) for name in board.keypoints} if row.runs else {},
         "taxonomy": row.taxonomy,
     }
-
-
-def _cost(board: Board, row: BoardRow) -> dict[str, float | None]:
-    """What else a row cost; nothing where no row of the board knows more than seconds on the clock."""
-    if not any(run.record.cost.reference_ms for other in board.every for run in other.runs):
-        return {}
-    return {"fit_ratio": row.fit_ratio, **{name: row.cost(name) for name in Cost.model_fields}}
 
 
 def _advice(advice: Advice) -> dict[str, Any]:

@@ -84,6 +84,8 @@ def test_the_time_left_is_that_of_past_runs(cli: Cli, data: Path, results: Path,
     left = [job["seconds"] for job in more["jobs"] if job["detector"] == "linear"]
     assert left == [None, None, *[pytest.approx(20 + 0.25 * 8)] * 3]  # 8 images
     assert (more["seconds_left"], more["rough"]) == (pytest.approx(66), False)
+    several = cli(*words, "-d", "linear", "--seeds", "5", "--executor", "process", "--workers", "2", "--json").document
+    assert (several["seconds_left"], several["workers"]) == (pytest.approx(33), 2)
     fewer = cli(*words, "-d", "linear", "--n", "5", "--json").document
     assert (fewer["seconds_left"], fewer["rough"]) == (pytest.approx(22 / 4, abs=0.1), True)  # and the baseline's
     unknown = cli(*words, "-d", "linear:features=pts")

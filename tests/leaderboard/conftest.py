@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmark.cli import main
 from benchmark.code_digest import reached_code
 from benchmark.metrics import score
 from benchmark.registry import entries
@@ -137,3 +139,17 @@ def filled(maker: Maker) -> Store:
     maker.put("rule", annotations, answers(annotations), ranked=False)
     maker.put("broken", annotations, None, error="ValueError: loss is nan")
     return maker.store
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command line; returns exit code, stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return run

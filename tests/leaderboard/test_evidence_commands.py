@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.cli import main
 from benchmark.runs.store import Store
 from benchmark.structures import Annotations
 from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import write_predictions
 
 Typed = tuple[int, str, str]
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command line; returns exit code, stdout and stderr."""
-
-    def run(*words: object) -> Typed:
-        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.cli import main
 from benchmark.structures import Annotations, Predictions
 from datasets.formats.coco import annotations_to_json
 from datasets.formats.coco_results import write_predictions
@@ -19,18 +17,6 @@ from leaderboard.radius import ALL, point_errors, radii
 
 OFF = np.zeros((50, 1, 2))
 OFF[:, 0, 0] = np.arange(50)  # image i is off by i px
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return run
 
 
 def test_a_row_of_a_board(maker: Any, annotations: Annotations, typed: Any, tmp_path: Path) -> None:

@@ -253,3 +253,11 @@ def test_photographs_with_several_instances_on_a_telephone(open_page: OpenPage, 
     page.emulate_media(media="print")
     assert page.locator("#gallery canvas").first.is_visible()
     assert not page.locator("#gallery").get_by_label("Images each").is_visible()
+
+
+def test_its_link_leads_to_it_whatever_is_filled_above(open_page: OpenPage, case: tuple[Path, Store, Dataset]) -> None:
+    page = open_page(case[0])
+    page.get_by_role("link", name="Gallery").click()
+    page.locator("#gallery figure").first.wait_for()
+    page.wait_for_timeout(1500)  # plots are drawn meanwhile
+    assert -1 <= page.locator("#gallery").evaluate("one => one.getBoundingClientRect().top") <= 120

@@ -70,9 +70,11 @@ def test_ray_with_two_nodes_one_killed_midway(grid: Grid, tmp_path: Path) -> Non
 @pytest.mark.filterwarnings("ignore")
 def test_slurm_by_submitit_s_local_executor(grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
-    local = predictions(run_grid(grid(*DETECTORS, seeds=(0, 1), results=str(tmp_path / "local"))))
+    seeds = tuple(range(20))
+    local = predictions(run_grid(grid(*DETECTORS, seeds=seeds, results=str(tmp_path / "local"))))
+    assert len(local) == 60
     monkeypatch.setattr(executors, "find", lambda name: partial(slurm.run, cluster="local"))
-    runs = run_grid(grid(*DETECTORS, seeds=(0, 1), executor="slurm", workers=2, timeout=60.0))
+    runs = run_grid(grid(*DETECTORS, seeds=seeds, executor="slurm", workers=2, timeout=300.0))
     assert predictions(runs) == local
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.api import grid_config, run_grid, run_grids
+from benchmark.api import grid_config, plan_grids, run_grid, run_grids
 from benchmark.executors.executor import Callback
 from benchmark.runs.store import Store
 from benchmark.structures import UserError
+from leaderboard.status import grid_status
 
 NOISY = '''
 import numpy as np
@@ -58,6 +59,11 @@ def made(tmp_path: Path, *specifications: str) -> tuple[list[int], str]:
 def test_rows_that_differ_need_two_seeds(tmp_path: Path) -> None:
     seeds, said = made(tmp_path, detector(tmp_path, "near", 0.5, 0), detector(tmp_path, "far", 20, 100))
     assert seeds == [0, 1]
+    named = [str(tmp_path / "near.py"), str(tmp_path / "far.py")]
+    grid = grid_config(named, seeds=5, until_ranked=True, n=20, results=tmp_path / "results", threads=1)
+    status = grid_status(plan_grids([grid]), [grid])
+    assert (status.counts["done"], status.counts["missing"], status.counts["unneeded"]) == (5, 0, 6)  # and the baseline
+    assert not status.to_make
     assert said == "after 2 seeds the rows are told apart: 6 further runs are not needed"
 
 

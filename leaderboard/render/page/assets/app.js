@@ -143,8 +143,20 @@
       return place;
     });
     main.replaceChildren(...places);
-    const links = KB.sections.map((section) => el("li", {}, el("a", { href: `#${section.id}`, onclick: () => build(section.id) }, section.title)));
+    const links = KB.sections.map((section) => el("li", {}, el("a", { href: `#${section.id}`, onclick: () => follow(section) }, section.title)));
     document.querySelector("nav ul").replaceChildren(...links);
+  }
+
+  /** A link to a section leads there although sections above it are only now filled, until the reader moves. */
+  function follow(section) {
+    build(section.id);
+    const place = section.root.parentElement;
+    const held = new ResizeObserver(() => place.scrollIntoView({ behavior: "instant" }));
+    held.observe(document.querySelector("main"));
+    const moved = new AbortController();
+    const leave = () => (held.disconnect(), moved.abort());
+    for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(kind, leave, { signal: moved.signal, passive: true });
+    setTimeout(leave, 5000);
   }
 
   function header() {
