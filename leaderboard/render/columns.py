@@ -79,6 +79,7 @@ def _every(shown: Sequence[Metric]) -> list[Column[BoardRow]]:
         Column("detector", name, 0, name=True, key="detector"),
         *(_metric_column(entry) for entry in shown),
         Column("fit s", lambda row: short(row.fit_seconds), 3, key="fit_seconds"),
+        Column("cpu s", lambda row: short(row.cost("fit_processor_seconds")), 12, key="fit_processor_seconds"),
         Column("ms/image", lambda row: short(row.predict_ms), 10, key="predict_ms"),
         Column("ms alone", lambda row: short(row.cost("single_ms")), 16, key="single_ms"),
         Column("fit / ref", lambda row: short(row.fit_ratio), 15, key="fit_ratio"),
