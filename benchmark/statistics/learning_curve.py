@@ -63,6 +63,9 @@ EVIDENCE = 0.1
 SHOWN = 0.05
 """The p value below which the errors of two sizes differ; to call a curve rising, over all pairs of sizes (Bonferroni)."""
 
+NEGLIGIBLE = 1e-7
+"""A law with a smaller weight is left out, all of them together less than a thousandth."""
+
 _EXPONENTS = np.geomspace(0.05, 6.0, 36)
 _FLOORS = np.linspace(0.0, 1.0, 21)  # of the error at the largest size
 _DELAYS = np.array([0.0, 0.1, 0.3, 1.0, 3.0, 10.0])  # of the largest size
@@ -295,7 +298,7 @@ def error_at(curve: LearningCurve, size: int, level: float = LEVEL) -> tuple[flo
     """
     chances = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
     low, high = np.full(3, curve.logs.min() - 40.0), np.full(3, curve.logs.max() + 40.0)
-    for _ in range(60):
+    for _ in range(40):
         middle = (low + high) / 2
         below = np.array([curve.laws.chance(t, np.array([size]))[0] for t in middle]) < chances
         low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -356,15 +359,14 @@ def _out_of_reach(curve: LearningCurve, target: float, images: int | None, low: 
         return Reason("wide", {"low": min(low or images, images), "high": None, "factor": WIDEST, "farthest": farthest})
     laws, goal = curve.laws, _logarithm(target, curve.share)
     ever = float(laws.chance(goal, np.array([np.inf]))[0])
-    with np.errstate(divide="ignore"):
-        before = float(np.mean(laws.levels + np.log(laws.floors) <= goal))
+    before = float(np.mean(math.exp(float(laws.weights @ laws.levels)) * _FLOORS <= math.exp(goal)))
     values = {"low": low, "largest": int(curve.sizes[-1]), "times": FARTHEST, "farthest": farthest}
     return Reason("floor" if ever < EVIDENCE * before else "far", values)
 
 
 def _foretold(curve: LearningCurve, target: float, tail: float) -> tuple[int | None, int | None, int | None]:
     """Where the chance of reaching the target is 1/2, ``tail`` and 1 - ``tail``, up to `FARTHEST`; None where it never is."""
-    sizes = curve.sizes[-1] * np.geomspace(1.0, FARTHEST, 241)
+    sizes = curve.sizes[-1] * np.geomspace(1.0, FARTHEST, 121)
     chances = np.maximum.accumulate(curve.laws.chance(_logarithm(target, curve.share), sizes))
     places = [int(np.searchsorted(chances, wanted)) for wanted in (0.5, tail, 1 - tail)]
     images, low, high = [math.ceil(sizes[i] - 1e-9) if i < len(sizes) else None for i in places]
@@ -380,10 +382,8 @@ def _crossing(sizes: IntArray, limits: FloatArray, target: float) -> int | None:
     if i == 0:
         return int(sizes[0])
     above, below = float(limits[i - 1]), float(limits[i])
-    if below > 0:
-        part = math.log(above / target) / math.log(above / below)
-    else:  # no power law ends on 0
-        part = (above - target) / (above - below)
+    scale = math.log if below > 0 else float  # no power law ends on 0
+    part = (scale(above) - scale(target)) / (scale(above) - scale(below))
     return math.ceil(float(sizes[i - 1]) * (float(sizes[i]) / float(sizes[i - 1])) ** part - 1e-9)
 
 
@@ -457,13 +457,14 @@ def _laws(curve: LearningCurve) -> Laws:
     left = left - levels
     squares = np.einsum("il,ij,jl->l", left, precision, left)
     weights = np.exp(-(squares - squares.min()) / 2)
+    counted = weights > NEGLIGIBLE * weights.sum()
     return Laws(
         largest=int(curve.sizes[-1]),
-        exponents=exponents,
-        floors=floors,
-        delays=delays,
-        levels=levels,
-        weights=weights / weights.sum(),
+        exponents=exponents[counted],
+        floors=floors[counted],
+        delays=delays[counted],
+        levels=levels[counted],
+        weights=weights[counted] / weights[counted].sum(),
         variance=1 / total,
         p_value=float(chdtrc(max(len(curve.sizes) - 3, 1), squares.min())),
     )
