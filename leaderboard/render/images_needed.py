@@ -44,18 +44,17 @@ def print_needs(title: str, target: Target, found: Sequence[DetectorNeeds], cons
             " ".join(f"{100 * value:.1f}" if target.exact else f"{value:.3g}" for value in values),
             curve_line(values),
             number(one.needed),
-            interval(one.needed),
+            interval(one.needed, one.sizes[-1]),
         ]
         table.add_row(*map(escape, cells))
     console.print(table, highlight=False)
-    hows = {one.needed.how for one in found}
     seeds = sorted({one.curve.seeds for one in found if one.curve})
     counted = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}" if seeds else "no"
     about = (
         f"Means over {counted} seeds, each with nested training images of its own; images for validation come on top."
     )
     say(console, about, "dim", wrap=True)
-    if "foretold" in hows:
+    if any((one.needed.high or 0) > one.sizes[-1] for one in found):
         say(
             console,
             "Foretold: beyond the largest size measured, where the curve is taken to go on as a power law that may end on a "
@@ -82,8 +81,8 @@ def number(needed: Needed) -> str:
     return f"{rough(needed.images):,}" if needed.how == "foretold" else f"{needed.images:,}"
 
 
-def interval(needed: Needed) -> str:
-    """From how many to how many, or why that cannot be said."""
+def interval(needed: Needed, largest: int) -> str:
+    """From how many to how many, and whether that lies beyond the largest size; or why it cannot be said."""
     if needed.reason is not None:
         return CANNOT + why(needed.reason)
     if needed.high is None or needed.images is None:
@@ -91,9 +90,9 @@ def interval(needed: Needed) -> str:
     if needed.how == "foretold":
         low = rough(needed.low or needed.images, down=True)
         return f"{low:,} to {rough(needed.high, up=True):,}, foretold"
-    if needed.low is None:
-        return f"up to {needed.high:,}"
-    return f"{needed.low:,} to {needed.high:,}"
+    beyond = f", beyond {largest:,} foretold" if needed.high > largest else ""
+    start = "up" if needed.low is None else f"{needed.low:,}"
+    return f"{start} to {needed.high:,}{beyond}"
 
 
 def rough(images: int, *, up: bool = False, down: bool = False) -> int:
