@@ -3,18 +3,10 @@
 Between measured sizes no model is needed. Each size has a mean over seeds and images and its two-way interval
 (``benchmark.statistics.intervals``); the sizes at which the target lies within that band are the interval of the answer, as
 in Fieller's inversion. Between two sizes error and limits follow a power law, a straight line in both logarithms.
+Seeds draw from the training images at hand: where a size takes all of these, no luck of drawing is left in its interval.
 
-Beyond the largest size the error is taken to follow an inverse power law that may have begun late and may end on a floor,
-
-    error(n) = a + b (n + d)^-c,      a, b, d >= 0
-
-(Cortes et al., Learning curves: asymptotic values and rate of convergence, NIPS 1993; Viering & Loog, The shape of learning
-curves, IEEE TPAMI 45, 2023, who find the three-parameter law the best single one, and no law good for all curves). For
-shares it is the odds of a failure that do, for a share cannot exceed 1. A few sizes hardly ever tell a slow fall without a
-floor from a fast one onto a floor, so nothing is estimated: every law on a grid counts by its likelihood, all equally
-likely before. That no curve is quite a power law is in the covariance: `MISFIT` at each size, and as much again for each
-doubling beyond the last. The chance that n images reach the target is then a weighted sum of normal probabilities; where it
-is 1/2 lies the answer, where it is 2.5 and 97.5 % its interval. Nothing is drawn at random.
+Beyond the largest size the curve is continued by all power laws that agree with it (``benchmark.statistics.power_laws``).
+Where the chance that so many images reach the target is 1/2 lies the answer, where it is 2.5 and 97.5 % its interval.
 
 A number is given only where it is warranted (`Needed.reason` otherwise). Among other things a curve has to foretell its own
 largest sizes from its smaller ones. Stored curves fitted up to n = 100 are held against n = 568 by
@@ -27,26 +19,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtrc, ndtr
 
 from benchmark.statistics.components import TIE, checked_errors, components
 from benchmark.statistics.groups import Groups, effective_of, values_of
 from benchmark.statistics.intervals import exact_share, interval
+from benchmark.statistics.power_laws import FARTHEST, FLOORS, Laws, weigh
 from benchmark.structures import FloatArray, IntArray
 
 LEVEL = 0.95
 
-MISFIT = 0.03
-"""Relative error by which a curve departs from any power law, at each size and for each doubling beyond the largest."""
-
 FEWEST_SIZES = 4
 """A law with three or four parameters is not fitted to fewer."""
-
-FARTHEST = 8.0
-"""Nothing is foretold for more than so many times the largest size."""
 
 WIDEST = 10.0
 """An interval whose ends are further apart than this factor is no answer."""
@@ -62,13 +49,6 @@ EVIDENCE = 0.1
 
 SHOWN = 0.05
 """The p value below which the errors of two sizes differ; to call a curve rising, over all pairs of sizes (Bonferroni)."""
-
-NEGLIGIBLE = 1e-7
-"""A law with a smaller weight is left out, all of them together less than a thousandth."""
-
-_EXPONENTS = np.geomspace(0.05, 6.0, 36)
-_FLOORS = np.linspace(0.0, 1.0, 21)  # of the error at the largest size
-_DELAYS = np.array([0.0, 0.1, 0.3, 1.0, 3.0, 10.0])  # of the largest size
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +89,7 @@ class LearningCurve:
     @property
     def rise(self) -> tuple[int, int] | None:
         """Two sizes of which the larger is shown to have the larger error; None where there are none."""
-        pairs = [(i, j) for j in range(len(self.sizes)) for i in range(j)]
+        pairs = list(combinations(range(len(self.sizes)), 2))
         for i, j in pairs:
             if self.mean[j] > self.mean[i] + TIE and self.p_values[i, j] * len(pairs) < SHOWN:
                 return int(self.sizes[i]), int(self.sizes[j])
@@ -123,48 +103,7 @@ class LearningCurve:
     @cached_property
     def laws(self) -> Laws:
         """What its sizes say of the laws it may follow."""
-        return _laws(self)
-
-
-@dataclass(frozen=True, eq=False)
-class Laws:
-    """The laws a curve may follow, and how likely each is.
-
-    Attributes:
-        largest: The size that they are set against.
-        exponents: (L,) float64, c.
-        floors: (L,) float64, a, as a share of the error (the odds) at the largest size.
-        delays: (L,) float64, d over the largest size.
-        levels: (L,) float64, the logarithm of each law at the largest size.
-        weights: (L,) float64, sum 1.
-        variance: Of a level.
-        p_value: Of the law that fits best.
-    """
-
-    largest: int
-    exponents: FloatArray
-    floors: FloatArray
-    delays: FloatArray
-    levels: FloatArray
-    weights: FloatArray
-    variance: float
-    p_value: float
-
-    def chance(self, target: float, sizes: FloatArray) -> FloatArray:
-        """The probability that so many images reach a target.
-
-        Args:
-            target: Logarithm of an error, or of odds.
-            sizes: (m,) float64, training images; infinite for ever more.
-
-        Returns:
-            (m,) float64.
-        """
-        ratios = np.asarray(sizes, dtype=np.float64) / self.largest
-        shape = _shape(ratios[:, None], self.exponents, self.floors, self.delays)
-        doublings = np.log2(np.clip(ratios, 1.0, FARTHEST))
-        spread = np.sqrt(self.variance + (MISFIT * doublings) ** 2)
-        return np.asarray((self.weights * ndtr((target - self.levels - shape) / spread[:, None])).sum(axis=1))
+        return weigh(self.sizes, self.logs, self.of_seeds, self.of_images)
 
 
 @dataclass(frozen=True)
@@ -359,7 +298,7 @@ def _out_of_reach(curve: LearningCurve, target: float, images: int | None, low: 
         return Reason("wide", {"low": min(low or images, images), "high": None, "factor": WIDEST, "farthest": farthest})
     laws, goal = curve.laws, _logarithm(target, curve.share)
     ever = float(laws.chance(goal, np.array([np.inf]))[0])
-    before = float(np.mean(math.exp(float(laws.weights @ laws.levels)) * _FLOORS <= math.exp(goal)))
+    before = float(np.mean(math.exp(float(laws.weights @ laws.levels)) * FLOORS <= math.exp(goal)))
     values = {"low": low, "largest": int(curve.sizes[-1]), "times": FARTHEST, "farthest": farthest}
     return Reason("floor" if ever < EVIDENCE * before else "far", values)
 
@@ -384,7 +323,8 @@ def _crossing(sizes: IntArray, limits: FloatArray, target: float) -> int | None:
     above, below = float(limits[i - 1]), float(limits[i])
     scale = math.log if below > 0 else float  # no power law ends on 0
     part = (scale(above) - scale(target)) / (scale(above) - scale(below))
-    return math.ceil(float(sizes[i - 1]) * (float(sizes[i]) / float(sizes[i - 1])) ** part - 1e-9)
+    before, after = int(sizes[i - 1]), int(sizes[i])
+    return math.ceil(before * math.pow(after / before, part) - 1e-9)
 
 
 def _falling(mean: FloatArray) -> FloatArray:
@@ -401,7 +341,7 @@ def _falling(mean: FloatArray) -> FloatArray:
 def _p_values(tables: Sequence[FloatArray], groups: Groups | None) -> FloatArray:
     """(k, k) float64: of each pair of sizes, by the paired differences of seeds and images."""
     found = np.ones((len(tables), len(tables)))
-    for i, j in zip(*np.triu_indices(len(tables), 1)):
+    for i, j in combinations(range(len(tables)), 2):
         difference = tables[j] - tables[i]
         if abs(difference.mean()) > TIE:
             parts = components(values_of(groups, difference), effective_of(groups))
@@ -433,38 +373,3 @@ def _in_logarithms(
         mean = np.maximum(mean, TIE)
         slope, logs = 1 / mean, np.log(mean)
     return logs, of_seeds * slope**2, of_images * np.outer(slope, slope)
-
-
-def _shape(ratios: FloatArray, exponents: FloatArray, floors: FloatArray, delays: FloatArray) -> FloatArray:
-    """The logarithm of each law over its value at the largest size; ratios are sizes over the largest."""
-    with np.errstate(divide="ignore"):
-        falls = ((ratios + delays) / (1 + delays)) ** -exponents
-        return np.asarray(np.log((1 - floors) * falls + floors))
-
-
-def _laws(curve: LearningCurve) -> Laws:
-    """Weigh the laws: the level of each is integrated out, and what is left of the sizes is its likelihood.
-
-    Variances of a few seeds are mostly chance, so each is drawn halfway to the mean of all: none is small by luck.
-    """
-    grid = np.meshgrid(_EXPONENTS, _FLOORS, _DELAYS, indexing="ij")
-    exponents, floors, delays = (axis.ravel() for axis in grid)
-    of_seeds = (curve.of_seeds + curve.of_seeds.mean()) / 2
-    precision = np.linalg.inv(np.diag(of_seeds + MISFIT**2) + curve.of_images)
-    total = float(precision.sum())
-    left = curve.logs[:, None] - _shape((curve.sizes / curve.sizes[-1])[:, None], exponents, floors, delays)
-    levels = precision.sum(axis=0) @ left / total
-    left = left - levels
-    squares = np.einsum("il,ij,jl->l", left, precision, left)
-    weights = np.exp(-(squares - squares.min()) / 2)
-    counted = weights > NEGLIGIBLE * weights.sum()
-    return Laws(
-        largest=int(curve.sizes[-1]),
-        exponents=exponents[counted],
-        floors=floors[counted],
-        delays=delays[counted],
-        levels=levels[counted],
-        weights=weights[counted] / weights[counted].sum(),
-        variance=1 / total,
-        p_value=float(chdtrc(max(len(curve.sizes) - 3, 1), squares.min())),
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.statistics.learning_curve import FARTHEST, LEVEL, Needed, Reason
+from benchmark.statistics.learning_curve import LEVEL, Needed, Reason
+from benchmark.statistics.power_laws import FARTHEST
 from leaderboard.images_needed import DetectorNeeds, Target
 from leaderboard.render.printed import new_table, say
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from benchmark.statistics.groups import Groups
 from benchmark.statistics.learning_curve import (
-    FARTHEST,
     WIDEST,
     LearningCurve,
     error_at,
@@ -22,6 +21,7 @@ from benchmark.statistics.learning_curve import (
     reached,
     refusal,
 )
+from benchmark.statistics.power_laws import FARTHEST
 from benchmark.structures import FloatArray
 
 SIZES = (10, 20, 50, 100, 200, 568)
