@@ -1,6 +1,7 @@
 """Whether learning curves foretell: stored curves fitted to their small sizes, held against what their large ones came to.
 
-    python scripts/backtest_learning_curves.py RESULTS... [--up-to 100] [--at 568]
+    python -m benchmark run --grid scripts/backtest_learning_curves.yaml --results curves
+    python scripts/backtest_learning_curves.py curves [--up-to 100] [--at 568]
 
 A line a curve and metric: the interval foretold of the error at the hidden size, what was measured there, and whether
 `images-needed` would have said "cannot say". Then, for the errors measured at each hidden size as targets, how many images
