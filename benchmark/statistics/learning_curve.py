@@ -216,7 +216,7 @@ def images_needed(curve: LearningCurve, target: float, level: float = LEVEL) -> 
     assert low is not None  # not above the mean, which has reached it
     low, high = min(low, images), max(high, images)
     if high > WIDEST * low:
-        return _cannot(Reason("wide", {"low": low, "high": high, "factor": WIDEST}))
+        return _cannot(Reason("wide", {"low": low, "high": high, "means": reached(curve, target)}))
     smallest = int(curve.sizes[0])
     how = "smallest" if images <= smallest else how
     return Needed(images, low if low > smallest else None, high, how)
@@ -295,7 +295,8 @@ def _out_of_reach(curve: LearningCurve, target: float, images: int | None, low: 
     """Why the laws give no number, or no upper end."""
     farthest = int(FARTHEST * curve.sizes[-1])
     if images is not None:
-        return Reason("wide", {"low": min(low or images, images), "high": None, "factor": WIDEST, "farthest": farthest})
+        means = reached(curve, target)
+        return Reason("wide", {"low": min(low or images, images), "high": None, "means": means, "farthest": farthest})
     laws, goal = curve.laws, _logarithm(target, curve.share)
     ever = float(laws.chance(goal, np.array([np.inf]))[0])
     before = float(np.mean(math.exp(float(laws.weights @ laws.levels)) * FLOORS <= math.exp(goal)))

@@ -51,9 +51,7 @@ def print_needs(title: str, target: Target, found: Sequence[DetectorNeeds], cons
     console.print(table, highlight=False)
     seeds = sorted({one.curve.seeds for one in found if one.curve})
     counted = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}" if seeds else "no"
-    about = (
-        f"Means over {counted} seeds, each with nested training images of its own; images for validation come on top."
-    )
+    about = f"Means over {counted} {'seed' if counted == '1' else 'seeds'}, each with nested training images of its own; images for validation come on top."
     say(console, about, "dim", wrap=True)
     if any((one.needed.high or 0) > one.sizes[-1] for one in found):
         say(
@@ -120,9 +118,10 @@ def why(reason: Reason) -> str:
 
 
 def _wide(values: Mapping[str, Any]) -> str:
+    means = f" (the means meet it at {values['means']:,})" if values["means"] else ""
     if values["high"] is None:
-        return f"{values['low']:,} or more, and how many more is open"
-    return f"anything from {values['low']:,} to {values['high']:,}"
+        return f"{values['low']:,} or more, and how many more is open{means}"
+    return f"anything from {values['low']:,} to {values['high']:,}{means}"
 
 
 def _not_foretold(values: Mapping[str, Any]) -> str:

@@ -151,8 +151,11 @@ def test_figures_in_words() -> None:
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (Reason("wide", {"low": 100, "high": None}), "100 or more, and how many more is open"),
-        (Reason("wide", {"low": 100, "high": 1500}), "anything from 100 to 1,500"),
+        (Reason("wide", {"low": 100, "high": None, "means": None}), "100 or more, and how many more is open"),
+        (
+            Reason("wide", {"low": 100, "high": 1500, "means": 300}),
+            "anything from 100 to 1,500 (the means meet it at 300)",
+        ),
         (Reason("floor", {"low": None}), "it levels off before"),
         (Reason("far", {"low": 900, "farthest": 4544, "times": 8.0}), "900 or more, likely more than 4,544, 8 times"),
         (Reason("few_sizes", {"sizes": 3, "fewest": 4, "largest": 50}), "50 images do not surely reach it"),
