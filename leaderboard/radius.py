@@ -20,9 +20,9 @@ import numpy as np
 from benchmark.metrics.evaluation import Evaluation
 from benchmark.runs.store import Results
 from benchmark.statistics.radius import promised_radius
-from benchmark.structures import Annotations, FloatArray, IntArray, Predictions, UserError
-from benchmark.suggestions import suggestion
-from leaderboard.board import Board, boards
+from benchmark.structures import Annotations, FloatArray, IntArray, Predictions
+from leaderboard.board import Board
+from leaderboard.which import only_board, rows_named
 
 ALL = ""
 """The name of what is no keypoint: all of them together."""
@@ -95,25 +95,8 @@ def radii_of(
     Raises:
         UserError: Where no board, or more than one, fits, or a row is not on it.
     """
-    asked = f"task {task or 'any'}, data {data or 'any'}"
-    known = [board for board in boards(results, task, data) if board.finished]
-    fitting = [board for board in known if all(_rows(board, name) for name in names)]
-    if not known:
-        raise UserError(f"{results.root}: holds no finished run of {asked}")
-    if not fitting:
-        labels = sorted({row.label for board in known for row in board.finished})
-        missing = next((n for n in names if not any(_rows(board, n) for board in known)), names[0])
-        raise UserError(f"no board ({asked}) has a finished row {missing!r}{suggestion(missing, labels)}")
-    if len(fitting) > 1:
-        titles = ", ".join(board.title for board in fitting)
-        raise UserError(f"{len(fitting)} boards fit ({titles}): choose with --task and --data")
-    board = fitting[0]
-    return board, board_radii(board, share, [label for name in names for label in _rows(board, name)])
-
-
-def _rows(board: Board, name: str) -> list[str]:
-    """The labels of the finished rows of that label or detector."""
-    return [row.label for row in board.finished if name in (row.label, row.config.detector)]
+    board = only_board(results, names, task, data)
+    return board, board_radii(board, share, [row.label for name in names for row in rows_named(board, name)])
 
 
 def radii(annotations: Annotations, fits: Sequence[Predictions], share: float, row: str = "") -> list[Radius]:

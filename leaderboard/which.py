@@ -13,7 +13,7 @@ from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
 from datasets import formats
 from leaderboard.board import Board, boards, by_board, run_of_row
-from leaderboard.rows import labels_of, newest
+from leaderboard.rows import BoardRow, labels_of, newest
 from leaderboard.titles import title_of
 
 
@@ -33,6 +33,38 @@ def boards_on(results: Results, task: str | None, data: str | None, pair: Pair |
     if named or data is None:
         return named
     return on_data(boards(results, task, None, pair), results, data)
+
+
+def only_board(results: Results, names: Sequence[str], task: str | None = None, data: str | None = None) -> Board:
+    """The one board of a task and of data that has some rows.
+
+    Args:
+        results: Where the runs are.
+        names: Of finished rows that it has, by label or detector.
+        task: None where one board alone fits.
+        data: None where one board alone fits.
+
+    Raises:
+        UserError: Where no board, or more than one, fits, or a row is not on it.
+    """
+    asked = f"task {task or 'any'}, data {data or 'any'}"
+    known = [board for board in boards_on(results, task, data) if board.finished]
+    fitting = [board for board in known if all(rows_named(board, name) for name in names)]
+    if not known:
+        raise UserError(f"{results.root}: holds no finished run of {asked}")
+    if not fitting:
+        labels = sorted({row.label for board in known for row in board.finished})
+        missing = next((n for n in names if not any(rows_named(board, n) for board in known)), names[0])
+        raise UserError(f"no board ({asked}) has a finished row {missing!r}{suggestion(missing, labels)}")
+    if len(fitting) > 1:
+        titles = ", ".join(board.title for board in fitting)
+        raise UserError(f"{len(fitting)} boards fit ({titles}): choose with --task and --data")
+    return fitting[0]
+
+
+def rows_named(board: Board, name: str) -> list[BoardRow]:
+    """The finished rows of that label or detector."""
+    return [row for row in board.finished if name in (row.label, row.config.detector)]
 
 
 def on_data(boards: Sequence[Board], results: Results, data: str | None) -> list[Board]:

@@ -1,4 +1,4 @@
-"""Commands that examine results: score (any tool's predictions), compare (two rows), radius, gap, audit (all stored)."""
+"""Commands that examine results: score (any tool's predictions), compare (two rows), radius, images-needed, gap, audit (all stored)."""
 
 from __future__ import annotations
 
@@ -165,6 +165,48 @@ def radius(
         print(json.dumps({"on": title, "radii": [one.as_dict() for one in found]}, allow_nan=False))
     else:
         print_radii(title, found, grouped, console_for())
+
+
+@app.command(name="images-needed", epilog="Example: python -m benchmark images-needed forest svr --px 1.5")
+def images_needed(
+    detector: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DETECTOR]...", help="On a board; all that were run with several --n where none is named."
+        ),
+    ] = None,
+    px: Annotated[
+        float | None, typer.Option("--px", metavar="PIXELS", help="The mean error that is to be reached; default 1.")
+    ] = None,
+    exact: Annotated[
+        float | None,
+        typer.Option("--exact", metavar="PERCENT", help="Or the share of exact keypoints that is to be reached."),
+    ] = None,
+    task: BoardTask = None,
+    data: BoardData = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Say how many training images reach an error, from runs of several --n: with an interval, or why it cannot be said."""
+    from benchmark.runs.bundle import open_results
+    from benchmark.statistics.learning_curve import LEVEL
+    from leaderboard.images_needed import Target, needs_of
+    from leaderboard.render.images_needed import print_needs
+
+    if px is not None and exact is not None:
+        raise UserError("give --px or --exact, not both")
+    if px is not None and not 0 < px < float("inf"):
+        raise UserError(f"px {px:g}: give pixels above 0")
+    if exact is not None and not 0 < exact < 100:
+        raise UserError(f"exact {exact:g}: give percent above 0 and below 100, which no number of images can prove")
+    target = Target(1.0 if px is None else px) if exact is None else Target(exact / 100, exact=True)
+    with waiting("drawing curves"):
+        board, found = needs_of(open_results(results), detector or (), target, task, data)
+    if as_json:
+        document = {"on": board.title, "target": target.as_dict(), "level": LEVEL}
+        print(json.dumps({**document, "detectors": [one.as_dict() for one in found]}, allow_nan=False))
+    else:
+        print_needs(board.title, target, found, console_for())
 
 
 @app.command(epilog="Example: python -m benchmark gap --data my-frames --group-by 'video[0-9]+' --detector forest")
