@@ -8,22 +8,27 @@ answers is stored as any run is, in a folder of results of its own, ``_robustnes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
+from benchmark import detector_files
+from benchmark.detector import Detector
 from benchmark.executors.executor import Callback
 from benchmark.metrics import score
 from benchmark.predict import restored
-from benchmark.runs.config import DataReference, GridConfig
+from benchmark.registry import resolve
+from benchmark.runs.config import DataReference, GridConfig, RunConfig
 from benchmark.runs.data import open_data
-from benchmark.runs.execute import answer, commonest_category
-from benchmark.runs.store import FolderRun, Store
+from benchmark.runs.execute import answer, commonest_category, frozen, one_line
+from benchmark.runs.store import Damaged, FolderRun, Store
 from benchmark.runs.threads import limited_threads
-from benchmark.structures import LabeledImages, UserError
+from benchmark.structures import Annotations, LabeledImages, UserError
 from datasets import corruptions
 from datasets.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from datasets.dataset import Dataset
@@ -34,6 +39,7 @@ FOLDER = "_robustness"
 BASELINE = "mean"  # what figures are set against
 BETWEEN = "~"
 """Stands between what data is called and how it was corrupted."""
+MOST_KEPT = 1 << 30  # bytes of corrupted images that are kept for the next detector
 
 
 def corrupted_test(dataset: Dataset, name: str, severity: int) -> LabeledImages:
@@ -59,8 +65,9 @@ def ask(
     callback: Callable[[str], None] = lambda text: None,
     *,
     device: str = "auto",
+    loaded_as: Mapping[str, str] = MappingProxyType({}),
 ) -> list[FolderRun]:
-    """Ask fitted detectors about corrupted test images; what is stored already is not asked again.
+    """Ask fitted detectors about corrupted test images; what this very fit has answered already is not asked again.
 
     Args:
         runs: Finished runs with weights, of one data set.
@@ -69,54 +76,105 @@ def ask(
         names: Of `datasets.corruptions.CORRUPTIONS`.
         callback: Is told how far it is.
         device: auto, cpu or cuda.
+        loaded_as: Detector of a run -> what to load for it, where that is the user's own file.
 
     Returns:
-        One run a run, corruption and severity.
+        One run a run, corruption and severity; failed ones where a detector could not answer.
 
     Raises:
         UserError: Where weights are missing, or a detector cannot be restored.
     """
     store, asked = Store(into), []
-    steps = [(name, severity) for name in names for severity in SEVERITIES]
-    configs = [
-        run.record.config.model_copy(
-            update={
-                "data": f"{run.record.config.data}{BETWEEN}{name}-{severity}",
-                "data_digest": _digest(dataset.digest, name, severity),
-            }
-        )
-        for run in runs
-        for name, severity in steps
-    ]
-    known = [store.find(config, run.record.seed) for config, run in zip(configs, [r for r in runs for _ in steps])]
-    missing = {step for i, step in enumerate(steps) if any(known[k * len(steps) + i] is None for k in range(len(runs)))}
-    seen = {step: corrupted_test(dataset, *step) for step in steps if step in missing}
-    for k, run in enumerate(runs):
-        mine = slice(k * len(steps), (k + 1) * len(steps))
-        lacking = [(step, config) for step, config, had in zip(steps, configs[mine], known[mine]) if had is None]
-        if lacking:
-            fitted, _, _ = restored(run.folder, device)
-        for (name, severity), config in lacking:
-            test = seen[name, severity]
-            with limited_threads(config.threads):
-                predictions, _ = answer(fitted, test.annotations, test.images, commonest_category(test.annotations))
-            record = run.record.model_copy(
-                update={
-                    "key": config.key(run.record.seed),
-                    "config": config,
-                    "annotations": store.put_annotations(test.annotations),
-                    "scores": score(test.annotations, predictions, has_scores=run.record.has_confidence).as_dict(),
-                    "digests": {},
-                    "untrained": {},
-                    "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-            )
-            store.write(
-                record, predictions=predictions, log=f"the fit of {run.record.key}, asked about {config.data}\n"
-            )
-            callback(f"{run.record.config.detector} seed {run.record.seed}: {name} {severity}")
-        asked += [stored for config in configs[mine] if (stored := store.find(config, run.record.seed)) is not None]
+    test = _Corrupted(dataset)
+    for run in runs:
+        fitted: Detector | None = None
+        for name in dict.fromkeys(names):
+            for severity in SEVERITIES:
+                config = run.record.config.model_copy(
+                    update={
+                        "data": f"{run.record.config.data}{BETWEEN}{name}-{severity}",
+                        "data_digest": _digest(dataset.digest, name, severity),
+                    }
+                )
+                if (known := _known(store, config, run)) is not None:
+                    asked.append(known)
+                    continue
+                if fitted is None:
+                    file = loaded_as.get(run.record.config.detector) if run.record.facts.file else None
+                    fitted, _, _ = restored(run.folder, device, file)
+                learned = dataset.with_train(config.n_train, run.record.seed).train
+                asked.append(_answered(store, run, config, fitted, test(name, severity), learned.annotations))
+                if asked[-1].record.error:
+                    callback(f"failed {run.record.config.detector} on {config.data}: {asked[-1].record.error}")
+            callback(f"{run.record.config.detector} seed {run.record.seed}: {name}")
     return asked
+
+
+class _Corrupted:
+    """The corrupted test images of a data set, made when they are asked for; kept while they take little memory."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._kept: dict[tuple[str, int], LabeledImages] = {}
+        self._bytes = 0
+
+    def __call__(self, name: str, severity: int) -> LabeledImages:
+        if (name, severity) in self._kept:
+            return self._kept[name, severity]
+        made = corrupted_test(self._dataset, name, severity)
+        size = sum(image.nbytes for image in made.images)
+        if self._bytes + size <= MOST_KEPT:
+            self._kept[name, severity] = made
+            self._bytes += size
+        return made
+
+
+def _known(store: Store, config: RunConfig, run: FolderRun) -> FolderRun | None:
+    """What this very fit has answered already; None where nobody has, or an earlier fit of the same key, or it is damaged."""
+    try:
+        stored = store.find(config, run.record.seed)
+    except Damaged:
+        return None
+    if stored is None or stored.record.status != "finished" or stored.problem():
+        return None
+    same = _fit(run) in stored.record.notes and stored.record.facts.code == run.record.facts.code
+    return stored if same else None
+
+
+def _fit(run: FolderRun) -> str:
+    """Which fit answered: any fit of the same config has its key, so its weights are named."""
+    return f"answered by the fit of {run.record.key}, weights {run.record.digests.get(run.weights.name, '')[:16]}"
+
+
+def _answered(
+    store: Store,
+    run: FolderRun,
+    config: RunConfig,
+    fitted: Detector,
+    test: LabeledImages,
+    learned: Annotations,
+) -> FolderRun:
+    """What a fitted detector says of corrupted images, stored; a failed run where it cannot answer."""
+    update: dict[str, object] = {
+        "key": config.key(run.record.seed),
+        "config": config,
+        "annotations": store.put_annotations(test.annotations),
+        "digests": {},
+        "untrained": {},
+        "notes": [*run.record.notes, _fit(run)],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    log, predictions = f"the fit of {run.record.key}, asked about {config.data}\n", None
+    try:
+        with limited_threads(config.threads):
+            category = commonest_category(learned, test.annotations)
+            predictions, _ = answer(fitted, test.annotations, frozen(test).images, category)
+        update["scores"] = score(test.annotations, predictions, has_scores=run.record.has_confidence).as_dict()
+    except Exception as error:  # costs this answer, not the others
+        words = f"{type(error).__name__}: {one_line(error)}"
+        update |= {"status": "failed", "failure": "raised", "error": words, "scores": {}}
+        log, predictions = log + traceback.format_exc(), None
+    return store.write(run.record.model_copy(update=update), predictions=predictions, log=log)
 
 
 def _digest(data: str, name: str, severity: int) -> str:
@@ -136,7 +194,7 @@ def robustness(
         callback: Is told how far it is.
 
     Returns:
-        The finished runs on clean images, and those on corrupted ones.
+        The runs on clean images, and those of the finished ones on corrupted images.
 
     Raises:
         UserError: For what cannot be run, or asked.
@@ -147,10 +205,16 @@ def robustness(
         raise UserError("folds: corrupted images are asked about one fit at a time; leave --folds out")
     detectors = grid.detectors if BASELINE in grid.detectors else (BASELINE, *grid.detectors)
     asked = grid.model_copy(update={"detectors": detectors, "save_weights": True})
-    runs = [run for run in run_grid(asked, callback) if run.record.status == "finished"]
+    runs = run_grid(asked, callback)
+    finished = [run for run in runs if run.record.status == "finished"]
+    loaded_as = {resolve(text).name: text for text in detectors}
     reference = DataReference(
         task=grid.task, data=grid.data, options=grid.options, split=grid.split, root=str(Path(grid.results) / "_data")
     )
     (dataset,) = open_data(reference)
     watch = callback or Callback()
-    return runs, ask(runs, dataset, Path(grid.results) / FOLDER, names, watch.note, device=grid.device)
+    into = Path(grid.results) / FOLDER
+    try:
+        return runs, ask(finished, dataset, into, names, watch.note, device=grid.device, loaded_as=loaded_as)
+    finally:
+        detector_files.leave()

@@ -164,7 +164,7 @@ CORRUPTIONS: Mapping[str, Corruption] = {
 }
 """Name -> corruption. Changing what one does means a new `VERSION`."""
 
-VERSION = 1
+VERSION = 2
 
 
 def corrupt(data: LabeledImages, name: str, severity: int) -> LabeledImages:
@@ -177,7 +177,7 @@ def corrupt(data: LabeledImages, name: str, severity: int) -> LabeledImages:
 
     Returns:
         The corrupted images, in memory; points that left their image are not labelled there, and keep no lattice where
-        pixels move by parts of a pixel. Boxes and areas are those of the clean image.
+        pixels move by parts of a pixel. Boxes move with what is in them; areas are those of the clean image.
 
     Raises:
         UserError: For an unknown corruption.
@@ -228,14 +228,31 @@ def _moved(pixels: FloatArray, motion: Motion) -> FloatArray:
     return np.stack(seen, axis=-1).reshape(pixels.shape)
 
 
+_CIRCLE = np.stack([np.cos(angles := np.arange(72) * math.pi / 36), np.sin(angles)], axis=1)
+
+
 def _carried(annotations: Annotations, motions: Sequence[Motion | None]) -> Annotations:
     points, visible = annotations.keypoints.copy(), np.array(annotations.visible)
+    boxes = annotations.boxes.copy()
     for row, i in enumerate(annotations.index.tolist()):
         motion = motions[i]
         assert motion is not None, "pixels of every image move"
         points[row] = motion.target(points[row])
+        boxes[row] = _moved_box(boxes[row], motion)
         inside = ((points[row] >= 0) & (points[row] <= annotations.sizes[i] - 1)).all(axis=1)
         visible[row, ~inside] = 0
     points[visible == 0] = 0.0
-    whole = annotations.spacing is not None and bool((points == np.rint(points)).all())
-    return replace(annotations, keypoints=points, visible=visible, spacing=annotations.spacing if whole else None)
+    spacing = annotations.spacing
+    if spacing is not None:
+        steps = points / spacing[:, None]
+        spacing = np.where((steps == np.rint(steps)).all(axis=(0, 2)), spacing, np.nan)
+        spacing = None if np.isnan(spacing).all() else spacing
+    return replace(annotations, keypoints=points, visible=visible, boxes=boxes, spacing=spacing)
+
+
+def _moved_box(box: FloatArray, motion: Motion) -> FloatArray:
+    """The box about the ellipse that fills a box, moved: the corners of a box hold little of what it is drawn around."""
+    centre, half = box[:2] + box[2:] / 2 - 0.5, box[2:] / 2  # a box goes from edge to edge, and points are centres
+    moved = motion.target(centre + half * _CIRCLE) + 0.5
+    low = moved.min(axis=0)
+    return np.concatenate([low, moved.max(axis=0) - low])

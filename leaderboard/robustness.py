@@ -7,9 +7,10 @@ Its interval is over images, each with the mean of its errors over all corruptio
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,12 @@ class Robustness:
     Attributes:
         detector: As it was asked for.
         seeds: That were asked.
-        clean: Mean error on clean images, px.
-        corrupted: Mean over corruptions and severities, px: the mean corruption error.
+        clean: Mean error on clean images, px; NaN where nothing was found.
+        corrupted: Mean over corruptions and severities, px: the mean corruption error. A severity that leaves no image a
+            point, or at which nothing is found, does not count; NaN where none does.
         span: Its 95 % interval; None where no image has an answer to everything.
-        exact: Share exact over all of them; None where points lie on no lattice.
-        curves: Corruption -> mean error px at severities 1 to 5.
+        exact: Share exact over those that leave points on their lattice; None where none does.
+        curves: Corruption -> mean error px at severities 1 to 5, NaN where there is none.
         relative: ``corrupted`` over that of the training mean; None where that was not asked.
     """
 
@@ -52,33 +54,35 @@ class Robustness:
         return {
             "detector": self.detector,
             "seeds": list(self.seeds),
-            "clean_px": self.clean,
-            "corrupted_px": self.corrupted,
-            "interval": None if self.span is None else [self.span.low, self.span.high],
+            "clean_px": _known(self.clean),
+            "corrupted_px": _known(self.corrupted),
+            "interval": None if self.span is None else [_known(self.span.low), _known(self.span.high)],
             "exact": self.exact,
             "relative": self.relative,
-            "curves": {name: list(values) for name, values in self.curves.items()},
+            "curves": {name: [_known(value) for value in values] for name, values in self.curves.items()},
         }
 
 
 def robustness_table(clean: Sequence[StoredRun], corrupted: Sequence[StoredRun]) -> list[Robustness]:
-    """The table, least mean corruption error first.
+    """The table, least mean corruption error first, of detectors that have answered all of it.
 
     Args:
-        clean: Finished runs.
+        clean: Runs on clean images.
         corrupted: The same fits, asked about corrupted images: all corruptions at all severities.
 
     Raises:
         UserError: Where there is nothing to show.
     """
+    failed = {run.record.config.detector for run in (*clean, *corrupted) if run.record.status == "failed"}
+    clean = [run for run in clean if run.record.config.detector not in failed]
     names = list(dict.fromkeys(run.record.config.detector for run in clean))
     rows = [row for name in names if (row := _row(name, clean, corrupted)) is not None]
     if not rows:
         raise UserError("no finished run was asked about corrupted images")
     floor = next((row.corrupted for row in rows if row.detector == BASELINE), None)
-    if floor:
-        rows = [Robustness(**{**vars(row), "relative": row.corrupted / floor}) for row in rows]
-    return sorted(rows, key=lambda row: (row.corrupted, row.detector))
+    if floor and math.isfinite(floor):
+        rows = [replace(row, relative=_known(row.corrupted / floor)) for row in rows]
+    return sorted(rows, key=lambda row: (not math.isfinite(row.corrupted), row.corrupted, row.detector))
 
 
 def _row(name: str, clean: Sequence[StoredRun], corrupted: Sequence[StoredRun]) -> Robustness | None:
@@ -122,6 +126,10 @@ def _metric(run: StoredRun, name: str) -> float | None:
     return rescored(run).metrics[name]
 
 
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and math.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")

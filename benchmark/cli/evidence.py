@@ -316,10 +316,14 @@ def robustness(
         rows = robustness_table(clean, asked)
     config = clean[0].record.config
     title = f"{config.task}@{config.version} on {config.data}"
+    failed = sorted({run.record.config.detector for run in (*clean, *asked) if run.record.status == "failed"})
     if as_json:
-        print(json.dumps({"on": title, "rows": [row.as_dict() for row in rows]}, allow_nan=False))
+        document = {"on": title, "rows": [row.as_dict() for row in rows], "failed": failed}
+        print(json.dumps(document, allow_nan=False))
     else:
-        print_robustness(title, rows, console_for())
+        print_robustness(title, rows, console_for(), failed)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: python -m benchmark audit --results results")

@@ -33,10 +33,16 @@ def commit(
 
     if out.exists():
         raise UserError(f"{out}: is there already; a commitment is not replaced, so name a new file")
+    if secret.resolve() == out.resolve():
+        raise UserError(f"{out}: is named for the secret and for its commitment; name two files")
     with waiting("making it"):
         made = held_out.commit(task or DEFAULT_TASK, data)
     held_out.write(made, secret)
-    held_out.write(made.public, out)
+    try:
+        held_out.write(made.public, out)
+    except UserError:
+        secret.unlink()  # a secret that nothing was published of is worth nothing, and in the way of the next try
+        raise
     if as_json:
         print(made.public.model_dump_json(exclude_none=True))
         return
@@ -66,10 +72,13 @@ def reveal(
 ) -> None:
     """Check that a secret fits its commitment and that stored runs were made on its data; write what is published."""
     from benchmark.runs.bundle import open_results
+    from benchmark.structures import UserError
     from datasets.tasks import held_out
     from leaderboard.render.words import numbered
     from leaderboard.reveal import check
 
+    if out is not None and out.resolve() in (secret.resolve(), commitment.resolve()):
+        raise UserError(f"{out}: would be replaced by what is revealed; name a new file")
     with waiting("making the data again"):
         found = check(secret, commitment, None if results is None else open_results(results))
     if out is not None and not found.problems:

@@ -200,8 +200,8 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
     looked_at = sampled(np.sort(asked) if len(folds) > 1 else asked)
     for i, whole in enumerate(folds):
         part = whole.with_train(job.config.n_train, job.seed)
-        train, val = _frozen(part.train), _frozen(part.val)
-        images = _frozen(part.test).images
+        train, val = frozen(part.train), frozen(part.val)
+        images = frozen(part.test).images
         category = commonest_category(part.train.annotations, part.test.annotations)
         detector = _fresh(job, spec)
         detector.progress = _share_of(progress, i, len(folds))
@@ -410,7 +410,7 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
     )
 
 
-def _frozen(data: LabeledImages) -> LabeledImages:
+def frozen(data: LabeledImages) -> LabeledImages:
     """The same data with images that cannot be written to: no detector changes what the next one sees."""
     if not isinstance(data.images, np.ndarray):
         return LabeledImages(_ReadOnly(data.images, range(len(data))), data.annotations)

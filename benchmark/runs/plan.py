@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmark import files
 from benchmark.code_digest import changed_files
-from benchmark.detector import Budget
+from benchmark.detector import Budget, Detector
 from benchmark.registry import Spec, resolve, suite
 from benchmark.runs import facts
 from benchmark.runs.config import DataReference, GridConfig, Job, RunConfig
@@ -89,6 +89,8 @@ def plan(grid: GridConfig, *, write: bool = True) -> list[Planned]:
             raise UserError(f"n {n}: {name} has {most} training images, so give 1 to {most}")
     specs = {text.strip(): _checked(resolve(text), device) for text in grid.detectors}
     _refuse_namesakes(specs.values())
+    if grid.save_weights:
+        _refuse_unsaveable(specs.values())
     if grid.executor != "local" or grid.limits.need_a_process:
         _refuse_unreachable(specs.values())
     # A damaged copy would make every stored run unreadable, so it is looked at now.
@@ -155,6 +157,16 @@ def _refuse_contradictions(grid: GridConfig) -> None:
         raise UserError("save-weights: a run over folds has as many fits as folds; leave one of the two out")
     for seed in grid.seeds:
         whole("seed", seed, 0, MAX_SEED)
+
+
+def _refuse_unsaveable(specs: Iterable[Spec]) -> None:
+    """UserError where weights are asked for that a detector cannot give: its fit would be lost, and an earlier run with it."""
+    for spec in specs:
+        if spec.cls.state is Detector.state:
+            raise UserError(
+                f"detector {spec.name!r}: cannot be saved, for it defines no state(), and its weights are asked for; "
+                "define state() and restore(), or leave it out"
+            )
 
 
 def _refuse_namesakes(specs: Iterable[Spec]) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from math import inf
 
 import numpy as np
@@ -36,6 +35,9 @@ BATCH = 1 << 21
 
 CACHED = 1 << 16
 """How many differences of images and seeds are summed up at once: what a processor's cache holds."""
+
+MOST_CHOICES = 1000
+"""Sets of seeds that are looked at: boards have a handful, and what anybody may send in must not take for ever."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,15 +137,11 @@ def _comparable(rows: Sequence[Row]) -> tuple[list[int], tuple[int, ...]]:
     if not ranked:
         return [], ()
     sets = list(dict.fromkeys((rows[i].images, rows[i].seeds) for i in ranked))
-    shared = [
-        (images, tuple(seed for seed in seeds if seed in others))
-        for (images, seeds), (same, others) in combinations(sets, 2)
-        if images == same
-    ]
-    choices = [choice for choice in dict.fromkeys((*sets, *shared)) if choice[1]] or sets
+    choices = [choice for choice in _intersections(sets) if choice[1]] or sets
+    own = {i: frozenset(rows[i].seeds) for i in ranked}
 
     def having(images: Hashable, seeds: tuple[int, ...]) -> list[int]:
-        return [i for i in ranked if rows[i].images == images and set(seeds) <= set(rows[i].seeds)]
+        return [i for i in ranked if rows[i].images == images and own[i].issuperset(seeds)]
 
     def worth(choice: tuple[Hashable, tuple[int, ...]]) -> tuple[int, int, int]:
         held = having(*choice)
@@ -151,6 +149,24 @@ def _comparable(rows: Sequence[Row]) -> tuple[list[int], tuple[int, ...]]:
 
     images, seeds = max(choices, key=worth)  # of equal choices the first met
     return having(images, seeds), seeds
+
+
+def _intersections(sets: Sequence[tuple[Hashable, tuple[int, ...]]]) -> list[tuple[Hashable, tuple[int, ...]]]:
+    """The sets of seeds, and what any of them of the same images share: the best choice is among these.
+
+    Whatever seeds are chosen, all rows that have them have the intersection of their sets, too, which is no smaller.
+    """
+    found = dict.fromkeys(sets)
+    waiting = list(sets)
+    for images, seeds in waiting:  # grows while it is gone through
+        if len(found) > MOST_CHOICES:
+            break
+        for same, others in sets:
+            shared = (images, tuple(seed for seed in seeds if seed in others))
+            if same == images and shared not in found:
+                found[shared] = None
+                waiting.append(shared)
+    return list(found)
 
 
 def rank_intervals(

@@ -6,15 +6,16 @@ and its figures. What the bundles hold is not run again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
-from benchmark.api import grids_of, run_grids
+from benchmark.api import grids_of, plan_grids, run_grids
 from benchmark.executors.executor import Callback
 from benchmark.files import write_text
 from benchmark.runs.bundle import Bundle, open_results, unpack, write_bundles
 from benchmark.runs.grid_file import FileGrid
-from benchmark.runs.store import Results, Store
+from benchmark.runs.label_floor import LabelFloor
+from benchmark.runs.store import Results, Store, StoredRun
 from benchmark.structures import UserError
 from benchmark.study.report import Draw, beside, report, write_nothing
 from benchmark.study.study_file import Study, read_study
@@ -74,9 +75,29 @@ def make(path: Path, results: Path, reuse: str = "stale", callback: Callback | N
     study = read_study(path)
     grids = study_grids(path, results, reuse)
     store = unpacked(path, results)
+    keys = {planned.job.key for plan in plan_grids(grids) for planned in plan} | _published(path)
     run_grids(grids, callback)
-    bundles = write_bundles(store, path.parent / RUNS)
+    bundles = write_bundles(_Own(store, keys), path.parent / RUNS)
     return [*bundles, write_report(path, study)]
+
+
+def _published(path: Path) -> set[str]:
+    """The keys of the runs that the study's bundles hold."""
+    bundles = sorted((path.parent / RUNS).glob("*.bundle.zip"))
+    return {run.record.key for bundle in bundles for run in Bundle(bundle).runs()}
+
+
+class _Own(Results):
+    """A study's own runs: its folder of results may be another study's too, or hold whatever else was run."""
+
+    def __init__(self, store: Store, keys: Set[str]) -> None:
+        self.root, self._store, self._keys = store.root, store, keys
+
+    def runs(self) -> Iterator[StoredRun]:
+        return (run for run in self._store.runs() if run.record.key in self._keys)
+
+    def label_floor(self, digest: str) -> LabelFloor | None:
+        return self._store.label_floor(digest)
 
 
 def write_report(path: Path, study: Study | None = None) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from benchmark.metrics.registry import percent
+from benchmark.metrics.registry import metrics, percent
 from benchmark.structures import UserError
 from benchmark.study.evidence import Answer, Evidence, Finding, figure_of
 from benchmark.study.study_file import (
@@ -29,6 +29,7 @@ from benchmark.study.study_file import (
     TableSection,
     Text,
 )
+from benchmark.suggestions import unknown
 from leaderboard.board import Board
 from leaderboard.render import words
 from leaderboard.render.columns import NONE, columns, fitting, rank
@@ -133,6 +134,9 @@ def _board(asked: BoardTable, evidence: Evidence) -> list[str]:
 
 
 def _across(asked: AcrossTable, evidence: Evidence) -> list[str]:
+    for metric in asked.metrics:
+        if metric not in metrics():
+            raise unknown("metric", metric, metrics())
     cells = []
     for name in asked.rows:
         line = [name]
@@ -156,7 +160,7 @@ def _cell(evidence: Evidence, name: str, on: On, metrics: tuple[str, ...]) -> st
 
 def _filled(text: str, evidence: Evidence, where: str) -> list[str]:
     """Prose with its figures put in."""
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, finalize=_said)
     environment.globals = {name: _figure(evidence, name) for name in ("mean", "exact", "median", "p95", "exact_all")}
     environment.globals |= {
         "figure": lambda row, metric, task=None, data=None: _metric(evidence, row, metric, task, data),
@@ -168,10 +172,24 @@ def _filled(text: str, evidence: Evidence, where: str) -> list[str]:
     }
     try:
         return environment.from_string(text.rstrip()).render().splitlines()
+    except UserError:
+        raise
     except TemplateError as error:
         raise UserError(f"{where}: {error.message}") from error
-    except TypeError as error:
-        raise UserError(f"{where}: {error}") from error
+    except Exception as error:  # prose may compute whatever it likes
+        words = " ".join(str(error).split())
+        raise UserError(
+            f"{where}: {words} ({type(error).__name__}); put in figures as {{{{ mean('ROW') }}}}"
+        ) from error
+
+
+def _said(value: object) -> object:
+    """What is put into prose. UserError for a figure without its row, which would print where it lies in memory."""
+    if callable(value) and not isinstance(value, StrictUndefined):
+        raise UserError(
+            f"{getattr(value, '__name__', 'figure')}: is a figure of a row; write its brackets, as mean('ROW')"
+        )
+    return value
 
 
 def _figure(evidence: Evidence, metric: str) -> Callable[..., str]:

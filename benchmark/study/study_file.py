@@ -61,8 +61,8 @@ class Check(On):
     better: tuple[str, str] | None = None
     exact: str | None = None
     mean: str | None = None
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _one(self) -> Check:
@@ -71,6 +71,8 @@ class Check(On):
         limits = sum(value is not None for value in (self.at_least, self.at_most))
         if limits != (0 if self.better else 1):
             raise ValueError("exact and mean have a limit, at_least or at_most; better has none")
+        if self.better and self.better[0] == self.better[1]:
+            raise ValueError(f"better: {self.better[0]!r} is compared with itself; name two rows")
         return self
 
 
@@ -219,6 +221,9 @@ def read_study(path: Path) -> Study:
             raise UserError(f"{path}: section {i} is none of {', '.join(KINDS)}")
         _checked(path, kind, section, f"section {i} ({next(name for name in KINDS if name in section)})")
     study: Study = _checked(path, Study, document, "")
+    figures = [section.figure.file for section in study.sections if isinstance(section, FigureSection)]
+    if twice := [file for i, file in enumerate(figures) if file.lower() in map(str.lower, figures[:i])]:
+        raise UserError(f"{path}: two figures are called {twice[0]}; the one would replace the other")
     return study
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.metrics.registry import percent
+from leaderboard.render.columns import NONE
 from leaderboard.render.printed import add, new_table, say
 from leaderboard.robustness import Robustness
 
@@ -15,13 +17,14 @@ if TYPE_CHECKING:
 COLUMN = 9
 
 
-def print_robustness(title: str, rows: Sequence[Robustness], console: Console) -> None:
+def print_robustness(title: str, rows: Sequence[Robustness], console: Console, failed: Sequence[str] = ()) -> None:
     """Print a row a detector: clean, corrupted, and each corruption where there is room.
 
     Args:
         title: What was asked about.
         rows: Least error first.
         console: Where to.
+        failed: Detectors that have failed, which have no row.
     """
     kinds = list(rows[0].curves)
     names = max(len(row.detector) for row in rows)
@@ -30,14 +33,14 @@ def print_robustness(title: str, rows: Sequence[Robustness], console: Console) -
     say(console, f"{title}: mean error px on corrupted images", "bold", wrap=True)
     table = new_table(["detector", "clean", "corrupted", "of mean", "exact %", *shown])
     for row in rows:
-        half = "" if row.span is None else f" ±{row.span.high - row.span.mean:.2f}"
+        half = row.span.high - row.span.mean if row.span is not None else math.inf
         cells = [
-            f"{row.clean:.3f}",
-            f"{row.corrupted:.2f}{half}",
+            _pixels(row.clean, 3),
+            _pixels(row.corrupted, 2) + (f" ±{half:.2f}" if math.isfinite(half) else ""),
             "" if row.relative is None else f"{row.relative:.2f}",
         ]
         cells += ["" if row.exact is None else percent(row.exact)]
-        add(table, [row.detector, *cells, *(f"{sum(row.curves[k]) / len(row.curves[k]):.2f}" for k in shown)])
+        add(table, [row.detector, *cells, *(_pixels(_over(row.curves[k]), 2) for k in shown)])
     console.print(table, highlight=False)
     notes = [
         "corrupted: mean over corruptions and five severities, fitted on clean images; ±: 95 % interval",
@@ -45,5 +48,17 @@ def print_robustness(title: str, rows: Sequence[Robustness], console: Console) -
     ]
     if len(shown) < len(kinds):
         notes.append(f"{len(kinds) - len(shown)} corruptions not shown here; --json has every curve")
+    if failed:
+        notes.append(f"failed, so without a row: {', '.join(failed)}")
     for note in notes:
         say(console, note, "dim", wrap=True)
+
+
+def _over(curve: Sequence[float]) -> float:
+    """The mean of the severities that leave a point to ask about; NaN where none does."""
+    known = [value for value in curve if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _pixels(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else NONE

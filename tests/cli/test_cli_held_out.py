@@ -87,3 +87,28 @@ def test_what_does_not_fit_is_said_and_nothing_is_revealed(cli: Cli, tmp_path: P
     assert cli("reveal", commitment, "--commitment", commitment).code == 2
     assert cli("commit", "--secret", secret, "--out", tmp_path / "new.json").code == 2
     assert cli("commit", "--secret", tmp_path / "new.json", "--out", commitment).code == 2
+
+
+def test_no_file_takes_the_place_of_a_secret_or_of_its_commitment(cli: Cli, tmp_path: Path) -> None:
+    secret, commitment = committed(cli, tmp_path)
+    before = secret.read_text(), commitment.read_text()
+    for out in (secret, commitment):
+        said = cli("reveal", secret, "--commitment", commitment, "--out", out)
+        assert said.code == 2
+        assert "would be replaced" in said.err
+    assert (secret.read_text(), commitment.read_text()) == before
+    one = tmp_path / "one.json"
+    said = cli("commit", "--task", "topleft", "--secret", one, "--out", tmp_path / "." / "one.json")
+    assert said.code == 2
+    assert "name two files" in said.err
+    assert not one.exists()
+
+
+def test_a_commitment_that_cannot_be_written_leaves_no_secret_behind(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    words = ("commit", "--task", "topleft", "--secret", tmp_path / "secret.json", "--out")
+    said = cli(*words, tmp_path / "file" / "commitment.json")
+    assert said.code == 2
+    assert "cannot be written" in said.err
+    assert not (tmp_path / "secret.json").exists()
+    assert cli(*words, tmp_path / "commitment.json").code == 0

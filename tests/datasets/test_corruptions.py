@@ -110,3 +110,25 @@ def test_what_is_no_corruption_is_refused(blobs: LabeledImages) -> None:
         corrupt(blobs, "rotations", 1)
     with pytest.raises(ValueError, match="1 to 5"):
         corrupt(blobs, "blur", 6)
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_boxes_move_with_what_is_in_them(name: str, blobs: LabeledImages) -> None:
+    """Or a detector that is given them would be shown a crop beside the instance."""
+    points = blobs.annotations.keypoints[:, 0]
+    about = np.concatenate([points + 0.5 - (4, 3), np.tile([8.0, 6.0], (12, 1))], axis=1)
+    changed = corrupt(LabeledImages(blobs.images, replace(blobs.annotations, boxes=about)), name, 5).annotations
+    middles = changed.boxes[:, :2] + changed.boxes[:, 2:] / 2 - 0.5
+    np.testing.assert_allclose(middles, changed.keypoints[:, 0], atol=1.0 if name == "elastic" else 0.01)
+    assert (changed.boxes[:, 2:] > 4).all()
+    assert (changed.boxes[:, 2:] < 12).all()
+    if name == "shift":
+        np.testing.assert_allclose(changed.boxes[:, 2:], about[:, 2:], atol=1e-9)
+
+
+def test_a_shift_by_whole_pixels_keeps_half_pixels_on_their_lattice() -> None:
+    _, _, test = build(get_task("digit-dependent"), "tiny")  # whole and half pixels, and no rule to ask again
+    spacing = corrupt(test, "shift", 1).annotations.spacing
+    assert spacing is not None
+    assert spacing.tolist() == [0.5]
+    assert corrupt(test, "rotation", 1).annotations.spacing is None

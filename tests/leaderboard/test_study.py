@@ -14,11 +14,11 @@ import pytest
 from scipy.stats import binomtest
 
 from benchmark.cli import main
-from benchmark.runs.bundle import write_bundles
+from benchmark.runs.bundle import open_results, write_bundles
 from benchmark.structures import Annotations, UserError
 from benchmark.study.evidence import Evidence
 from benchmark.study.make import differs, make, report_of
-from benchmark.study.report import report, write_nothing
+from benchmark.study.report import beside, report, write_nothing
 from benchmark.study.study_file import Check, On, Question, Study, read_study
 from leaderboard.board import boards
 
@@ -177,3 +177,52 @@ def test_a_study_made_from_nothing_gives_the_same_bytes_and_the_published_verdic
     published = report_of(SMOKE / "study.yaml")
     assert VERDICT.findall(texts[0]) == VERDICT.findall(published)
     assert len(VERDICT.findall(published)) == 2
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"text": "{{ 1 / 0 }}"}, "section 1: text: division by zero"),
+        ({"text": "{{ mean([1]) }}"}, "section 1: text: "),
+        ({"text": "{{ mean }}"}, "brackets"),
+        ({"across": {"rows": ["half"], "boards": {"here": {}}, "metrics": ["maen"]}}, "unknown metric 'maen'"),
+    ],
+)
+def test_what_prose_cannot_compute_is_said_in_one_line(section: dict[str, Any], words: str, evidence: Evidence) -> None:
+    study = Study.model_validate({"title": "t", "grids": ["g.yaml"], "sections": [section]})
+    with pytest.raises(UserError, match=re.escape(words)) as raised:
+        report(study, list(evidence.boards), write_nothing)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ("[{figure: {kind: cost, file: a.svg}}, {figure: {kind: pck, file: A.svg}}]", "two figures are called A.svg"),
+        ("[{question: q, holds_if: [{exact: a, at_least: .nan}], holds: h, refuted: r}]", "finite"),
+        ("[{question: q, holds_if: [{better: [a, a]}], holds: h, refuted: r}]", "compared with itself"),
+    ],
+)
+def test_what_no_run_could_decide_is_refused(sections: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(f"{HEAD}sections: {sections}\n")
+    with pytest.raises(UserError, match=words):
+        read_study(tmp_path / "study.yaml")
+
+
+def test_an_unknown_kind_of_figure_is_named(tmp_path: Path, evidence: Evidence) -> None:
+    study = Study.model_validate(
+        {"title": "t", "grids": ["g.yaml"], "sections": [{"figure": {"kind": "ranked", "file": "a.svg"}}]}
+    )
+    with pytest.raises(UserError, match="unknown plot 'ranked': did you mean 'ranks'"):
+        report(study, list(evidence.boards), beside(tmp_path))
+
+
+def test_studies_that_share_a_folder_of_results_publish_their_own_runs(tmp_path: Path) -> None:
+    for name, detector in (("one", "linear:features=pts"), ("two", "linear:features=pts12")):
+        (tmp_path / name).mkdir()
+        grid = f"detectors: ['{detector}']\ntask: topleft\ndata: tiny\nn: 60\nthreads: 1\n"
+        (tmp_path / name / "grid.yaml").write_text(grid)
+        (tmp_path / name / "study.yaml").write_text(f"{HEAD}sections: [{{heading: h}}]\n")
+        make(tmp_path / name / "study.yaml", tmp_path / "results")
+        runs = open_results(tmp_path / name / "runs").runs()
+        assert {run.record.config.detector for run in runs} == {detector, "mean"}

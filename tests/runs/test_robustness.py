@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmark.api import grid_config
 from benchmark.cli import main
 from benchmark.robustness import FOLDER, corrupted_test, robustness
 from benchmark.runs.bundle import open_results
+from datasets.corruptions import SEVERITIES
 from datasets.load import load
 from datasets.tasks.targets import target_points
 from leaderboard.board import boards
@@ -99,3 +101,114 @@ def test_the_command(asked: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         main()
     assert left.value.code == 2
     assert "did you mean 'blur'" in capsys.readouterr().err
+
+
+PLUGIN = """
+import numpy as np
+from benchmark import Detector, register
+
+
+@register("spoiler")
+class Spoiler(Detector):
+    def fit(self, train, val, *, seed, budget):
+        self.at = np.full(2, {at})
+
+    def predict(self, images):
+        if any({refuses} for image in images):
+            raise RuntimeError("no <b>such</b>\\nimage")
+        return np.tile(self.at, (len(images), 1, 1))
+"""
+SAVED = """
+    def state(self):
+        return {"at": self.at}
+
+    def restore(self, state):
+        self.at = state["at"]
+"""
+
+
+def called(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, str, str]:
+    monkeypatch.setattr(sys, "argv", ["benchmark", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr()
+    return left.value.code, said.out, said.err
+
+
+def plugin(file: Path, at: float, refuses: str = "False", saved: str = SAVED) -> str:
+    file.write_text(PLUGIN.replace("{at}", str(at)).replace("{refuses}", refuses) + saved)
+    return str(file)
+
+
+def test_a_detector_file_is_asked_and_asked_again_once_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["robustness", "-d", str(tmp_path / "spoiler.py"), "--corruption", "shift", "--threads", "1", "--json"]
+    words += ["--results", str(tmp_path / "results")]
+    errors = []
+    for at in (5.0, 9.0):
+        plugin(tmp_path / "spoiler.py", at)
+        code, out, _ = called(words, capsys, monkeypatch)
+        assert not code
+        errors.append({row["detector"]: row["corrupted_px"] for row in json.loads(out)["rows"]})
+    dataset = load("topleft", "tiny", root=tmp_path)
+    for at, found in zip((5.0, 9.0), errors):
+        points = [corrupted_test(dataset, "shift", severity).points[:, 0] for severity in SEVERITIES]
+        assert found["spoiler"] == pytest.approx(np.mean([np.linalg.norm(p - at, axis=1).mean() for p in points]))
+
+
+def test_a_detector_that_cannot_be_saved_is_refused_before_its_stored_run_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, results = plugin(tmp_path / "spoiler.py", 5, saved=""), str(tmp_path / "results")
+    common = ["-d", file, "--threads", "1", "--results", results]
+    assert not called(["run", *common], capsys, monkeypatch)[0]
+    code, _, err = called(["robustness", *common], capsys, monkeypatch)
+    assert code == 2
+    assert "cannot be saved" in err
+    assert len(err.splitlines()) == 1
+    (stored,) = [run for run in open_results(results).runs() if run.record.config.name == "spoiler"]
+    assert stored.record.status == "finished"
+
+
+def test_a_detector_that_cannot_answer_costs_its_own_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = plugin(tmp_path / "spoiler.py", 5, refuses="image.min() > 0")
+    words = ["robustness", "-d", file, "--corruption", "contrast", "--threads", "1", "--results", str(tmp_path / "r")]
+    code, out, err = called(words, capsys, monkeypatch)
+    assert code == 1
+    assert "failed, so without a row: spoiler" in out
+    assert "mean" in out
+    assert "RuntimeError: no <b>such</b> image" in err
+    words[4] = "cutout"  # whose darkest pixels stay black
+    assert not called(words, capsys, monkeypatch)[0]
+
+
+def test_where_every_point_leaves_the_image_there_is_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    (folder / "images").mkdir(parents=True)
+    for i in range(1, 6):
+        Image.fromarray(np.full((28, 28), 40 * i, dtype=np.uint8)).save(folder / "images" / f"{i}.png")
+    document = {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 28, "height": 28} for i in range(1, 6)],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "keypoints": [0, 0, 2], "num_keypoints": 1, "iscrowd": 0}
+            | {"bbox": [0, 0, 4, 4], "area": 16}
+            for i in range(1, 6)
+        ],
+        "categories": [{"id": 1, "name": "thing", "keypoints": ["corner"]}],
+    }
+    (folder / "annotations.json").write_text(json.dumps(document))
+    words = ["robustness", "-d", "mean", "--data", str(folder), "--corruption", "rotation", "--threads", "1"]
+    words += ["--results", str(tmp_path / "results")]
+    code, out, _ = called([*words, "--json"], capsys, monkeypatch)
+    assert not code
+    (row,) = json.loads(out, parse_constant=pytest.fail)["rows"]
+    assert row["corrupted_px"] is None
+    assert row["curves"] == {"rotation": [None] * 5}
+    assert "nan" not in called(words, capsys, monkeypatch)[1]

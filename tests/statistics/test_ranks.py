@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -213,6 +214,16 @@ def test_rows_on_other_seeds_or_images_are_not_tested() -> None:
     assert ends(rank_intervals(rows[3:4], WORST)) == [(1, 1)]
 
 
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=1, max_size=6))
+def test_no_other_choice_of_seeds_has_more_rows_times_seeds(sets: list[set[int]]) -> None:
+    rows = with_seeds([tuple(sorted(some)) for some in sets])
+    every = [set(some) for k in range(1, 7) for some in combinations(range(6), k)]
+    best = max(sum(some <= own for own in sets) * min(len(some), 3) for some in every)
+    tested = comparable_rows(rows)
+    assert len(tested) * min(len(on_shared_seeds(rows)[tested[0]].seeds), 3) == best
+
+
 def with_seeds(seeds: list[tuple[int, ...]]) -> list[Row]:
     """Rows that are worse and worse, each with some of six seeds."""
     rng = np.random.default_rng(5)
@@ -228,6 +239,7 @@ def with_seeds(seeds: list[tuple[int, ...]]) -> list[Row]:
         ([(0, 1, 2)] * 5 + [(0,)], range(5), (0, 1, 2)),  # nor does one seed take the others'
         ([(0, 1, 2, 3)] * 3 + [(1, 2, 3, 4)] * 3, range(6), (1, 2, 3)),
         ([(0, 1, 2)] * 2 + [(3, 4, 5)] * 3, range(2, 5), (3, 4, 5)),
+        ([(0, 1, 2, 3), (0, 1, 2, 4), (0, 1, 2, 5)], range(3), (0, 1, 2)),  # which three rows share, and no two alone
         ([(0, 1)] * 2 + [(2, 3)] * 2, range(2), (0, 1)),  # of equal choices the one with the best row
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from benchmark.suggestions import unknown
+
 if TYPE_CHECKING:
     from leaderboard.render.plots.kind import Kind
 
@@ -22,6 +24,12 @@ KINDS: dict[str, str] = {
 
 
 def load(name: str) -> Kind:
-    """The kind of that name, a key of `KINDS`."""
+    """The kind of that name.
+
+    Raises:
+        UserError: Where it is no key of `KINDS`.
+    """
+    if name not in KINDS:
+        raise unknown("plot", name, KINDS)
     kind: Kind = import_module(f"leaderboard.render.plots.{name}").KIND
     return kind

@@ -3,6 +3,7 @@
   "use strict";
   const KB = (globalThis.KB ??= {});
   const ENOUGH_SEEDS = 3;
+  const MOST_CHOICES = 1000;
 
   /** Positions of rows {mean, exact, label}, best first. */
   const boardOrder = (rows) => {
@@ -30,8 +31,7 @@
     const ranked = boardOrder(rows);
     if (!ranked.length) return { tested: [], seeds: [] };
     const sets = distinct(ranked.map((i) => rows[i].seeds));
-    const shared = sets.flatMap((seeds, i) => sets.slice(i + 1).map((others) => seeds.filter((seed) => others.includes(seed))));
-    const some = distinct([...sets, ...shared]).filter((seeds) => seeds.length);
+    const some = intersections(sets).filter((seeds) => seeds.length);
     const having = (seeds) => ranked.filter((i) => seeds.every((seed) => rows[i].seeds.includes(seed)));
     const worth = (seeds) => {
       const held = having(seeds);
@@ -42,6 +42,24 @@
   };
 
   const distinct = (lists) => [...new Map(lists.map((list) => [list.join(), list])).values()];
+
+  /** The sets of seeds, and what any of them share. */
+  const intersections = (sets) => {
+    const found = new Map(sets.map((seeds) => [seeds.join(), seeds]));
+    const waiting = [...sets];
+    for (const seeds of waiting) {
+      if (found.size > MOST_CHOICES) break;
+      for (const others of sets) {
+        const shared = seeds.filter((seed) => others.includes(seed));
+        if (!found.has(shared.join())) {
+          found.set(shared.join(), shared);
+          waiting.push(shared);
+        }
+      }
+    }
+    return [...found.values()];
+  };
+
   const above = (one, other) => {
     const at = one.findIndex((value, i) => value !== other[i]);
     return at >= 0 && one[at] > other[at];
