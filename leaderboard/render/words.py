@@ -15,6 +15,7 @@ from benchmark.metrics.registry import metrics
 from benchmark.statistics.advice import MARGIN_SHARE, SMALLEST_MARGIN, Advice
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.power import Power
+from datasets.tasks.catalog import tasks
 from leaderboard import missing_seeds
 from leaderboard.board import LEVEL, NEAR_FLOOR, Board, Separation
 from leaderboard.compare import Comparison
@@ -312,9 +313,19 @@ def notes_of(board: Board) -> list[str]:
         if row.untested:
             untested.setdefault(row.untested, []).append(row.label)
     sentences = [f"Not tested, so without a rank: {listed(rows)} ({REASONS[why]})." for why, rows in untested.items()]
-    if mend := missing_seeds.commands(board):
-        sentences.append(f"This makes the missing seeds: {' && '.join(mend)}")
+    if mend := seed_commands(board):
+        sentences.append(f"This makes the missing seeds: {mend}")
     return sentences + [text for note in board.notes if (text := NOTES[note.code](**note.values))]
+
+
+def seed_commands(board: Board) -> str:
+    """What makes the seeds that rows lack to be ranked, as one line of a shell; "" where none are lacking."""
+    return " && ".join(missing_seeds.commands(board))
+
+
+def faultless(board: Board) -> str:
+    """What share of wrong answers a row without any may still have; "" where no row is without."""
+    return next((NOTES[note.code](**note.values) for note in board.notes if note.code == "none_wrong"), "")
 
 
 def left_out(board: Board, some: Board) -> str:
@@ -455,6 +466,15 @@ def legend(boards: Sequence[Board], without: Sequence[str] = ()) -> list[tuple[s
         for mark, known in MARKS.items()
         if mark in counts and mark not in without
     ]
+
+
+def asks(board: Board) -> str:
+    """Which points a board's task asks for; "" where it is none of the suite's own, as with a user's data."""
+    task = tasks().get(board.task)
+    # a folder of that name is another task, unless its keypoints are called so, too
+    if task is None or task.version != board.version or task.points.keypoints != board.keypoints:
+        return ""
+    return task.summary
 
 
 def size(board: Board) -> str:

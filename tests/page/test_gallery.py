@@ -153,7 +153,8 @@ def test_classes_seeds_and_rows_follow_the_page(open_page: OpenPage, case: tuple
     page.locator("#gallery .choices").get_by_label("wide", exact=True).uncheck()
     page.locator("#gallery .choices").get_by_label(MARKUP, exact=True).uncheck()
     assert page.evaluate("KB.app.state.chosen") == ["near"]
-    assert page.locator("#gallery .legend li").all_inner_texts() == ["annotation", "near"]
+    # all 20 images are further off than 1 px
+    assert page.locator("#gallery .legend li").all_inner_texts() == ["annotation", "near\n20"]
     assert page.locator("#gallery .error").first.inner_text() == "9.00 px"
     page.locator("#gallery").get_by_label("Answers of").select_option("seed 1")
     page.locator("#gallery").get_by_label("Images each").focus()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_cases import Made, annotated, answering, run
 from typer.testing import CliRunner
 
 from benchmark.cli import app
@@ -140,8 +141,71 @@ def test_the_first_screen_answers_and_its_figures_are_those_of_every_other_board
     assert cells(page, "fit") == [short(row.fit_seconds) for row in board.finished]
     for note in words.notes_of(board):
         assert page.get_by_text(note, exact=True).count() == 1
+    assert page.get_by_text("Asked for: first inked pixel of the top inked row.").count() == 1
+    assert page.locator("article", has_text="How sure").get_by_text(words.faultless(board)).count() == 1
+    assert page.get_by_text("0 % beyond 1 px", exact=True).count() == 1
     page.get_by_role("link", name="How to read it").click()
     page.get_by_text(board.digest, exact=True).wait_for()
+
+
+def test_a_long_board_shows_its_best_rows_first_and_all_on_demand(open_page: OpenPage, file: Path) -> None:
+    page, board = open_page(file), board_of_sixty()
+    chosen = page.evaluate("KB.app.state.chosen")
+    leader, plain = (
+        board.rows[0],
+        [row for row in board.rows if not {"oracle_features", "rule_structured"} & set(row.marks)],
+    )
+    assert chosen[:2] == [leader.label, plain[0].label]
+    families = [
+        page.evaluate("(label) => KB.app.state.board.rows.find((row) => row.label === label).family", one)
+        for one in chosen
+    ]
+    assert len(set(families)) == len(chosen) == 4  # what is drawn at first differs
+
+    def seen() -> list[str]:
+        return [one.inner_text() for one in page.locator("button.open").all() if one.is_visible()]
+
+    first = [
+        row.label for i, row in enumerate(board.finished) if i < 20 or row in board.references or row.label in chosen
+    ]
+    assert seen() == first
+    assert page.locator(".count").inner_text() == f"{len(first)} of 65 rows"
+    page.get_by_role("button", name="Show all 65 rows").press("Enter")
+    assert seen() == [row.label for row in board.finished]
+    assert (
+        page.evaluate("document.activeElement.textContent") == board.finished[20].label
+    )  # goes on where the rest begins
+    page.get_by_role("button", name="Show the first 20 rows").click()
+    assert seen() == first
+    page.emulate_media(media="print")
+    assert len(seen()) == 65
+
+
+def test_half_an_interval_is_that_of_every_other_board_where_images_hold_several_instances(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    """There a row's mean is over matched pairs, its interval over images; and one image alone leaves an interval open."""
+    annotations, rng = annotated(30, 2, instances=2), np.random.default_rng(1)
+    given = {
+        "near": answering(annotations, rng, 1.0, missed=0.3),
+        "far": answering(annotations, rng, 3.0, missed=0.6),
+        "once": Predictions.of_category(annotations.image_ids[:1], annotations.keypoints[:1] + 1.0, np.ones(1), 1),
+    }
+    (board,) = boards(Made([run(name, 0, annotations, answers) for name, answers in given.items()]))
+    whole = {row.label: mean(row) for row in board.finished}
+    assert "±" not in whole["once"]
+    near = board.row("near")
+    assert near is not None and near.interval is not None
+    assert abs(near.interval.mean - (near.metrics["mean"] or 0)) > 0.001  # else nothing is told apart
+    path = tmp_path / "page.html"
+    path.write_text(page_html([board]), encoding="utf-8")
+    page = open_page(path)
+    settled(page)
+    assert dict(zip(labels(page), cells(page, "mean"))) == whole
+    for place, seeds in enumerate(([0], None)):  # scored again in the browser, and back
+        page.evaluate("(seeds) => KB.app.set({ seeds: seeds && new Set(seeds) })", seeds)
+        settled(page)
+        assert dict(zip(labels(page), cells(page, "mean"))) == whole, place
 
 
 def test_sorting_by_a_heading_and_back(open_page: OpenPage, file: Path) -> None:
@@ -189,6 +253,7 @@ def test_filters_and_columns(open_page: OpenPage, file: Path) -> None:
 
 def test_a_row_opens_by_the_keyboard_and_says_all_that_is_known(open_page: OpenPage, file: Path) -> None:
     page = open_page(file)
+    page.get_by_role("button", name="Show all 65 rows").click()
     button = page.get_by_role("button", name="forest", exact=True)
     button.focus()
     page.keyboard.press("Enter")

@@ -76,8 +76,11 @@ def payload(board: Board, budget: int = BUDGET) -> dict[str, Any]:
         "keypoints": list(board.keypoints),
         "failure": board.failure,
         "level": LEVEL,
+        "asks": words.asks(board),
         "size": words.size(board),
         "notes": words.notes_of(board),
+        "faultless": words.faultless(board),
+        "commands": words.seed_commands(board),
         "advice": words.advice(board),
         "advised": board.advice.name if board.advice.code in ("shown", "one_row") else None,
         "marks": {mark: words.MARKS[mark]._asdict() for mark in board.marks},
@@ -251,7 +254,8 @@ def _identity(row: BoardRow) -> dict[str, Any]:
 def _limits(span: Interval | None) -> dict[str, Any] | None:
     if span is None:
         return None
-    return {"low": span.low, "high": span.high if math.isfinite(span.high) else None, "text": words.interval(span)}
+    high = span.high if math.isfinite(span.high) else None
+    return {"mean": span.mean, "low": span.low, "high": high, "text": words.interval(span)}
 
 
 def _digest(predictions: Predictions) -> str:

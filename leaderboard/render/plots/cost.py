@@ -137,7 +137,7 @@ KIND = Kind(
     reading=(
         "Each point is a row with the interval of its mean error; both axes are logarithmic, and an error of exactly 0 stands "
         "on a line of its own. The solid line joins the rows without oracle features or the rule in their structure that no "
-        "other such row beats in both error and cost; the dashed line counts all ranked rows. Diamonds are references."
+        "other such row beats in both error and cost; the dashed line counts all ranked rows."
     ),
     fields=FIELDS,
     key="hollow: with oracle features or the rule in its structure; diamond: reference",

@@ -15,8 +15,8 @@ KINDS: dict[str, str] = {
     "pck": "share of keypoints within any distance: the cumulative distribution of each row's error",
     "actual": "predicted against annotated coordinates, by axis, with R2",
     "history": "error and loss by epoch, while fitting",
-    "r2": "dist_r2 against dist_avg, the two figures of the notes",
     "learning": "error against the number of training images",
+    "r2": "dist_r2 against dist_avg, the two figures of the notes",
     "pairs": "difference of every row from one row, with its interval",
     "ranks": "rank interval of every row, and its mean error with every seed",
 }

@@ -65,7 +65,7 @@ def find(board: Board, name: str) -> list[BoardRow]:
 
 def figures(board: Board, row: BoardRow) -> Record:
     """What most kinds show of a row: its name, standing, error with its interval, and cost."""
-    span = row.interval
+    span = row.interval if row.interval and math.isfinite(row.interval.high) else None  # of one end nothing is drawn
     return {
         "row": printable(row.label),
         "order": order(board, row),
@@ -74,8 +74,8 @@ def figures(board: Board, row: BoardRow) -> Record:
         "aided": bool({ORACLE, STRUCTURED} & set(row.marks)),
         "rank": rank(row),
         "mean": row.metrics.get("mean"),
-        "low": finite(span.low) if span else None,
-        "high": finite(span.high) if span else None,
+        "low": span.low if span else None,
+        "high": span.high if span else None,
         "fit_seconds": row.fit_seconds,
         "predict_ms": row.predict_ms,
     }

@@ -3,20 +3,23 @@
   "use strict";
   const { el } = KB.dom;
   const COLOURS = 8; // --c0 to --c7
+  const FIRST = 20; // rows of a long board that are shown at first, so that plots and gallery are near
+  const LONG = 26; // rows from which a board is long
 
-  const view = { sort: "rank", falls: false, open: new Map(), filter: null, shown: null };
-  let app, body, head, count, box, controls;
+  const view = { sort: "rank", falls: false, open: new Map(), filter: null, shown: null, whole: false };
+  let app, body, head, count, box, controls, more;
 
   KB.sections.push({ id: "board", title: "Board", order: 0, hidesTitle: true, atOnce: true, build, update });
 
   function build(root, given) {
     app = given;
-    Object.assign(view, { sort: "rank", falls: false, open: new Map(), shown: null });
+    Object.assign(view, { sort: "rank", falls: false, open: new Map(), shown: null, whole: false });
     head = el("tr");
     body = el("tbody");
     count = el("p", { class: "count", role: "status" });
     const caption = el("caption", { class: "unseen" }, `${app.state.board.title}: a row a detector; its name opens the details`);
     box = el("div", { class: "box", role: "region", "aria-label": "Table of the board", tabindex: 0 }, el("table", { class: "board" }, caption, el("thead", {}, head), body));
+    more = el("button", { type: "button", class: "more link", onclick: toggleWhole });
     controls = KB.controls.rescoring(app);
     view.filter = KB.filters.filters(app, redraw);
     view.chooser = KB.filters.columnChooser(app, () => allColumns(), () => shownColumns(), (id, on) => {
@@ -26,7 +29,7 @@
       redraw();
     });
     const bar = el("div", { class: "bar" }, view.filter.root, view.chooser, count);
-    const board = app.state.board.rows.length ? [controls.root, bar, box] : [];
+    const board = app.state.board.rows.length ? [controls.root, bar, box, more] : [];
     root.replaceChildren(KB.answers.answers(app), ...board, KB.notes.below(app.state.board));
     new ResizeObserver(() => box.classList.toggle("scrolls", box.firstChild.offsetWidth > box.clientWidth + 1)).observe(box);
   }
@@ -43,10 +46,37 @@
     const shown = shownColumns();
     drawHead(shown);
     const rows = sorted(app.state.board.rows.filter(view.filter.keeps), shown);
-    body.replaceChildren(...rows.flatMap((row) => tableRow(row, shown)));
-    const all = app.state.board.rows.length;
-    count.textContent = rows.length === all ? `${all} rows` : `${rows.length} of ${all} rows`;
+    const later = laterOf(rows);
+    let skipped = false; // whether rows are left out between this one and the one above
+    const lines = rows.flatMap((row) => {
+      const made = tableRow(row, shown);
+      if (later.has(row)) made[0].classList.add("later");
+      else if (skipped) made[0].classList.add("after-gap");
+      skipped = later.has(row);
+      return made;
+    });
+    body.replaceChildren(...lines);
+    const all = app.state.board.rows.length, seen = rows.length - later.size;
+    count.textContent = seen === all ? `${all} rows` : `${seen} of ${all} rows`;
+    more.hidden = !later.size && !(view.whole && rows.length >= LONG);
+    more.textContent = later.size ? `Show all ${rows.length} rows` : `Show the first ${FIRST} rows`;
     box.classList.toggle("scrolls", box.firstChild.offsetWidth > box.clientWidth + 1);
+  }
+
+  /** The rows of a long board that wait: all but the first, references, and what is advised, ticked or open. */
+  function laterOf(rows) {
+    const { advised } = app.state.board;
+    const stays = (row, i) => i < FIRST || !row.ranked || row.label === advised || app.state.chosen.includes(row.label) || view.open.has(row.label);
+    return new Set(view.whole || rows.length < LONG ? [] : rows.filter((row, i) => !stays(row, i)));
+  }
+
+  function toggleWhole() {
+    const first = body.querySelector(".later button.open");
+    view.whole = !view.whole;
+    redraw();
+    // the focus goes on with the rows that have come, or stays in sight where they have gone
+    if (view.whole) [...body.querySelectorAll("button.open")].find((one) => one.textContent === first?.textContent)?.focus();
+    else more.scrollIntoView({ block: "nearest" });
   }
 
   function drawHead(shown) {
@@ -102,7 +132,7 @@
       }
       button.setAttribute("aria-expanded", view.open.has(row.label));
     };
-    const button = el("button", { type: "button", class: "open", "aria-expanded": Boolean(opened), "aria-controls": id, onclick: toggle, title: row.summary }, row.label);
+    const button = el("button", { type: "button", class: "open", "aria-expanded": Boolean(opened), "aria-controls": id, onclick: toggle, title: row.summary }, breakable(row.label));
     const choose = hasPlots()
       ? el("input", { type: "checkbox", class: "choose", checked: Boolean(colourOf(row)), style: `accent-color: ${colourOf(row) ?? "var(--accent)"}`, "aria-label": `show ${row.label} in plots and gallery`, title: "show it in plots and gallery", onchange: () => choice(row) })
       : null;
@@ -111,9 +141,12 @@
       return column.scale ? [text, el("td", { class: "drawn" }, column.draw(column.scale, row, colourOf(row)))] : [text];
     });
     const kind = row.ranked ? (row.label === app.state.board.advised ? "used" : "") : "reference";
-    const line = el("tr", { class: kind }, el("th", { scope: "row", class: "detector" }, choose, button, KB.notes.letters(app.state.board, row, { withAP: shown.some((column) => column.id === "metric-ap") })), cells);
+    const line = el("tr", { class: kind }, el("th", { scope: "row", class: "detector" }, el("div", { class: "who" }, choose, el("div", {}, button, KB.notes.letters(app.state.board, row, { withAP: shown.some((column) => column.id === "metric-ap") })))), cells);
     return opened ? [line, opened] : [line];
   }
+
+  /** A label that is broken after its punctuation where it is too long. */
+  const breakable = (label) => label.split(/(?<=[:=,])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
 
   const hasPlots = () => KB.sections.some((section) => section.usesChoice);
 

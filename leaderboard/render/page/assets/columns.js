@@ -59,7 +59,7 @@
   /** The mean with half its interval, as on every other board. */
   function error({ mean, interval }) {
     if (!Number.isFinite(mean)) return NONE;
-    const half = interval ? interval.high - mean : NaN;
+    const half = KB.figures.half(interval);
     return [pixels(mean), Number.isFinite(half) ? el("span", { class: "half" }, ` ±${pixels(half)}`) : ""];
   }
 

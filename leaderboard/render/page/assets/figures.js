@@ -29,5 +29,11 @@
 
   const perSeed = (row, scored) => (scored?.perSeed ?? row.per_seed ?? []).map((one) => one.mean);
 
-  KB.figures = { of, usual, tolerance, RESCORED };
+  /**
+   * Half an interval, px: from the interval's own mean, which is over images, to its end; NaN where there is no end. (A
+   * row's mean is over keypoints, which differs where images hold several instances.)
+   */
+  const half = (interval) => (Number.isFinite(interval?.high) ? interval.high - interval.mean : NaN);
+
+  KB.figures = { of, half, usual, tolerance, RESCORED };
 })();

@@ -179,10 +179,25 @@
     ];
   }
 
-  function legend(now) {
-    const { el } = KB.dom;
-    const entry = (mark, label) => el("li", {}, mark, label);
-    return el("ul", { class: "legend" }, entry(KB.galleryDraw.ring(), "annotation"), now.shown.map(({ row, style }) => entry(KB.galleryDraw.symbol(style), row.label)));
+  /** Where rows fail, in a sentence: what the numbers of the legend are. */
+  function failures(now, tolerance, occupied) {
+    const { el, grouped } = KB.dom;
+    const known = now.shown.filter(({ answers }) => answers);
+    if (!known.length) return "";
+    const images = `${grouped(occupied)} image${occupied === 1 ? "" : "s"}`;
+    const isPerfect = known.every(({ answers }) => !KB.galleryChoice.beyond(now.view, answers, tolerance));
+    const within = `the tolerance of ${Number(tolerance.toPrecision(6))} px`;
+    const said = isPerfect
+      ? `Of ${images} there is none where a row that is drawn is off by more than ${within}: set a smaller one, or draw other rows.`
+      : `Out of ${images}, how many have an error (mean over points and seeds) above ${within}, or no answer:`;
+    return el("p", { class: "failures" }, said);
+  }
+
+  function legend(now, tolerance) {
+    const { el, grouped } = KB.dom;
+    const entry = (mark, ...label) => el("li", {}, mark, label);
+    const often = (answers) => (answers ? el("strong", {}, `${grouped(KB.galleryChoice.beyond(now.view, answers, tolerance))}`) : "");
+    return el("ul", { class: "legend" }, entry(KB.galleryDraw.ring(), "annotation"), now.shown.map(({ row, style, answers }) => entry(KB.galleryDraw.symbol(style), row.label, often(answers))));
   }
 
   // The section of the page.
@@ -219,13 +234,15 @@
     const heatOf = heat && KB.galleryDraw.cells(heat.sheets);
     const answered = now.shown.map(({ answers }) => answers).filter(Boolean);
     const { worst, disputed } = KB.galleryChoice;
-    const random = own.random.filter((image) => now.view.instances[image].length);
+    const occupied = now.view.instances.filter((some) => some.length).length;
     const names = chosen.length === 1 ? chosen[0] : `${chosen.length} rows together`;
     const bad = answered.length ? worst(now.view, answered, state.count) : [];
     const other = answered.length > 1 ? disputed(now.view, answered, state.count, bad) : [];
-    parts.legend.replaceChildren(legend(now));
+    const isAllShown = bad.length === occupied && !heat;
+    const random = isAllShown ? [] : own.random.filter((image) => now.view.instances[image].length);
+    parts.legend.replaceChildren(failures(now, KB.figures.tolerance(app), occupied), legend(now, KB.figures.tolerance(app)));
     const groups = [
-      group(now, "Worst", `mean error of ${names}`, bad, heatOf, state.grid),
+      group(now, isAllShown ? "All images, the worst first" : "Worst", `mean error of ${names}`, bad, heatOf, state.grid),
       group(now, "Most disputed", "besides these, by the mean distance of the answers from their median", other, heatOf, state.grid),
       group(now, "At random", heat ? `with the heatmaps of ${state.heat}, seed ${heat.seed}` : "the same images for every row", random.slice(0, state.count), heatOf, state.grid),
     ];

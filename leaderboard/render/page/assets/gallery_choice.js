@@ -53,6 +53,13 @@
     return errors.reduce((sum, one) => sum + one, 0) / errors.length;
   }
 
+  /** In how many images a row's mean error is above a tolerance in px, or an answer is missing. */
+  const beyond = (view, answers, tolerance) =>
+    view.instances.reduce((count, _, image) => {
+      const known = meanError(view, answers, image);
+      return count + (known !== null && !(known <= tolerance));
+    }, 0);
+
   /** How far rows are apart about an image: the mean distance of their answers from their median; as image_choice.dispute. */
   function dispute(view, rows, image) {
     let [sum, count] = [0, 0];
@@ -101,5 +108,5 @@
   /** Positions of images with something to look at. */
   const occupied = (view) => view.instances.flatMap((some, image) => (some.length ? [image] : []));
 
-  KB.galleryChoice = { answersOf, disputed, error, meanError, part, worst };
+  KB.galleryChoice = { answersOf, beyond, disputed, error, meanError, part, worst };
 })();

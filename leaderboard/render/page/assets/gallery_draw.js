@@ -4,6 +4,7 @@
   "use strict";
   const KB = (globalThis.KB ??= {});
   const MARGIN = 6; // px about an image, for marks of points near or beyond its edge
+  const WHOLE_FROM = 3; // times that an image is enlarged, from which its pixels are whole squares
   const GRID_FROM = 5; // px, the side of an image pixel from which a grid is drawn
   const OKABE_ITO = ["#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#f0e442", "#999999"];
   const SHAPES = ["cross", "plus", "diamond", "triangle"]; // one for every eight rows
@@ -48,7 +49,7 @@
   /** How an image of that size lies on a canvas whose longer side is about `side` px. */
   function layout([width, height], side) {
     const longest = Math.max(width, height);
-    const zoom = longest <= side ? Math.floor(side / longest) : side / longest;
+    const zoom = longest * WHOLE_FROM <= side ? Math.floor(side / longest) : side / longest;
     return { zoom, margin: MARGIN, width: Math.round(width * zoom) + 2 * MARGIN, height: Math.round(height * zoom) + 2 * MARGIN };
   }
 
@@ -77,7 +78,7 @@
     const [left, wide, high] = [at.margin, at.width - 2 * at.margin, at.height - 2 * at.margin];
     if (image) {
       const { sheet } = shown.cell;
-      pen.imageSmoothingEnabled = at.zoom < 1 || sheet.scale < 1;
+      pen.imageSmoothingEnabled = at.zoom < WHOLE_FROM || sheet.scale < 1;
       pen.imageSmoothingQuality = "high";
       pen.drawImage(image, shown.cell.left, shown.cell.top, sheet.width, sheet.height, left, left, wide, high);
     } else {

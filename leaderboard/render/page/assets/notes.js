@@ -18,11 +18,16 @@
     ];
   }
 
+  /** The note that the first screen has said already. */
+  const answered = (board) => ((board.rows.find((row) => row.label === board.advised) ?? board.rows.find((row) => row.ranked))?.figures.exact === 1 ? board.faultless : "");
+
   /** What stands below the table of a board. */
   function below(board) {
     const marks = legend(board).map(({ letter, meaning }) => el("div", {}, el("dt", {}, el("span", { class: "mark" }, letter)), el("dd", {}, meaning)));
     const failed = (board.failed ?? []).map((row) => el("li", {}, el("strong", {}, row.label), `: ${row.error ?? "failed"}`));
-    const notes = (board.notes ?? []).map((note) => el("li", {}, note));
+    const command = (note) => (board.commands && note.endsWith(board.commands) ? [note.slice(0, -board.commands.length), el("code", {}, board.commands)] : note);
+    const said = answered(board);
+    const notes = (board.notes ?? []).filter((note) => note !== said).map((note) => el("li", {}, command(note)));
     return el(
       "div",
       { class: "below" },
@@ -54,6 +59,8 @@
       const { board } = app.state;
       root.append(
         el("ul", {}, (KB.data.rules ?? []).map((rule) => el("li", {}, rule))),
+        el("h3", {}, "Columns"),
+        KB.dom.list(KB.columns.columns(app).filter((column) => column.shown && column.summary).map((column) => [column.heading, column.summary])),
         el("h3", {}, "What this page holds"),
         el("p", {}, "Figures are scored from stored answers. These digests say of what; ", el("code", {}, "python -m benchmark audit"), " checks them against the results."),
         KB.dom.list([

@@ -33,6 +33,7 @@
   function figures(context, i, place) {
     const { board, scored, chosen } = context;
     const row = board.rows[i], own = scored[i];
+    const span = Number.isFinite(own.interval?.high) ? own.interval : null; // of one end nothing is drawn
     return {
       row: printable(row.label),
       order: place,
@@ -42,8 +43,8 @@
       chosen: chosen.includes(row.label),
       rank: KB.dom.rank(own.rank_low ?? NaN, own.rank_high ?? NaN),
       mean: own.mean,
-      low: own.interval ? finite(own.interval.low) : null,
-      high: own.interval ? finite(own.interval.high) : null,
+      low: span ? span.low : null,
+      high: span ? span.high : null,
       fit_seconds: row.cost.fit_seconds,
       predict_ms: row.cost.predict_ms,
     };

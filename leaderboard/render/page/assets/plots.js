@@ -4,6 +4,7 @@
   const { el } = KB.dom;
   const LISTED = 200; // records of a table of the data
   const live = new Set(); // figures inside opened rows, for changes of the theme
+  const TALL = ["pairs", "ranks"]; // a line a row of the board, so they stand beside each other
   let figures = [], seen = null, app;
 
   KB.sections.push({ id: "plots", title: "Plots", order: 20, usesChoice: true, build, update });
@@ -23,8 +24,8 @@
       }
     }, { rootMargin: "300px" });
     figures = kinds.filter((kind) => isPossible(kind, board)).map((kind) => figure(kind, board));
-    const chosen = el("p", { class: "faint" }, "Curves and histories are of the rows that are ticked on the board, in their colours, and predictions of the first two of these; the other plots are of all rows.");
-    root.replaceChildren(chosen, el("div", { class: "plots" }, figures.map((one) => one.root)), el("details", { class: "licence" }, el("summary", {}, "Drawn by Vega and Vega-Lite"), el("pre", {}, licence)));
+    const chosen = el("p", { class: "faint" }, "Curves (with the training mean, where it was run) and histories are of the rows that are ticked on the board, in their colours, and predictions of the first two of these; the other plots are of all rows.");
+    root.replaceChildren(chosen, ...[false, true].map((tall) => el("div", { class: "plots" }, figures.filter((one) => TALL.includes(one.kind) === tall).map((one) => one.root))), el("details", { class: "licence" }, el("summary", {}, "Drawn by Vega and Vega-Lite"), el("pre", {}, licence)));
     for (const one of figures) seen.observe(one.root);
     const resized = new ResizeObserver(() => update());
     resized.observe(root);
@@ -62,7 +63,7 @@
     const drawing = KB.plotView.plot(place);
     const state = { variant: kind.variants[0], against: null };
     const data = dataTable(kind, () => records());
-    const own = { root: null, isNear: false, update };
+    const own = { kind: kind.name, root: null, isNear: false, update };
     const controls = [variants(kind, state, update), kind.name === "pairs" ? opponents(board, state, update) : null];
     own.root = el(
       "figure",

@@ -284,7 +284,7 @@
     mean: row.figures.mean ?? null,
     median: row.figures.median ?? null,
     exact: row.figures.exact ?? null,
-    interval: row.interval && { low: row.interval.low, high: row.interval.high ?? Infinity },
+    interval: row.interval && { mean: row.interval.mean, low: row.interval.low, high: row.interval.high ?? Infinity },
     exact_interval: row.exact_interval && { low: row.exact_interval.low, high: row.exact_interval.high },
   });
 
