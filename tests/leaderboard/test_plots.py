@@ -159,7 +159,7 @@ def test_pairs_are_what_compare_says() -> None:
         said.result.high,
         said.result.p,
     )
-    assert one["shown"] == {"extrema": "better", "heatmap": "worse", None: "not shown"}[said.better]
+    assert one["shown"] == {"extrema": "better", "heatmap": "worse", None: "not told apart"}[said.better]
     assert "heatmap" not in made
 
 

@@ -195,7 +195,8 @@ def test_half_an_interval_is_that_of_every_other_board_where_images_hold_several
     whole = {row.label: mean(row) for row in board.finished}
     assert "±" not in whole["once"]
     near = board.row("near")
-    assert near is not None and near.interval is not None
+    assert near is not None
+    assert near.interval is not None
     assert abs(near.interval.mean - (near.metrics["mean"] or 0)) > 0.001  # else nothing is told apart
     path = tmp_path / "page.html"
     path.write_text(page_html([board]), encoding="utf-8")

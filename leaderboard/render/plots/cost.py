@@ -45,8 +45,8 @@ def chart(variant: str) -> alt.TopLevelMixin:
 
     cost, title = COSTS[variant]
     shown, along, base = f"{cost}_shown", _along(cost), alt.Chart()
-    x = alt.X(**log_scale(title, shown, pad=24))
-    y = alt.Y(**log_scale(ERROR, "mean_shown", pad=24, floor="y"))
+    x = alt.X(**log_scale(title, shown, pad=24, scale="x"))
+    y = alt.Y(**log_scale(ERROR, "mean_shown", pad=24, scale="y", floor=True))
     color = alt.Color(field="family", type="nominal")
     text = alt.Text(field="row", type="nominal")
     hints = tooltips(FIELDS)

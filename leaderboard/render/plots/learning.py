@@ -50,7 +50,7 @@ def chart(variant: str) -> alt.TopLevelMixin:
     base = alt.Chart()
     color = series()
     x = alt.X(**log_scale("training images", "n", pad=14))
-    y = alt.Y(**log_scale(ERROR, "mean_shown", pad=14))
+    y = alt.Y(**log_scale(ERROR, "mean_shown", pad=14, scale="y"))
     ends = base.transform_window(
         later="row_number()", groupby=["row"], sort=[alt.SortField("n", order="descending")], ignorePeers=True
     ).transform_filter("datum.later == 1")

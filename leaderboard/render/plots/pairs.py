@@ -25,7 +25,7 @@ FIELDS = (
     Field("shown", "shown"),
 )
 
-SHOWN = ("better", "not shown", "worse")
+SHOWN = ("better", "not told apart", "worse")
 TITLE = "difference of mean error, px (left: better)"
 LINEAR = 0.02  # px: nearer to 0 the axis is linear, further away logarithmic
 
@@ -50,7 +50,7 @@ def data(board: Board, chosen: Sequence[BoardRow], against: BoardRow | None) -> 
                 "low": finite(result.low),
                 "high": finite(result.high),
                 "p": result.p,
-                "shown": "not shown" if open_ else "better" if result.difference < 0 else "worse",
+                "shown": "not told apart" if open_ else "better" if result.difference < 0 else "worse",
             }
         )
     return records

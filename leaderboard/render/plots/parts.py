@@ -20,6 +20,25 @@ FEW = 12
 
 LOG_TICKS = "[" + ", ".join(f"{digit}e{power}" for power in range(-9, 10) for digit in (1, 2, 5)) + "]"
 
+NARROW = 6
+"""An axis whose ends are less than so many times apart would hold one or two of these ticks, so it has even steps."""
+
+
+def log_ticks(scale: str) -> str:
+    """The expression of ticks of a logarithmic axis: at 1, 2 and 5, or in even steps where that would be too few.
+
+    Args:
+        scale: Name of the scale; "" where it is one of many panels and has none that is known.
+    """
+    if not scale:
+        return LOG_TICKS
+    low, high = f"domain('{scale}')[0]", f"domain('{scale}')[1]"
+    power = f"pow(10, floor(log({high} - {low}) / LN10))"
+    step = f"({power} * (({high} - {low}) / {power} < 2 ? 0.2 : ({high} - {low}) / {power} < 5 ? 0.5 : 1))"
+    even = f"sequence(ceil({low} / {step}) * {step}, {high}, {step})"
+    return f"{high} > {low} && {high} < {NARROW} * {low} ? {even} : {LOG_TICKS}"
+
+
 ZERO = f"<= {TIE:g}"
 """An error that is told apart from none by rounding alone is none."""
 
@@ -63,22 +82,25 @@ def number(name: str, title: str, **options: Any) -> dict[str, Any]:
     return {"field": name, "type": "quantitative", "title": title, **options}
 
 
-def log_scale(title: str, name: str, *, pad: float = 12, floor: str = "", **options: Any) -> dict[str, Any]:
+def log_scale(
+    title: str, name: str, *, pad: float = 12, scale: str = "", floor: bool = False, **options: Any
+) -> dict[str, Any]:
     """A quantitative encoding on a logarithmic axis with ticks at 1, 2 and 5, as keywords of a channel.
 
     Args:
         title: Of the axis.
         name: The field.
         pad: px between the outermost values and the ends of the axis.
-        floor: Name of the vertical scale where values of 0 may stand at a floor: below that is no number. "" elsewhere.
+        scale: Name of the scale, where it is known (`log_ticks`).
+        floor: Whether it is a vertical axis of that scale where values of 0 may stand at a floor: below that is no number.
         **options: Of the axis.
     """
     import altair as alt
 
     if floor:
-        options["labelExpr"] = f"scale('{floor}', datum.value) > height - {pad + 1:g} ? '' : datum.label"
+        options["labelExpr"] = f"scale('{scale}', datum.value) > height - {pad + 1:g} ? '' : datum.label"
     axis = alt.Axis(
-        values=alt.ExprRef(LOG_TICKS),
+        values=alt.ExprRef(log_ticks(scale)),
         format="~g",
         labelOverlap="greedy",
         **options,

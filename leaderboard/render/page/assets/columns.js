@@ -24,10 +24,10 @@
         id: "mean", heading: "mean px", shown: true, sort: (row) => of(row).mean,
         summary: "mean pixel error and its 95 % interval; small dots are single seeds",
         text: (row) => error(of(row)),
-        scale: KB.drawings.pixelScale((board.thresholds?.[0] ?? 0.5) / 5, Math.max(1, ...board.rows.map((row) => of(row).mean ?? 0)), narrow ? 110 : 190),
+        scale: KB.drawings.pixelScale((board.thresholds?.[0] ?? 0.5) / 5, Math.max(1, ...board.rows.map((row) => of(row).mean ?? 0)), narrow ? 110 : 170),
         draw: (scale, row, colour) => KB.drawings.mean(scale, of(row).mean, of(row).interval, of(row).perSeed, colour),
       },
-      { id: "exact", heading: "exact %", shown: true, falls: true, sort: (row) => of(row).value("exact"), text: (row) => share(of(row).value("exact")), summary: summaryOf(board, "exact") },
+      { id: "exact", heading: "exact %", shown: true, falls: true, sort: (row) => of(row).value("exact"), text: (row) => share(of(row).value("exact")), summary: lowered(summaryOf(board, "exact")) },
       {
         id: "within", heading: `≤ ${Number(tolerance.toPrecision(6))} px %`, shown: true, falls: true, sort: (row) => of(row).within,
         text: (row) => share(of(row).within), summary: "share of keypoints with an error of at most the tolerance (PCK), which is yours to set",
@@ -36,7 +36,7 @@
       { id: "ms", heading: "ms / image", shown: !narrow, sort: cost("predict_ms"), text: (row) => short(row.cost?.predict_ms), summary: "milliseconds to answer an image, mean over seeds" },
       { id: "parameters", heading: "parameters", shown: !narrow, sort: (row) => row.n_parameters, text: (row) => count(row.n_parameters), summary: "learned parameters" },
       { id: "seeds", heading: "seeds", shown: !narrow && several((row) => row.seeds.length), falls: true, sort: (row) => row.seeds.length, text: (row) => seeds(row.seeds), summary: "seeds that finished" },
-      { id: "n", heading: "images", shown: !narrow && several((row) => row.n_train), falls: true, sort: (row) => row.n_train, text: (row) => (row.n_train ? String(row.n_train) : ""), summary: "training images" },
+      { id: "n", heading: "images", falls: true, sort: (row) => row.n_train, text: (row) => (row.n_train ? String(row.n_train) : ""), summary: "training images" },
       { id: "family", heading: "family", shown: !narrow, name: true, sort: (row) => row.family, text: (row) => row.family, summary: "kind of detector" },
       { id: "device", heading: "device", shown: !narrow && several((row) => row.device), name: true, sort: (row) => row.device, text: (row) => row.device, summary: "what it ran on" },
       ...(board.columns ?? []).filter((one) => !LATER.has(one.name)).map((one) => metric(one, of)),
@@ -54,6 +54,7 @@
 
   const digits = (format) => Number(/\.(\d+)f/.exec(format ?? "")?.[1] ?? 3);
   const summaryOf = (board, name) => board.columns?.find((one) => one.name === name)?.summary ?? name;
+  const lowered = (text) => `${text.charAt(0).toLowerCase()}${text.slice(1).replace(/\.$/, "")}`;
   const share = (value) => (Number.isFinite(value) ? percent(value) : NONE);
 
   /** The mean with half its interval, as on every other board. */

@@ -211,7 +211,7 @@
       if (row.label === against) return [];
       const { error, difference, low, high, p } = KB.score.pair(board, row.label, against, setting);
       if (error) return [];
-      const shown = p >= 1 - board.level ? "not shown" : difference < 0 ? "better" : "worse";
+      const shown = p >= 1 - board.level ? "not told apart" : difference < 0 ? "better" : "worse";
       return [{ row: record.row, order: record.order, against: printable(against), difference, low: finite(low), high: finite(high), p, shown }];
     });
   }
