@@ -11,7 +11,7 @@ counts by its likelihood, all equally likely before. Its level is integrated out
 the covariance: `MISFIT` at each size, and as much again for each doubling beyond the last. The chance that n images reach a
 target is then a weighted sum of normal probabilities, and nothing is drawn at random.
 
-Measured on stored curves (``scripts/backtest_learning_curves.py``): without the late beginning three of ten curves leave
+Measured on stored curves (``scripts/backtest_learning_curves.py``): without the late beginning four of ten curves leave
 their 95 % interval, for many detectors learn nothing to speak of from their first images.
 """
 
