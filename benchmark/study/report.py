@@ -89,7 +89,7 @@ def _question(question: Question, evidence: Evidence) -> list[str]:
     verdict = " ".join(_filled(said, evidence.at(question), answer.verdict))
     lines += [f"**{VERDICTS[answer.verdict]}** {verdict}", "", *_evidence(answer)]
     if question.would_change:
-        lines += ["", f"What would change our mind: {question.would_change}"]
+        lines += ["", f"What would change our mind: {question.would_change.strip()}"]
     return lines
 
 
