@@ -71,9 +71,15 @@ def test_bold_ink_is_brighter_than_127(images: np.ndarray) -> None:
 
 
 @given(images=images_of_any_ink)
-def test_both_is_topleft_and_center(images: np.ndarray) -> None:
-    expected = [[by_loops("topleft", image), by_loops("center", image)] for image in images]
-    np.testing.assert_array_equal(target_points("both", images), expected)
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("both", ("topleft", "center")), ("extremes", ("topleft", "righttop", "bottomright", "leftbottom"))],
+)
+def test_several_keypoints_are_single_points_side_by_side(
+    name: str, parts: tuple[str, ...], images: np.ndarray
+) -> None:
+    expected = [[by_loops(part, image) for part in parts] for image in images]
+    np.testing.assert_array_equal(target_points(name, images), expected)
 
 
 @given(images=images_of_any_ink, data=st.data())
@@ -86,7 +92,7 @@ def test_the_digit_decides(name: str, wanted: dict[int, str], images: np.ndarray
 
 
 def test_every_target_is_tested_and_ten_digits_have_ten_points() -> None:
-    assert set(TARGETS) == {*LOOPS, "topleft-bold", "both", "digit-dependent", "all-digits"}
+    assert set(TARGETS) == {*LOOPS, "topleft-bold", "both", "extremes", "digit-dependent", "all-digits"}
     assert sorted(ALL_DIGITS) == list(range(10))
     assert len(set(ALL_DIGITS.values())) == 10
     assert DIGIT_DEPENDENT.items() <= ALL_DIGITS.items()
