@@ -141,6 +141,7 @@ def radius(
         raise UserError(f"share {share:g}: give percent, from {100 * LEAST_SHARE:g} to {100 * MOST_SHARE:g}")
     if (predictions is None) != (annotations is None) or (predictions and detector):
         raise UserError("give --predictions and --annotations together, or rows of a board")
+    notes: tuple[str, ...] = ()
     with waiting("calibrating"):
         if predictions is not None and annotations is not None:
             import numpy as np
@@ -154,6 +155,7 @@ def radius(
             everywhere = np.arange(len(scored.annotations))
             title, grouped = str(predictions), groups_of(scored.annotations, everywhere) is not None
             found = radii(scored.annotations, [scored.answers], share / 100)
+            notes = (*scored.notes, "It holds where the detector did not learn from any of these images.")
         else:
             from benchmark.runs.bundle import open_results
 
@@ -162,9 +164,10 @@ def radius(
     if not found:
         raise UserError(f"{title}: no keypoint is labelled, so nothing can be promised")
     if as_json:
-        print(json.dumps({"on": title, "radii": [one.as_dict() for one in found]}, allow_nan=False))
+        document = {"on": title, "radii": [one.as_dict() for one in found], "notes": list(notes)}
+        print(json.dumps(document, allow_nan=False))
     else:
-        print_radii(title, found, grouped, console_for())
+        print_radii(title, found, grouped, console_for(), notes)
 
 
 @app.command(name="images-needed", epilog="Example: python -m benchmark images-needed forest svr --px 1.5")

@@ -17,7 +17,9 @@ NONE = "–"
 TOGETHER = "(all)"
 
 
-def print_radii(title: str, found: Sequence[Radius], grouped: bool, console: Console) -> None:
+def print_radii(
+    title: str, found: Sequence[Radius], grouped: bool, console: Console, notes: Sequence[str] = ()
+) -> None:
     """Print a row a detector and keypoint, and what the promise is about.
 
     Args:
@@ -25,6 +27,7 @@ def print_radii(title: str, found: Sequence[Radius], grouped: bool, console: Con
         found: At least one.
         grouped: Whether images come in groups.
         console: Where to.
+        notes: On the predictions and annotations of another tool.
     """
     share = found[0].share
     percent = f"{100 * share:.4g} %"
@@ -62,6 +65,8 @@ def print_radii(title: str, found: Sequence[Radius], grouped: bool, console: Con
             "dim",
             wrap=True,
         )
+    for note in notes:
+        say(console, note, "dim", wrap=True)
 
 
 def pixels(radius: float) -> str:

@@ -46,6 +46,8 @@ def print_robustness(title: str, rows: Sequence[Robustness], console: Console, f
         "corrupted: mean over corruptions and five severities, fitted on clean images; ±: 95 % interval",
         "of mean: the share of the training mean's error on the same images",
     ]
+    if any(row.exact is not None for row in rows):
+        notes.append("exact %: over the corruptions that keep points on their lattice")
     if len(shown) < len(kinds):
         notes.append(f"{len(kinds) - len(shown)} corruptions not shown here; --json has every curve")
     if failed:

@@ -83,9 +83,11 @@ def test_other_tools_files(maker: Any, annotations: Annotations, typed: Any, tmp
     code, out, _ = typed("radius", *files, "--json")
     assert code == 0
     assert json.loads(out)["radii"][0]["radius_px"] == 45
+    assert "did not learn from any of these images" in json.loads(out)["notes"][-1]
     code, out, _ = typed("radius", *files, "--share", 99)
     assert code == 0
     assert "that takes 99 images or more" in " ".join(out.split())
+    assert "did not learn from any of these images" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
