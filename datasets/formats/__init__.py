@@ -75,7 +75,7 @@ def read(path: Path | str, split: int = 0, options: ReadOptions | None = None) -
     """
     root = Path(path)
     if not root.exists():
-        raise UserError(f"{root}: there is no such folder")
+        raise UserError(f"{root}: there is no such folder or file")
     chosen = options or ReadOptions()
     if held_out.sniff(root):
         if split or chosen != ReadOptions():

@@ -22,6 +22,8 @@ from datasets.formats.json_columns import (
     Where,
     column,
     kind,
+    parse_json,
+    read_bytes,
     read_json,
     real_numbers,
     records,
@@ -142,7 +144,25 @@ def read_annotations(path: Path | str) -> Annotations:
     Raises:
         UserError: One line with file and entry, where it cannot be read or is wrong.
     """
-    return annotations_from_json(read_json(path), str(path))
+    return read_file(path).annotations
+
+
+def read_file(path: Path | str, options: ReadOptions | None = None, *, files: bool = True) -> Document:
+    """`read_document` of a file.
+
+    Args:
+        path: The file.
+        options: See `read_document`.
+        files: See `read_document`.
+
+    Raises:
+        UserError: See `json_columns.read_json` and `read_document`.
+    """
+    from datasets.formats.coco_columns import document_in  # which builds on what is here
+
+    content = read_bytes(path)
+    document = document_in(content, str(path), options or ReadOptions(), files=files)
+    return read_document(parse_json(content, path), str(path), options, files=files) if document is None else document
 
 
 def annotations_from_json(document: Any, origin: str) -> Annotations:
@@ -234,7 +254,7 @@ def read_document(document: Any, origin: str, options: ReadOptions | None = None
     order = np.argsort(index, kind="stable")
     annotations = Annotations(
         image_ids=ids,
-        file_names=_file_names(images, image, ids, files),
+        file_names=file_names(images, image, ids, files),
         sizes=sizes,
         index=index[order],
         keypoints=keypoints[order],
@@ -481,8 +501,18 @@ def _sizes(images: list[Record], where: Where) -> IntArray:
     return sizes
 
 
-def _file_names(images: list[Record], where: Where, ids: IntArray, files: bool) -> tuple[str, ...]:
-    """The images' file names; where files belong to them, each must stay inside its folder on any platform."""
+def file_names(images: list[Record], where: Where, ids: IntArray, files: bool) -> tuple[str, ...]:
+    """The images' file names; where files belong to them, each must stay inside its folder on any platform.
+
+    Args:
+        images: The records of the images.
+        where: See `json_columns.column`.
+        ids: (N,) int64, their ids.
+        files: Whether image files belong to them; if not, what is no name is made one of the id.
+
+    Raises:
+        UserError: Naming the first image whose file name is none, or leaves the folder.
+    """
     if not files:
         given = [image.get("file_name") for image in images]
         return tuple(

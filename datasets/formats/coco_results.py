@@ -18,7 +18,20 @@ from benchmark import files
 from benchmark.metrics.validation import first_duplicate, first_problem
 from benchmark.structures import Annotations, Predictions, UserError
 from datasets.formats.coco import MAX_ID
-from datasets.formats.json_columns import Record, column, read_json, real_numbers, records, tables, whole_numbers
+from datasets.formats.coco_columns import predictions_in
+from datasets.formats.json_columns import (
+    Record,
+    Where,
+    column,
+    parse_json,
+    read_bytes,
+    real_numbers,
+    records,
+    tables,
+    whole_numbers,
+)
+
+MEANING = "x, y, v a keypoint"
 
 
 def predictions_to_json(predictions: Predictions) -> list[Record]:
@@ -87,45 +100,84 @@ def read_predictions(path: Path | str, annotations: Annotations, *, own: bool = 
             images: missing keys, anything but finite numbers within 1e9 px, unknown images or categories, another number
             of keypoints.
     """
-    return predictions_from_json(read_json(path), annotations, str(path), own=own)
+    return predictions_from_json(read_results(path), annotations, str(path), own=own)
 
 
-def predictions_from_json(document: Any, annotations: Annotations, origin: str, *, own: bool = False) -> Predictions:
-    """`read_predictions` of a document that is already in memory.
+def read_results(path: Path | str) -> Any:
+    """A COCO results file that is yet to be checked against the annotations it answers.
 
     Args:
-        document: What `json_columns.read_json` gave.
+        path: The file.
+
+    Returns:
+        `Predictions`, where it is written as programs write it and is right by itself; else its JSON document.
+
+    Raises:
+        UserError: See `json_columns.read_json`.
+    """
+    content = read_bytes(path)
+    predictions = predictions_in(content)
+    return parse_json(content, path) if predictions is None else predictions
+
+
+def answered_images(results: Any) -> set[int]:
+    """The ids of the images that a results file answers, as far as it is one; what is wrong with it is said later.
+
+    Args:
+        results: What `read_results` gave.
+    """
+    if isinstance(results, Predictions):
+        return set(results.image_ids.tolist())
+    ids = [row.get("image_id") for row in results if isinstance(row, dict)] if isinstance(results, list) else []
+    return {one for one in ids if type(one) is int}
+
+
+def predictions_from_json(results: Any, annotations: Annotations, origin: str, *, own: bool = False) -> Predictions:
+    """`read_predictions` of a file that has been read.
+
+    Args:
+        results: What `read_results` gave.
         annotations: What the predictions answer.
         origin: The file, named in errors.
         own: See `read_predictions`.
 
     Returns:
-        The predictions, in the order of the document.
+        The predictions, in the order of the file.
 
     Raises:
         UserError: See `read_predictions`.
     """
-    if type(document) is dict and "annotations" in document:
-        raise UserError(f"{origin}: is an annotation file; give the results file, a list of predictions")
-    rows = records(document, origin)
 
     def where(i: int) -> str:
         return f"{origin}: entry {i}"
 
     k = len(annotations.keypoint_names)
+    if not isinstance(results, Predictions):
+        predictions = _from_json(results, k, origin, where)
+    else:
+        predictions, given = results, results.keypoints.shape[1]
+        if given != k and len(predictions):  # all entries have as many, so the first is the first that is wrong
+            tables([[0.0] * (3 * given)], 3 * k, "keypoints", where, MEANING)
+    if problem := first_problem(predictions, annotations) or (None if own else first_duplicate(predictions)):
+        row, words = problem
+        raise UserError(f"{where(row)}: {words}")
+    return predictions
+
+
+def _from_json(document: Any, k: int, origin: str, where: Where) -> Predictions:
+    """The predictions of a document, of K keypoints each."""
+    if type(document) is dict and "annotations" in document:
+        raise UserError(f"{origin}: is an annotation file; give the results file, a list of predictions")
+    rows = records(document, origin)
     given = column(rows, "keypoints", where)
-    triples = tables(given, 3 * k, "keypoints", where, "x, y, v a keypoint").reshape(-1, k, 3)
+    triples = tables(given, 3 * k, "keypoints", where, MEANING).reshape(-1, k, 3)
     _check_boxes(rows, origin)
-    predictions = Predictions(
+    return Predictions(
         image_ids=whole_numbers(column(rows, "image_id", where), "image_id", where, 0, MAX_ID),
         keypoints=np.ascontiguousarray(triples[:, :, :2]),
         scores=real_numbers(column(rows, "score", where), "score", where),
         category_ids=whole_numbers(column(rows, "category_id", where), "category_id", where, 0, MAX_ID),
     )
-    if problem := first_problem(predictions, annotations) or (None if own else first_duplicate(predictions)):
-        row, words = problem
-        raise UserError(f"{where(row)}: {words}")
-    return predictions
 
 
 def _check_boxes(rows: Sequence[Record], origin: str) -> None:

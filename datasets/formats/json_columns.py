@@ -6,6 +6,7 @@ are counted from 0, as in the file's own lists.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -30,14 +31,40 @@ def read_json(path: Path | str) -> Any:
     Raises:
         UserError: Where it cannot be read, is not JSON, or gives a key of an object twice.
     """
+    return parse_json(read_bytes(path), path)
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """What is in a file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: Where it cannot be read.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not UTF-8 text (byte {error.start}); give a JSON file") from error
     except ValueError as error:  # a name with a NUL in it
         raise UserError(f"{path!r}: is not a file name ({error})") from error
+
+
+def parse_json(content: bytes, path: Path | str) -> Any:
+    """`read_json` of a file whose content is at hand.
+
+    Args:
+        content: The content, UTF-8.
+        path: The file, named in errors.
+
+    Raises:
+        UserError: See `read_json`.
+    """
+    try:
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text (byte {error.start}); give a JSON file") from error
     repeated: list[tuple[Record, str]] = []
 
     def record(pairs: list[tuple[str, Any]]) -> Record:

@@ -83,7 +83,7 @@ def _write_split(path: Path, annotations: Annotations, images: Sequence[Image], 
     with h5py.File(path, "w", libver=("v108", "v110")) as file:
         metadata = file.create_group("metadata")
         metadata.attrs["format_id"] = WRITTEN_FORMAT
-        metadata.attrs["json"] = np.bytes_(json.dumps(_metadata(annotations)))
+        metadata.attrs["json"] = np.bytes_(json.dumps(skeletons_of(annotations)))
         records: list[bytes] = []
         for (_, size), own in members.items():
             record = _write_video(file, f"video{len(records)}", size, own, names, images, h5py)
@@ -166,7 +166,7 @@ def _names_in_folders(annotations: Annotations) -> list[str]:
     return names
 
 
-def _metadata(annotations: Annotations) -> dict[str, Any]:
+def skeletons_of(annotations: Annotations) -> dict[str, Any]:
     """Nodes, and a skeleton a category, as jsonpickle writes them for SLEAP."""
     links = []
     for kind, pairs in ((EDGE, annotations.skeleton), (SYMMETRY, annotations.flip_pairs)):
