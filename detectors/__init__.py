@@ -168,7 +168,7 @@ CATALOG = {
     },
     "heatmap": {
         "target": "detectors.heatmap:Heatmap",
-        "summary": "U-Net heatmap at stride 1, bilinear targets, cross-entropy, sub-pixel decoding",
+        "summary": "U-Net heatmap (at stride 4 on photographs), bilinear targets, cross-entropy, sub-pixel decoding",
         "family": "heatmap",
     },
     "heatmap-onehot": {
@@ -205,6 +205,11 @@ CATALOG = {
         "family": "heatmap",
         "params": {"target": "gaussian", "loss": "mse", "decode": "dark"},
         "ablation": {"decode": "argmax"},
+    },
+    "shape-context": {
+        "target": "detectors.shape_context:ShapeContext",
+        "summary": "Every pixel scored by the learned ink around it, in bins of relative position over the whole image",
+        "family": "heatmap",
     },
     "integral": {
         "target": "detectors.soft_argmax:Integral",

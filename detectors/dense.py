@@ -205,6 +205,10 @@ class DenseRegression(TorchDetector):
         points: Tensor = model.codec.decode(model(images))
         return points
 
+    def graph(self) -> nn.Module | None:
+        """None where its inputs are computed outside of the network; see `Detector.graph`."""
+        return super().graph() if (self.features, self.late) == ("pix", "") else None
+
     def handmade_features(self, images: Sequence[Image]) -> FloatArray | None:
         """All its inputs but the pixels, (N, F) float64; None where there are none."""
         names = [n for spec in (self.features, self.late) for n in spec.split("+") if n and n != "pix"]

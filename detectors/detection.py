@@ -21,13 +21,14 @@ from detectors.layers.detection import (
     BatchOnlyTransform,
     DetectionBackbone,
     Target,
+    computed_once,
     giving_losses,
     load_imagenet,
     make_detection_backbone,
 )
 from detectors.layers.intensity import Intensity, channels, show
 from detectors.layers.pixels import Geometry
-from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
+from detectors.training import LEAST_STEPS, Batch, Decoded, TorchDetector, TrainConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -146,6 +147,11 @@ class DetectionDetector(TorchDetector):
         with giving_losses(model):
             parts: dict[str, Tensor] = model(self.network_input(batch.images), self.targets(batch, self.frame()))
         return torch.stack(list(parts.values())).sum()
+
+    def loss_and_answers(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Decoded]:
+        """As `TorchDetector.loss_and_answers`; both look at the same features."""
+        with computed_once(model.backbone):  # type: ignore[arg-type]
+            return super().loss_and_answers(model, batch)
 
     def detect(self, model: nn.Module, images: Tensor) -> list[Target]:
         """The detections of the network, an image each, in the network's coordinates."""

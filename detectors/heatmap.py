@@ -1,4 +1,7 @@
-"""Heatmap detectors: a map an image and keypoint, at the image's own resolution, and the point read off it.
+"""Heatmap detectors: a map an image and keypoint, and the point read off it.
+
+A map is at the image's own resolution where that is small, as a digit's is, and in cells of 4 x 4 px where it is larger
+(`detectors.layers.cells`).
 
 The family is four choices: backbone (`make_map_backbone`), target and decoding (`HeatmapCodec`), and loss:
 
@@ -20,65 +23,43 @@ from torch import Tensor, nn
 
 from benchmark.detector import Card
 from benchmark.structures import FloatArray, Image, Prediction
-from detectors.layers.backbones import MapBackbone, make_map_backbone
+from detectors.layers.backbones import MapBackbone
+from detectors.layers.cells import stride_of, to_cells, to_pixels
 from detectors.layers.codecs import Decoding, HeatmapCodec, HeatmapTarget, cross_entropy, normalized, softmax2d
-from detectors.layers.intensity import Intensity, channels, show
+from detectors.layers.intensity import Intensity, show
 from detectors.layers.labelled import select
 from detectors.layers.pixels import Geometry
-from detectors.training import LEAST_STEPS, Batch, TorchDetector, TrainConfig
+from detectors.on_maps import OnMaps
+from detectors.training import Batch
 
 
-class MapDetector(TorchDetector):
-    """Template: a backbone at stride 1 gives K maps; a subclass gives `map_loss` and `read`.
-
-    Args:
-        backbone: ``unet`` or ``conv``.
-        width: Channels at full resolution.
-        intensity: What the network is shown; see `detectors.layers.intensity`.
-        augment: See `TorchDetector`.
-    """
-
-    train_config: TrainConfig = TrainConfig(
-        epochs=20,
-        least_steps=LEAST_STEPS,
-        batch=32,
-        lr=5e-3,
-        optimizer="adamw",
-        weight_decay=1e-2,
-        schedule="onecycle",
-    )
-    history_images: ClassVar[int] = 128
-    partial_labels: ClassVar[bool] = True
-    longest_side: ClassVar[int] = 96  # maps at full resolution cost as many steps of arithmetic as there are pixels
-
-    def __init__(
-        self, backbone: MapBackbone = "unet", width: int = 16, intensity: Intensity = "both", augment: str = ""
-    ) -> None:
-        if width < 1:
-            raise ValueError(f"width={width}: a backbone needs at least one channel")
-        self.backbone, self.width, self.intensity, self.augment = backbone, width, intensity, augment
+class MapDetector(OnMaps):
+    """Template: a map a keypoint; a subclass gives `map_loss` and `read`. Arguments are those of `OnMaps`."""
 
     def build(self, geometry: Geometry) -> nn.Module:
         """The backbone; a map a keypoint."""
-        inputs = channels(geometry.channels, self.intensity)
-        return make_map_backbone(self.backbone, inputs, geometry.keypoints, self.width)
+        return self.map_backbone(geometry, geometry.keypoints)
 
     def maps(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) to maps (B, K, H, W) float32."""
+        """Images (B, C, H, W) to maps (B, K, h, w) float32, a cell for so many pixels as its stride."""
         maps: Tensor = model(show(images, self.intensity))
         return maps.float()
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The `map_loss` of a batch."""
-        maps, points = self.maps(model, batch.images), batch.targets
+        maps, points = self.maps(model, batch.images), to_cells(batch.targets, stride_of(model))
         return self.map_loss(select(maps, batch.labelled), select(points, batch.labelled), model.training)
 
     def decode(self, model: nn.Module, images: Tensor) -> list[Prediction]:
         """One instance an image; its score is the mean of its keypoints'."""
+        keypoints, confidence = (part.cpu().numpy() for part in self.points_and_scores(model, images))
+        return [Prediction(keypoints[i : i + 1], confidence[i : i + 1]) for i in range(len(keypoints))]
+
+    def points_and_scores(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Points, and the mean of their confidences, both float64; see `TorchDetector.points_and_scores`."""
         maps = self.maps(model, images).double()  # in float32 the scores of confident maps would all be 1
         points, scores = self.read(maps)
-        keypoints, confidence = points.double().cpu().numpy(), scores.double().mean(dim=1).cpu().numpy()
-        return [Prediction(keypoints[i : i + 1], confidence[i : i + 1]) for i in range(len(keypoints))]
+        return to_pixels(points, stride_of(model)).double(), scores.double().mean(dim=1)
 
     @torch.no_grad()
     def heatmaps(self, images: Sequence[Image]) -> FloatArray | None:
@@ -100,7 +81,7 @@ class MapDetector(TorchDetector):
 
         Args:
             maps: (B, K, H, W), the network's, or those of labelled keypoints alone, (L, 1, H, W).
-            points: (B, K, 2) px, of these maps.
+            points: (B, K, 2) cells of these maps.
             training: Whether the network learns from it; else it is measured for the history.
         """
         raise NotImplementedError
@@ -112,20 +93,20 @@ class MapDetector(TorchDetector):
             maps: (B, K, H, W) float64.
 
         Returns:
-            Points (B, K, 2) px, and the confidence in each (B, K), in [0, 1].
+            Points (B, K, 2) among the cells, and the confidence in each (B, K), in [0, 1].
         """
         raise NotImplementedError
 
 
 class Heatmap(MapDetector):
-    """Heatmap at stride 1: which pixel is it?
+    """Heatmap: which pixel, or which cell, is it?
 
     Args:
-        backbone: ``unet`` or ``conv``.
+        backbone: ``unet``, ``conv`` or ``strided``; see `OnMaps`.
         target: ``onehot``, ``bilinear`` or ``gaussian``.
         loss: ``ce`` or ``mse``.
         decode: ``argmax``, ``local``, ``quarter``, ``dark`` or ``integral``.
-        sigma: px, of gaussian targets.
+        sigma: Cells (px at stride 1), of gaussian targets.
         width: Channels at full resolution.
         intensity: What the network is shown; see `detectors.layers.intensity`.
         epochs: Passes over the training split, unless a budget says otherwise.

@@ -248,6 +248,11 @@ class Regression(TorchDetector):
         points: Tensor = model.head.decode(model(images))
         return points
 
+    def points_and_scores(self, model: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+        """From images, though a frozen backbone's features stand for them elsewhere; see `TorchDetector`."""
+        shown = model.backbone(model.network_input(images)) if self.frozen else images
+        return super().points_and_scores(model, shown)
+
 
 class Probe(Regression):
     """Backbone or head? Any backbone, frozen or not, under any head, with poolings of about one size."""

@@ -3,8 +3,8 @@
 By name in the catalog:
 
     integral   soft-argmax: the mean position under softmax(map), loss |x - x*| (Sun 2018, Integral Human Pose
-    Regression) dsnt       the same mean, loss the distance in [-1, 1] plus the Jensen-Shannon divergence between the
-    map and a
+               Regression)
+    dsnt       the same mean, loss the distance in [-1, 1] plus the Jensen-Shannon divergence between the map and a
                Gaussian about the point, without which the map may be any with the right mean (Nibali 2018, eq. 1, 5-7)
     gumbel     a pixel drawn from softmax(map) by Gumbel noise; forward it is one pixel, backward it is the softmax
                of map plus noise at temperature tau (Jang 2017, straight-through). Answers with the argmax.
@@ -61,7 +61,7 @@ class Integral(SoftArgmaxDetector):
     """Soft-argmax: the mean of a heatmap, learned from its distance to the point.
 
     Args:
-        backbone: ``unet`` or ``conv``.
+        backbone: ``unet``, ``conv`` or ``strided``; see `OnMaps`.
         width: Channels at full resolution.
         intensity: What the network is shown; see `detectors.layers.intensity`.
         augment: See `TorchDetector`.
@@ -84,8 +84,8 @@ class DSNT(SoftArgmaxDetector):
 
     Args:
         regularisation: Weight of the Jensen-Shannon divergence, 0 for none.
-        sigma: px, of the Gaussian it pulls towards.
-        backbone: ``unet`` or ``conv``.
+        sigma: Cells (px at stride 1), of the Gaussian it pulls towards.
+        backbone: ``unet``, ``conv`` or ``strided``; see `OnMaps`.
         width: Channels at full resolution.
         intensity: What the network is shown; see `detectors.layers.intensity`.
         augment: See `TorchDetector`.
@@ -125,7 +125,7 @@ class Gumbel(MapDetector):
 
     Args:
         tau: Temperature of the backward softmax.
-        backbone: ``unet`` or ``conv``.
+        backbone: ``unet``, ``conv`` or ``strided``; see `OnMaps`.
         width: Channels at full resolution.
         intensity: What the network is shown; see `detectors.layers.intensity`.
         augment: See `TorchDetector`.

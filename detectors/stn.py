@@ -115,7 +115,7 @@ class Attentive(nn.Module):
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Scale in (1/e, e) and shift in (-1, 1), both (B, 2) for (x, y)."""
         if self.localisation is None:
-            return images.new_ones(len(images), 2), images.new_zeros(len(images), 2)
+            return images.new_ones(images.shape[0], 2), images.new_zeros(images.shape[0], 2)
         bounded: Tensor = torch.tanh(self.localisation(images))
         return bounded[:, :2].exp(), bounded[:, 2:]
 

@@ -14,10 +14,11 @@ of that many steps repeats the run up to the clock's jitter in the schedule.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -29,13 +30,17 @@ from torch import Tensor, nn
 from benchmark.detector import Budget, Detector, HistoryRow
 from benchmark.metrics.pixels import distance
 from benchmark.structures import Annotations, FloatArray, Image, IntArray, LabeledImages, Prediction, UserError
-from datasets.augment import augment, kinds
+from datasets.augment import NONE, augment, kinds, usual
+from detectors.budget import BudgetTracker, rate
 from detectors.layers.pixels import KEPT, Geometry, Pixels
 
 Decoded = Tensor | Sequence[Prediction]
 BATCH_PIXELS = 1 << 19  # of a batch of images that is learned from: 32 of 128 x 128
 EVAL_PIXELS = 1 << 21  # of a batch that is answered
 LEAST_STEPS = 240  # of recipes made for 568 images, on which they take more
+LARGE_PIXELS = 1 << 13  # of an image; of larger ones
+LARGE_BATCH = 16  # so many make a batch at most
+LARGE_SHOWN = 16  # and so many of train are enough for the history
 ACTIVATIONS = 256  # numbers that training keeps for a pixel, about: a U-Net's
 
 
@@ -130,87 +135,6 @@ def affordable(batch: int, pixels: int, limit: int = BATCH_PIXELS) -> int:
     return max(1, min(batch, limit // pixels))
 
 
-def rate(schedule: str, fraction: float) -> float:
-    """The learning rate as a share of its peak.
-
-    Args:
-        schedule: ``constant``; ``cosine``, half a cosine from 1 down to 0; or ``onecycle``, half a cosine from 1/25 up
-            to 1 at .3, then half a cosine down to 1e-4 at 1 (Smith and Topin 2018).
-        fraction: Of the budget that is spent, 0 to 1.
-
-    Returns:
-        From 0 to 1.
-    """
-    f = min(max(fraction, 0.0), 1.0)
-    if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * f))
-    if schedule == "onecycle":
-        low, high, part = (0.04, 1.0, f / 0.3) if f < 0.3 else (1e-4, 1.0, (1 - f) / 0.7)
-        return low + (high - low) * 0.5 * (1 - math.cos(math.pi * part))
-    return 1.0
-
-
-class BudgetTracker:
-    """How much of a budget is spent: by steps where their number is known beforehand, else by the clock.
-
-    Args:
-        budget: How long to train.
-        epochs: Passes over the training split where the budget names none.
-        per_epoch: Steps in an epoch.
-        start: When the fit began, by ``now``; None for this moment.
-        now: The clock, in seconds.
-
-    Attributes:
-        overhead: Seconds that one evaluation takes: a budget in seconds keeps them back for the last one.
-    """
-
-    def __init__(
-        self,
-        budget: Budget,
-        epochs: int,
-        per_epoch: int,
-        *,
-        start: float | None = None,
-        now: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        self.total = None if budget.seconds is not None else budget.steps
-        if budget.seconds is None and budget.steps is None:
-            self.total = per_epoch * (budget.epochs if budget.epochs is not None else epochs)
-        self.seconds = budget.seconds or 0.0
-        self._now, self._start, self._last, self._pace = now, now() if start is None else start, now(), 0.0
-        self.overhead = 0.0
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the fit began."""
-        return self._now() - self._start
-
-    def fraction(self, step: int) -> float | None:
-        """The fraction of the budget at which a step is taken; to be asked right before the step.
-
-        By the clock, a step is taken where it fits as a whole, and the first one always is.
-
-        Args:
-            step: Its number, from 0.
-
-        Returns:
-            0 to 1, 1 for the last step; None where the budget is spent.
-        """
-        if self.total is not None:
-            return None if step >= self.total else 1.0 if self.total == 1 else step / (self.total - 1)
-        end = self.elapsed + self._pace
-        available = self.seconds - self.overhead
-        self._last = self._now()
-        if end > available:
-            return None if step else 1.0
-        return min(1.0, end / available)
-
-    def step_taken(self) -> None:
-        """Note how long the step took."""
-        seconds = self._now() - self._last
-        self._pace = seconds if not self._pace else 0.8 * self._pace + 0.2 * seconds
-
-
 class TorchDetector(Detector):
     """Template of a detector trained by gradients. A subclass sets ``train_config`` and gives build, loss and decode.
 
@@ -235,12 +159,15 @@ class TorchDetector(Detector):
     amp: ClassVar[bool] = True
 
     _augment: str = ""
+    notes: list[str] = []
     model: nn.Module
     geometry: Geometry
 
     @property
     def augment(self) -> str:
-        """Kinds of `datasets.augment` to apply anew each epoch, joined by '+', for one-instance data; "" is none.
+        """Kinds of `datasets.augment` to apply anew each epoch, joined by '+', for one-instance data.
+
+        "" is what `datasets.augment.usual` says of the training images (nothing, of digits), and ``none`` is none.
 
         Raises:
             UserError: For an unknown kind, when it is set.
@@ -249,7 +176,7 @@ class TorchDetector(Detector):
 
     @augment.setter
     def augment(self, kind: str) -> None:
-        if kind:
+        if kind not in ("", NONE):
             kinds(kind)
         self._augment = kind
 
@@ -299,6 +226,33 @@ class TorchDetector(Detector):
         """
         raise NotImplementedError
 
+    def loss_and_answers(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Decoded]:
+        """`loss` and `decode` of the same images, for the history; a subclass may compute once what both need.
+
+        Args:
+            model: The network, in eval mode.
+            batch: Images and what is known of them.
+
+        Returns:
+            What `loss` and what `decode` give.
+        """
+        return self.loss(model, batch), self.decode(model, batch.images)
+
+    def points_and_scores(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+        """`decode` as tensors alone, for a detector of one instance an image: what an exported graph computes.
+
+        Args:
+            model: The network.
+            images: (B, C, H, W) float32 in [0, 1].
+
+        Returns:
+            (B, K, 2) pixels of these images, and (B,) confidences: 1 where a detector has none.
+        """
+        points = self.decode(model, images)
+        if not isinstance(points, Tensor):
+            raise TypeError(f"{type(self).__name__} answers in instances, not in one tensor")
+        return points, points.new_ones(points.shape[0])
+
     def groups(self, model: nn.Module) -> Iterable[dict[str, Any]]:
         """The optimiser's parameter groups.
 
@@ -310,6 +264,19 @@ class TorchDetector(Detector):
             ``weight_decay``.
         """
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
+
+    def affordable_batch(self, geometry: Geometry) -> int:
+        """Images in a batch that is learned from: the recipe's, less where they are large.
+
+        With few large ones, steps are worth more than images in them.
+        """
+        pixels = geometry.height * geometry.width
+        most = min(self.train_config.batch, LARGE_BATCH) if pixels > LARGE_PIXELS else self.train_config.batch
+        return affordable(most, pixels, self.batch_pixels(geometry))
+
+    def batch_pixels(self, geometry: Geometry) -> int:
+        """How many pixels a batch may have, where memory and time are to last."""
+        return BATCH_PIXELS
 
     # -- what it gets
 
@@ -325,7 +292,7 @@ class TorchDetector(Detector):
                 weights = sum(p.numel() for p in self.build(geometry).parameters())
             except (RuntimeError, NotImplementedError):  # a network that looks at numbers while it is built
                 weights = 0
-        batch = affordable(self.train_config.batch, pixels)
+        batch = self.affordable_batch(geometry)
         return min(super().memory(data), KEPT) + 16 * weights + 4 * ACTIVATIONS * batch * pixels
 
     def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> list[HistoryRow]:
@@ -351,8 +318,9 @@ class TorchDetector(Detector):
 
     def _fit(self, train: LabeledImages, val: LabeledImages, seed: int, budget: Budget) -> list[HistoryRow]:
         config, start = self.train_config, time.perf_counter()
+        self.notes = []
         self.geometry = Geometry.of(train)
-        config = replace(config, batch=affordable(config.batch, self.geometry.height * self.geometry.width))
+        config = replace(config, batch=self.affordable_batch(self.geometry))
         model = self.build(self.geometry)
         self.prepare(model, train, seed)
         self.model = model.to(self.device)
@@ -361,8 +329,9 @@ class TorchDetector(Detector):
         points = self._targets(pixels, train.annotations)
         shown, selecting = (
             _Measured(data.annotations, own := self._pixels(data.images), self._targets(own, data.annotations))
-            for data in (_spaced(train, self.history_images), _spaced(val, self.val_images))
+            for data in (_spaced(train, self._history_images), _spaced(val, self.val_images))
         )
+        kind = "" if points is None or self.card.multi_instance else self._augmentation(train)
         order = np.random.default_rng(seed)
         per_epoch = len(_shuffled(pixels, config.batch, np.random.default_rng(seed)))
         epochs = max(config.epochs, math.ceil(config.least_steps / per_epoch))
@@ -380,7 +349,7 @@ class TorchDetector(Detector):
             row = {"epoch": float(epoch), "step": float(step), "seconds": 0.0}
             fraction = tracker.fraction(step)
             row |= self._measure(shown, selecting, 1.0 if fraction is None else fraction)
-            tracker.overhead = tracker.elapsed - began
+            tracker.measured(began)
             row["seconds"] = tracker.elapsed
             rows.append(row)
             if bad := [name for name in ("loss", "val_loss", "val_px") if not math.isfinite(row.get(name, 0.0))]:
@@ -392,10 +361,10 @@ class TorchDetector(Detector):
             if spent or optimizer is None:
                 break
             model.train()
-            for _ in range(rest):
+            for passed in itertools.count(1):
                 epoch += 1
-                if self.augment and points is not None:
-                    pixels, points = self._augmented(train, seed, epoch)
+                if kind:
+                    pixels, points = self._augmented(train, kind, seed, epoch)
                 for positions in _shuffled(pixels, config.batch, order):
                     fraction = tracker.fraction(step)
                     if fraction is None:
@@ -408,13 +377,31 @@ class TorchDetector(Detector):
                     tracker.step_taken()
                     self.progress(fraction, f"epoch {epoch}" + (f", val {score[0]:.2f} px" if len(val) else ""))
                 spent = spent or tracker.fraction(step) is None
-                if spent:
+                if spent or (passed >= rest and tracker.worth_measuring):
                     break
             if step == rows[-1]["step"]:
                 break
+        if budget.kind and step < epochs * per_epoch:
+            self._say_if_stopped_early(rows, train, val, step, epochs * per_epoch)
         model.load_state_dict(best[1])
         model.eval()
         return rows
+
+    def _say_if_stopped_early(
+        self, rows: list[HistoryRow], train: LabeledImages, val: LabeledImages, steps: int, recipe: int
+    ) -> None:
+        """A note where a budget ended before anything was learned: a row behind ``mean`` should not be a riddle."""
+        if self.card.multi_instance or not len(val):
+            return
+        points = train.points
+        known = ~np.isnan(points[..., 0])
+        mean = np.nan_to_num(points).sum(axis=0) / np.maximum(known.sum(axis=0), 1)[:, None]
+        floor = pixel_error(np.broadcast_to(mean, (len(val), *mean.shape)), val.annotations)
+        if min(row["val_px"] for row in rows) >= floor:
+            self.notes.append(
+                f"after {steps} of its recipe's {recipe} steps it is no better on val than the mean of the training "
+                "points: give it a longer budget"
+            )
 
     def _step(self, optimizer: torch.optim.Optimizer, config: TrainConfig, batch: Batch, step: int) -> None:
         on_gpu = self.amp and self.device.startswith("cuda")
@@ -428,11 +415,22 @@ class TorchDetector(Detector):
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         optimizer.step()
 
-    def _augmented(self, train: LabeledImages, seed: int, epoch: int) -> tuple[Pixels, Tensor]:
+    def _augmentation(self, train: LabeledImages) -> str:
+        """The kinds that are applied, and a note where nobody asked for them."""
+        if self.augment:
+            return "" if self.augment == NONE else self.augment
+        kind = usual(train.images, train.annotations.flip_pairs) if self.partial_labels else ""
+        if kind:
+            self.notes.append(
+                f"few photographs: they are varied anew each epoch ({kind}; augment=none leaves them as they are)"
+            )
+        return kind
+
+    def _augmented(self, train: LabeledImages, kind: str, seed: int, epoch: int) -> tuple[Pixels, Tensor]:
         """This epoch's version of the training images."""
         mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
         pairs = train.annotations.flip_pairs
-        images, moved = augment(train.images, train.points, seed=mixed, kind=self.augment, flip_pairs=pairs)
+        images, moved = augment(train.images, train.points, seed=mixed, kind=kind, flip_pairs=pairs)
         pixels = self._pixels(images)
         return pixels, torch.as_tensor(pixels.from_original(moved), dtype=torch.float32, device=self.device)
 
@@ -448,27 +446,24 @@ class TorchDetector(Detector):
             torch.manual_seed(0)
             for before, data in (("", train), ("val_", val)):
                 if count := len(data.annotations):
-                    total = 0.0
+                    total, answers = 0.0, _Answers(data.pixels, self.geometry.keypoints)
                     for positions in data.pixels.batches(np.arange(count), self._eval_batch):
                         batch = _batch(data.pixels, data.points, data.annotations, positions)
-                        total += len(positions) * float(self.loss(self.model, batch))
+                        loss, decoded = self.loss_and_answers(self.model, batch)
+                        total += len(positions) * float(loss)
+                        answers.add(positions, decoded)
                         self.progress(done, f"measuring on {'val' if before else 'train'}")
                     row[before + "loss"] = total / count
-                    row[(before or "train_") + "px"] = pixel_error(self._decode(data.pixels), data.annotations)
+                    row[(before or "train_") + "px"] = pixel_error(answers.of_all(), data.annotations)
         return row
 
     @torch.no_grad()
     def _decode(self, pixels: Pixels) -> FloatArray | list[Prediction]:
         """Answers in the pixels of the images as they came, in their order."""
-        array = np.full((len(pixels), self.geometry.keypoints, 2), np.nan)
-        predictions: dict[int, Prediction] = {}
+        answers = _Answers(pixels, self.geometry.keypoints)
         for positions in pixels.batches(np.arange(len(pixels)), self._eval_batch):
-            answers = self.decode(self.model, pixels.floats(positions))
-            if isinstance(answers, Tensor):
-                array[positions] = pixels.to_original(answers.double().cpu().numpy(), positions)
-            else:
-                predictions.update(zip(positions.tolist(), answers))
-        return [predictions[i] for i in range(len(pixels))] if predictions else array
+            answers.add(positions, self.decode(self.model, pixels.floats(positions)))
+        return answers.of_all()
 
     def predict(self, images: Sequence[Image]) -> FloatArray | list[Prediction]:
         """(N, K, 2) float64 pixels, or a `Prediction` an image where `decode` gives those; see `Detector.predict`."""
@@ -477,6 +472,10 @@ class TorchDetector(Detector):
             return []
         with _reproducible(0, self.device):
             return self._decode(self._pixels(images))
+
+    def graph(self) -> nn.Module | None:
+        """`points_and_scores` of the fitted network as a module; None for several instances. See `Detector.graph`."""
+        return None if self.card.multi_instance else _Graph(self).eval()
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """The weights and buffers as ``model.*``, the geometry (K, H, W, C), and the category ids, both int64."""
@@ -503,6 +502,12 @@ class TorchDetector(Detector):
         self.model.to(self.device).eval()
 
     @property
+    def _history_images(self) -> int:
+        """Fewer where images are large: what they show is a curve, and the time is better spent on learning."""
+        large = self.geometry.height * self.geometry.width > LARGE_PIXELS
+        return min(self.history_images, LARGE_SHOWN) if large else self.history_images
+
+    @property
     def _eval_batch(self) -> int:
         return affordable(self.eval_batch, self.geometry.height * self.geometry.width, EVAL_PIXELS)
 
@@ -514,6 +519,37 @@ class TorchDetector(Detector):
         if not annotations.single_instance and self.card.multi_instance:
             return None
         return torch.as_tensor(pixels.from_original(annotations.points), dtype=torch.float32, device=self.device)
+
+
+class _Answers:
+    """Collects what `TorchDetector.decode` says of batches, in the pixels of the images as they came."""
+
+    def __init__(self, pixels: Pixels, keypoints: int) -> None:
+        self._pixels, self._array = pixels, np.full((len(pixels), keypoints, 2), np.nan)
+        self._predictions: dict[int, Prediction] = {}
+
+    def add(self, positions: IntArray, answers: Decoded) -> None:
+        """Keep the answers for the images at ``positions``."""
+        if isinstance(answers, Tensor):
+            self._array[positions] = self._pixels.to_original(answers.double().cpu().numpy(), positions)
+        else:
+            self._predictions.update(zip(positions.tolist(), answers))
+
+    def of_all(self) -> FloatArray | list[Prediction]:
+        """The answers for all images, in their order."""
+        return [self._predictions[i] for i in range(len(self._array))] if self._predictions else self._array
+
+
+class _Graph(nn.Module):
+    """A fitted detector as a module."""
+
+    def __init__(self, detector: TorchDetector) -> None:
+        super().__init__()
+        self.model, self._answers = detector.model, detector.points_and_scores
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) float32 in [0, 1] to (B, K, 2) px and (B,) confidences."""
+        return self._answers(self.model, images)
 
 
 def pixel_error(answers: FloatArray | Sequence[Prediction], annotations: Annotations) -> float:

@@ -265,6 +265,17 @@ def _inside(maps: Tensor, x: Tensor, y: Tensor, margin: int) -> Tensor:
     return (x >= margin) & (x < width - margin) & (y >= margin) & (y < height - margin)
 
 
+def _smoothed(maps: Tensor, taps: Tensor, radius: int) -> Tensor:
+    """Maps (N, K, H, W) convolved with ``taps`` (2 r + 1,) on both axes; what lies beyond the edge is as the edge is."""
+    flat = F.pad(maps.flatten(0, 1)[:, None], (radius,) * 4, mode="replicate")
+    if torch.compiler.is_exporting():  # ONNX runtimes have no convolution of float64
+        height, width = maps.shape[2:]
+        across = torch.stack([tap * flat[..., i : i + width] for i, tap in enumerate(taps)]).sum(0)
+        down = torch.stack([tap * across[..., i : i + height, :] for i, tap in enumerate(taps)]).sum(0)
+        return down[:, 0].view_as(maps)
+    return F.conv2d(F.conv2d(flat, taps[None, None, None]), taps[None, None, :, None])[:, 0].view_as(maps)
+
+
 def _newton_step(maps: Tensor, x: Tensor, y: Tensor, sigma: float) -> Tensor:
     """DARK: the step to the maximum of log(map) by its gradient and Hessian at the peak; exact for a Gaussian.
 
@@ -274,8 +285,7 @@ def _newton_step(maps: Tensor, x: Tensor, y: Tensor, sigma: float) -> Tensor:
     radius = math.ceil(3 * sigma)
     taps = torch.exp(-(torch.arange(-radius, radius + 1).to(maps) ** 2) / (2 * sigma**2))
     taps = taps / taps.sum()
-    flat = F.pad(maps.flatten(0, 1)[:, None], (radius,) * 4, mode="replicate")
-    smooth = F.conv2d(F.conv2d(flat, taps[None, None, None]), taps[None, None, :, None])[:, 0].view_as(maps)
+    smooth = _smoothed(maps, taps, radius)
     logs = _window(smooth.clamp(min=1e-10).log(), x, y, radius=2)
     at = logs[..., 2, 2]
     dx, dy = (logs[..., 2, 3] - logs[..., 2, 1]) / 2, (logs[..., 3, 2] - logs[..., 1, 2]) / 2

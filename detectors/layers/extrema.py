@@ -87,7 +87,8 @@ def mask_extrema(ink: Tensor) -> tuple[Tensor, Tensor]:
 def _ends(ink: Tensor) -> Tensor:
     """(B, S, 6) from a mask (B, S, L, M), over the L lines."""
     cross = _first_last(ink.any(-2))  # two (B, S): the first and last inked cross line
-    ends = [_first_last(ink.take_along_dim(c[..., None, None], -1).squeeze(-1)) for c in cross]
+    places = [c[..., None, None].expand(*ink.shape[:-1], 1) for c in cross]
+    ends = [_first_last(ink.gather(-1, place).squeeze(-1)) for place in places]
     (first_in_first, last_in_first), (first_in_last, last_in_last) = ends
     both = (*_first_last(ink.any(-1)), first_in_first, first_in_last, last_in_first, last_in_last)
     return torch.stack(both, -1)
@@ -211,7 +212,7 @@ class ExtremaHead(nn.Module):
 
     def choice(self, features: Tensor) -> Tensor:
         """(B, K, 2, S, 21): the probability of each pair of extrema and kind of ink, for x and for y."""
-        scores = self.which_pair.expand(len(features), -1, -1, -1)
+        scores = self.which_pair.expand(features.shape[0], -1, -1, -1)
         if self.gate is not None:
             scores = scores + self.gate(features).view_as(scores)
         return torch.softmax(scores, -1)[..., None, :] * torch.softmax(self.which_ink, -1)[:, None, :, None]

@@ -113,7 +113,7 @@ class PointHead(Head):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The points and (for ``rle``) their widths, both (B, K, 2) in the output scale."""
         raw: Tensor = self.out(self.pooling(features))
-        raw = raw.view(len(features), self.keypoints, -1).float()
+        raw = raw.view(features.shape[0], self.keypoints, -1).float()  # len() would fix it in a graph
         return self.codec.activate(raw[..., :2]), raw[..., 2:].sigmoid() + 1e-3
 
     def loss(self, features: Tensor, points: Tensor, labelled: Tensor | None = None) -> Tensor:
