@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.structures import FloatArray, Image, LabeledImages, Prediction, UserError
+from benchmark.structures import Annotations, FloatArray, Image, LabeledImages, Prediction, UserError
 from benchmark.windows import Size, scaled
 
 HistoryRow = dict[str, float]
@@ -55,7 +55,8 @@ class Budget:
             if match.group(1).isdigit():
                 number = int(match.group(1))
                 return cls(steps=number) if unit.startswith("step") else cls(epochs=number)
-        raise UserError(f"budget {text!r} is not a budget: write 20 (epochs), 60s (seconds) or 500steps")
+        wrong = "leaves no time" if match and not float(match.group(1)) else "is not a budget"
+        raise UserError(f"budget {text!r} {wrong}: write 20 (epochs), 60s (seconds) or 500steps")
 
     @property
     def kind(self) -> str:
@@ -74,8 +75,8 @@ class Budget:
 class Card:
     """What a detector says of itself, so that neither the harness nor a reader must read its code.
 
-    What it is expected to score stands in no card, where it would go stale: `leaderboard.expected` reads it off the
-    published runs.
+    What it is expected to score stands in no card, where it would go stale: `leaderboard.expected` has it of a
+    study's runs.
 
     Attributes:
         reference: Paper, formula or upstream file it follows.
@@ -122,8 +123,10 @@ class Detector:
         threads: Threads of every numeric library.
         progress: Called with the fraction done (0 to 1) and a few words.
         n_parameters: Number of learned parameters; ``fit`` may set it.
+        notes: What ``fit`` chose, or what went wrong without an error, in sentences; ``fit`` may set it.
         pretraining_images: Images from elsewhere that it learned from; ``fit`` may set it. A run whose test split holds
             one of them fails.
+        log: Messages of whatever it runs, kept in the run's log; ``fit`` and ``predict`` may set it.
     """
 
     card: ClassVar[Card] = Card()
@@ -133,8 +136,10 @@ class Detector:
     device: str = "cpu"
     threads: int = 1
     n_parameters: int | None = None
+    notes: Sequence[str] = ()
     pretraining_images: Sequence[Image] = ()
     progress: Progress = staticmethod(no_progress)
+    log: str = ""
 
     def fit(
         self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget
@@ -175,6 +180,27 @@ class Detector:
             (N, K, h, w), at least 0; a map covers its image from edge to edge, at any resolution. None: it has none.
         """
         return None
+
+    def graph(self) -> Any | None:
+        """The fitted detector as one `torch.nn.Module`, decoding included: what ``export-model`` writes as ONNX.
+
+        Returns:
+            A module in eval mode from images (B, C, H, W) float32 in [0, 1], of the size and colours that it is shown, to
+            points (B, K, 2) px of these images, an integer being a pixel's centre, and confidences (B,). None: it is no
+            such module.
+        """
+        return None
+
+    def wanted_side(self, annotations: Annotations) -> int:
+        """The longer side that images should be shown at, by what is annotated on them, where the user does not say.
+
+        Args:
+            annotations: Of the training images.
+
+        Returns:
+            px; 0: as `shown_size` likes, whatever is annotated.
+        """
+        return 0
 
     def shown_size(self, commonest: Size, asked: int) -> Size:
         """The size that images are resized to before the detector sees them.

@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -102,6 +102,25 @@ def write_folder(
                     old.rename(path)
             shutil.rmtree(old, ignore_errors=True)
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_ending(path: Path, what: str, endings: Sequence[str], *, bare: bool = True) -> None:
+    """Refuse a file to write whose name says another format than is written: asked before anything is made.
+
+    Args:
+        path: The file.
+        what: What is written, in words.
+        endings: Suffixes of that format, each with its dot and in lower case.
+        bare: Whether a name without a suffix will do: where the format is known without it.
+
+    Raises:
+        UserError: Where the name has another suffix, or is a folder's.
+    """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file, as {path / f'file{endings[0]}'}")
+    if path.suffix.lower() not in endings and (path.suffix or not bare):
+        wanted = " or ".join([", ".join(endings[:-1]), endings[-1]] if len(endings) > 1 else endings)
+        raise UserError(f"{path}: {what} ends in {wanted}")
 
 
 def refuse_occupied(path: Path) -> None:

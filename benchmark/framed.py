@@ -39,7 +39,8 @@ KEPT = 1 << 29  # bytes of windows that are kept in memory; more are cut out ane
 SMALL, SMALL_SET = 1 << 12, 1 << 24  # pixels of an image and of all images that fit whatever is done with them
 BOX_STEPS = 240  # that a box detector learns for at least, where no budget says otherwise
 BOX_STEP_IMAGES = 4  # and a step for so many training images: two passes at its batch of 8
-BOX_SHARE = 0.3  # of the progress of a fit, where a box detector learns first
+BOX_SHARE = 0.3  # of the progress of a fit, and of its budget in seconds, where a box detector learns first
+LEAST_SECONDS = 0.001  # of a budget, where there is nothing left of it: a detector takes one step
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ class Framed(Detector):
         Raises:
             UserError: Where no training image has what it learns from.
         """
-        inner = self.detector
+        inner, started = self.detector, time.perf_counter()
         inner.device, inner.threads, inner.progress = self.device, self.threads, self.progress
         self.notes = []
         self._source = self._chosen_source(train.annotations)
@@ -143,7 +144,12 @@ class Framed(Detector):
         if self._source == "detected":
             inner.progress = lambda fraction, text: self.progress(BOX_SHARE + (1 - BOX_SHARE) * fraction, text)
             self._boxes = self._fitted_boxes(train, val, seed, budget)
-        return list(inner.fit(shown[0], shown[1], seed=seed, budget=budget) or [])
+        if budget.seconds is not None:  # images were made ready, and boxes found, by the same clock
+            spent = time.perf_counter() - started + self.shared_seconds
+            budget = Budget(seconds=max(budget.seconds - spent, LEAST_SECONDS))
+        rows = list(inner.fit(shown[0], shown[1], seed=seed, budget=budget) or [])
+        self.notes += inner.notes
+        return rows
 
     def _chosen_source(self, annotations: Annotations) -> Source:
         if self.card.multi_instance:
@@ -192,7 +198,7 @@ class Framed(Detector):
             return canvas
         sizes = Counter((int(height), int(width)) for width, height in annotations.sizes.tolist())
         commonest = min(sizes.items(), key=lambda item: (-item[1], item[0]))[0]
-        canvas = self.detector.shown_size(commonest, self._longest)
+        canvas = self.detector.shown_size(commonest, self._longest or self.detector.wanted_side(annotations))
         if set(sizes) != {canvas}:
             self.notes.append(f"images are shown at {canvas[1]} x {canvas[0]} px")
         return canvas
@@ -230,6 +236,8 @@ class Framed(Detector):
             finder.progress = lambda fraction, text: self.progress(BOX_SHARE * fraction, f"boxes: {text}")
             started = time.perf_counter()
             length = budget if budget.kind else Budget(steps=max(BOX_STEPS, len(train) // BOX_STEP_IMAGES))
+            if budget.seconds is not None:
+                length = Budget(seconds=BOX_SHARE * budget.seconds)
             finder.fit(_corners(train), _corners(val), seed=seed, budget=length)
             while len(_fitted) >= 2:
                 _fitted.pop(next(iter(_fitted)))
@@ -267,6 +275,22 @@ class Framed(Detector):
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.concatenate(cast(list[FloatArray], parts))
         return [prediction for part in parts for prediction in cast(Sequence[Prediction], part)]
+
+    def view(self, size: Size) -> tuple[Window, bool]:
+        """How the fitted detector is shown an image, where it is shown whole images.
+
+        Args:
+            size: (height, width) px of the image.
+
+        Returns:
+            Its window, and whether it is shown in colour.
+
+        Raises:
+            UserError: Where it is shown crops of boxes.
+        """
+        if self._source != "image" or self._canvas is None:
+            raise UserError(f"it is shown crops of boxes (boxes={self._source}), not whole images")
+        return Window.whole(size, self._canvas), self._colour
 
     def heatmaps(self, images: Sequence[Image]) -> FloatArray | None:
         """The detector's, cut to the images as they came; None where it has none, or is shown boxes."""

@@ -20,7 +20,17 @@ from benchmark.runs.store import FolderRun, Store
 from leaderboard.render.status import duration
 from leaderboard.status import PastRuns
 
+MOST_REUSED = 5  # stored runs that are named one by one
 REPORT_SECONDS = 30.0  # between two lines about a running job, where stderr is a log file
+
+
+def reused_words(created: str) -> str:
+    """What is said of a run that was made earlier, in place of what making it gave.
+
+    Args:
+        created: When it was made, as its record has it.
+    """
+    return f"reused, made on {created[:10]}" if created else "reused, made earlier"
 
 
 class Tally:
@@ -71,9 +81,14 @@ class Tally:
 
 
 class Bars(Callback):
-    """Bars on stderr where that is a terminal; a line for each run either way. A context manager."""
+    """Bars on stderr where that is a terminal; a line for each run either way. A context manager.
+
+    Attributes:
+        reused: Keys of the runs that were not made now, but earlier.
+    """
 
     def __init__(self, console: Console) -> None:
+        self.reused: set[str] = set()
         self._console = console
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
@@ -100,7 +115,7 @@ class Bars(Callback):
         self._bars.stop()
 
     def planned(self, grid: Sequence[Planned]) -> None:
-        """The whole grid, before it starts: say which stored runs are stale, and why."""
+        """The whole grid, before it starts: say which stored runs are reused, and which are stale, and why."""
         self._tally.planned(grid)
         total = len(grid)
         if self._grid is None:
@@ -117,6 +132,13 @@ class Bars(Callback):
                 outcome = "kept as it is" if one.stored else "run again"
                 why = one.stale[0] if one.stale == (UNRECORDED,) else f"code changed since ({', '.join(one.stale)})"
                 self._say(f"{one.job.title}: {why}: {outcome}", style="yellow")
+        reused = [one for one in grid if one.stored is not None]
+        self.reused |= {one.job.key for one in reused}
+        named = [(one.job.title, one.stored.record.created) for one in reused if one.stored is not None and one.asked]
+        for title, created in named if len(named) <= MOST_REUSED else ():
+            self._say(f"{title}: {reused_words(created)}")
+        if len(named) > MOST_REUSED:
+            self._say(f"{len(named):,} runs: reused, made earlier")
 
     def note(self, text: str) -> None:
         """Something that concerns no single job."""

@@ -204,17 +204,36 @@ def robustness(
     if grid.folds:
         raise UserError("folds: corrupted images are asked about one fit at a time; leave --folds out")
     detectors = grid.detectors if BASELINE in grid.detectors else (BASELINE, *grid.detectors)
-    asked = grid.model_copy(update={"detectors": detectors, "save_weights": True})
-    runs = run_grid(asked, callback)
-    finished = [run for run in runs if run.record.status == "finished"]
-    loaded_as = {resolve(text).name: text for text in detectors}
     reference = DataReference(
         task=grid.task, data=grid.data, options=grid.options, split=grid.split, root=str(Path(grid.results) / "_data")
     )
     (dataset,) = open_data(reference)
+    asked = grid.model_copy(update={"detectors": detectors, "save_weights": True})
+    if grid.threads is None:
+        asked = asked.model_copy(update={"threads": _stored_threads(asked, dataset.digest)})
+    runs = run_grid(asked, callback)
+    finished = [run for run in runs if run.record.status == "finished"]
+    loaded_as = {resolve(text).name: text for text in detectors}
     watch = callback or Callback()
     into = Path(grid.results) / FOLDER
     try:
         return runs, ask(finished, dataset, into, names, watch.note, device=grid.device, loaded_as=loaded_as)
     finally:
         detector_files.leave()
+
+
+def _stored_threads(grid: GridConfig, digest: str) -> int | None:
+    """The threads of the newest stored run of a grid's detectors on this data; None where there is none.
+
+    A board shows the setting of a row's newest run. Fits with other threads, made here for their weights, would take the
+    place of rows of many seeds.
+    """
+    names = {resolve(text).name for text in grid.detectors}
+    stored = [
+        run.record
+        for run in Store(grid.results).runs()
+        if run.record.config.data_digest == digest
+        and run.record.config.detector in names
+        and run.record.status == "finished"
+    ]
+    return max(stored, key=lambda record: record.created).config.threads if stored else None

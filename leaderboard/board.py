@@ -19,22 +19,17 @@ from typing import Any
 import numpy as np
 
 from benchmark.metrics import Pair
-from benchmark.metrics.oks import BoolArray
-from benchmark.metrics.pixels import distance
 from benchmark.runs.label_floor import LabelFloor
+from benchmark.runs.places import slug
 from benchmark.runs.store import Results, StoredRun
-from benchmark.statistics.advice import Advice, advise
-from benchmark.statistics.components import TIE
+from benchmark.statistics.advice import Advice
 from benchmark.statistics.groups import Groups
-from benchmark.statistics.power import Power, power
-from benchmark.statistics.ranks import Row, board_order, comparable_rows, on_shared_seeds, rank_intervals
+from benchmark.statistics.ranks import Row, board_order, comparable_rows
 from benchmark.structures import Annotations, UserError
 from benchmark.suggestions import suggestion
 from leaderboard.rows import (
     AT_FLOOR,
     MARKS,
-    ORACLE,
-    STRUCTURED,
     UNTESTED,
     BoardRow,
     groups_of,
@@ -43,10 +38,8 @@ from leaderboard.rows import (
     newest,
 )
 from leaderboard.staleness import CodeNow
+from leaderboard.tested import Separation, Tested, constant_errors, rows_to_test, tested_rows
 from leaderboard.titles import title_of, told_apart
-
-LEVEL = 0.95
-"""Of every interval, test and advice on a board."""
 
 NEAR_FLOOR = 2.0
 """A row marked as at the noise floor has an interval that ends below so many times the floor's."""
@@ -85,23 +78,6 @@ class Note:
 
     code: str
     values: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Separation:
-    """What would tell the leader from the row next to it that it is not shown to be better than.
-
-    Attributes:
-        leader: Label of the leader.
-        other: Label of the best row that is seen to be worse, and not shown to be.
-        rows: How many rows are tested with them, which is what makes the test strict.
-        power: How many seeds or images would do.
-    """
-
-    leader: str
-    other: str
-    rows: int
-    power: Power
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,11 +168,12 @@ def boards(results: Results, task: str | None = None, data: str | None = None, p
     with _without_looking_for_cycles():
         groups = by_board(results.runs(), task)
         chosen = [runs for runs in groups.values() if data is None or any(r.record.config.data == data for r in runs)]
-        code = CodeNow()
+        code = CodeNow(results)
         try:
             made = [_board(runs, results, code, pair) for runs in chosen]
         finally:  # also where it is interrupted: what is scored by then is not scored again
             results.save_index()
+            code.save()
     made.sort(key=lambda board: (board.task, board.version, board.data, board.digest, board.folds))
     return told_apart(made)
 
@@ -281,9 +258,11 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pai
     annotations = next((row.runs[0].annotations for row in ordered), None)
     failure = failure_size(annotations, ordered)
     groups = groups_of(annotations, np.arange(len(annotations))) if annotations else None
-    tests, tested_images = test_rows(ranked)
-    ranked = _with_ranks(ranked, tests, failure)
-    advice, unaided = _advice(ranked, tests, failure)
+    tests, tested_images = rows_to_test(ranked)
+    name = f"{slug(last.config.task)}@{last.config.version}-{last.config.data_digest[:32]}-{last.config.folds}"
+    tested = tested_rows(results, name, ranked, tests, failure)
+    ranked = _with_ranks(ranked, tests, tested)
+    advice, unaided = tested.advice, tested.unaided
     if uneven := multi_instance and len({row.metrics.get("recall") for row in ranked}) > 1:
         advice, unaided = Advice("untested", None, None, None), None
     rows = (*ranked, *(replace(row, untested="unranked") for row in references))
@@ -304,7 +283,7 @@ def _board(runs: Sequence[StoredRun], results: Results, code: CodeNow, pair: Pai
         failure=failure,
         advice=advice,
         unaided=unaided,
-        separation=_separation(ranked, tests, failure),
+        separation=tested.separation,
         notes=_notes(rows, groups, multi_instance, uneven, tested_images, _tested_seeds(ranked, tests), older, floor),
     )
 
@@ -333,13 +312,9 @@ def failure_size(annotations: Annotations | None, rows: Sequence[BoardRow]) -> f
     Returns:
         Pixels; 0 where nothing is known of failures.
     """
-    if annotations is not None and annotations.baseline is not None and annotations.complete:
-        return float(distance(annotations.points - annotations.baseline).mean(axis=1).max())
-    if annotations is not None and annotations.baseline is not None and annotations.single_instance:
-        errors, labelled = distance(annotations.keypoints - annotations.baseline), annotations.visible > 0
-        some = labelled.any(axis=1)
-        if some.any():
-            return float((np.where(labelled, errors, 0.0).sum(axis=1)[some] / labelled.sum(axis=1)[some]).max())
+    constant = None if annotations is None else constant_errors(annotations)
+    if constant is not None and np.isfinite(constant).any():
+        return float(np.nanmax(constant))
     return float(np.median([row.worst for row in rows])) if rows else 0.0
 
 
@@ -352,36 +327,6 @@ def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
     return [*(known[i][0] for i in board_order(keys)), *nothing]
 
 
-def test_rows(ranked: Sequence[BoardRow]) -> tuple[list[Row], int | None]:
-    """What the tests need of the rows that can be tested, and on how many images, where these are not all.
-
-    Where images hold several instances a row may have matched none of an image's: rows are then tested on the images in
-    which all of them matched some, and a row that matched in less than half of the images is left out. Where rows have
-    several seeds, and not all the same, they are tested on those they share.
-    """
-    answered = [np.isfinite(row.errors).all(axis=0) for row in ranked]
-    most = max((int(known.sum()) for known in answered), default=0)
-    enough = [row.errors.size > 0 and int(known.sum()) * 2 >= most > 0 for row, known in zip(ranked, answered)]
-    shared: dict[tuple[str, ...], BoolArray] = {}
-    for row, known, is_enough in zip(ranked, answered, enough):
-        if is_enough:
-            shared[row.annotation_digests] = np.asarray(known & shared.get(row.annotation_digests, known))
-    tests = [
-        Row(
-            row.label,
-            row.errors[:, shared[row.annotation_digests]],
-            row.seeds,
-            row.annotation_digests,
-            row.metrics["exact"],
-            groups=groups_of(row.runs[0].annotations, np.flatnonzero(shared[row.annotation_digests])),
-        )
-        for row, is_enough in zip(ranked, enough)
-        if is_enough and shared[row.annotation_digests].any()
-    ]
-    limits = sorted(int(known.sum()) for known in shared.values() if not known.all())
-    return on_shared_seeds(tests), limits[0] if limits else None
-
-
 def _tested_seeds(ranked: Sequence[BoardRow], tests: Sequence[Row]) -> tuple[int, ...]:
     """The seeds that rows are tested on, where some of these rows have more; else none."""
     tested = [tests[i] for i in comparable_rows(tests)]
@@ -389,9 +334,9 @@ def _tested_seeds(ranked: Sequence[BoardRow], tests: Sequence[Row]) -> tuple[int
     return tested[0].seeds if any(had[test.name] != test.seeds for test in tested) else ()
 
 
-def _with_ranks(ranked: Sequence[BoardRow], tests: Sequence[Row], failure: float) -> list[BoardRow]:
+def _with_ranks(ranked: Sequence[BoardRow], tests: Sequence[Row], tested: Tested) -> list[BoardRow]:
     """The rows with the interval of their ranks, or why they have none."""
-    intervals = {test.name: interval for test, interval in zip(tests, rank_intervals(tests, failure, LEVEL))}
+    intervals = {test.name: interval for test, interval in zip(tests, tested.intervals)}
     rows = []
     for row in ranked:
         interval = intervals.get(row.label)
@@ -406,45 +351,6 @@ def _with_ranks(ranked: Sequence[BoardRow], tests: Sequence[Row], failure: float
             )
         )
     return rows
-
-
-def _advice(rows: Sequence[BoardRow], tests: Sequence[Row], failure: float) -> tuple[Advice, Advice | None]:
-    """The row to use; and, where that has oracle features or the rule in its structure, the row to use without these."""
-    costs = {
-        row.label: (row.fit_seconds, row.predict_ms)
-        for row in rows
-        if row.fit_seconds is not None and row.predict_ms is not None
-    }
-    aided = {row.label for row in rows if {ORACLE, STRUCTURED} & set(row.marks)}
-    advice = advise(tests, costs, failure, LEVEL)
-    plain = [test for test in tests if test.name not in aided]
-    if advice.name not in aided or not plain:
-        return advice, None
-    return advice, advise(plain, costs, failure, LEVEL)
-
-
-def _separation(rows: Sequence[BoardRow], tests: Sequence[Row], failure: float) -> Separation | None:
-    """What would show the leader to be better than the next row that is seen to be worse.
-
-    The pair has to pass as the rank intervals ask it (Holm's correction): at 5 % divided by the number of rows that the
-    leader is not shown to be better than.
-    """
-    tested = [row for row in rows if row.rank_low is not None]
-    if not tested or tested[0].rank_high in (None, 1):
-        return None
-    errors = {test.name: test.errors for test in tests}
-    groups = next(test.groups for test in tests if test.name == tested[0].label)
-    leader = errors[tested[0].label]
-    unshown = (tested[0].rank_high or 1) - 1
-    for row in tested[1:]:
-        other = errors[row.label]
-        if other.mean() - leader.mean() <= TIE:
-            continue
-        needed = power(other, leader, level=1 - (1 - LEVEL) / unshown, failure=failure, groups=groups)
-        if needed.code == "separated":
-            continue
-        return Separation(tested[0].label, row.label, len(tested), needed)
-    return None
 
 
 def _notes(

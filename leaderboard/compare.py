@@ -23,8 +23,9 @@ from benchmark.statistics.paired import Paired, paired
 from benchmark.statistics.power import Power, power
 from benchmark.structures import Annotations, FloatArray, IntArray, UserError
 from benchmark.suggestions import suggestion
-from leaderboard.board import LEVEL, Board
+from leaderboard.board import Board
 from leaderboard.rows import BoardRow, groups_of, over_seeds
+from leaderboard.tested import LEVEL
 from leaderboard.which import boards_on
 
 

@@ -1,50 +1,49 @@
-"""What each built-in detector is expected to score: the figures of the published runs, kept in one place, beside them."""
+"""What a detector is expected to score: the figures of its row on the board of ``studies/topleft``.
+
+The study writes them into ``expected.json`` beside this file, from its bundles, and the test of its report holds them
+against these. They are a file of their own since what is installed without a checkout has no studies.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.runs.store import Results
+    from leaderboard.board import Board
 
-PUBLISHED = Path(__file__).parent / "published"
-TASK, DATA = "topleft", "tiny"
-
-Identity = tuple[str, str]
-"""A detector's name, and the value of every parameter as JSON."""
+FILE = Path(__file__).parent / "expected.json"
 
 
 @cache
-def expected() -> dict[str, dict[str, float]]:
-    """Row of the published board of ``topleft`` on ``tiny`` -> its ``mean`` (px) and ``exact`` (share), over its seeds.
+def expectation() -> dict[str, Any]:
+    """The file: ``task``, ``data``, ``images`` (how many were asked about), and ``rows`` as `expected` has them."""
+    made: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return made
 
-    Read from ``published/LEADERBOARD.json``, which a test holds against the runs it is made of. Empty where that is missing.
-    """
-    path = PUBLISHED / "LEADERBOARD.json"
-    if not path.is_file():
-        return {}
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        row["detector"]: {"mean": row["mean"], "exact": row["exact"]}
-        for row in rows
-        if (row["task"], row["data"], row["status"]) == (TASK, DATA, "finished")
+
+def expected() -> dict[str, dict[str, Any]]:
+    """Row -> its ``mean`` (px) and ``exact`` (share) over its seeds, the number of ``seeds``, and its ``marks``."""
+    rows: dict[str, dict[str, Any]] = expectation()["rows"]
+    return rows
+
+
+def expected_text(board: Board) -> str:
+    """The file, of a board: every finished row by its label, marks without those that time puts on it."""
+    from leaderboard.rows import STALE
+
+    rows = {
+        row.label: {
+            "mean": round(mean, 4),
+            "exact": round(exact, 5),
+            "seeds": len(row.seeds),
+            "marks": [mark for mark in row.marks if mark != STALE],
+        }
+        for row in sorted(board.finished, key=lambda row: row.label)
+        if (mean := row.metrics["mean"]) is not None and (exact := row.metrics["exact"]) is not None
     }
-
-
-def stored_scores(results: Results) -> dict[Identity, dict[str, Any]]:
-    """The scores of every finished run of ``topleft`` on ``tiny``, by the detector's name and parameters."""
-    records = [run.record for run in results.runs()]
-    return {
-        identity(record.config.name, record.config.parameters): record.scores
-        for record in records
-        if (record.config.task, record.config.data, record.status) == (TASK, DATA, "finished")
-    }
-
-
-def identity(name: str, parameters: Mapping[str, Any]) -> Identity:
-    """What `stored_scores` knows a detector by: of a `benchmark.registry.Spec`, ``entry.name`` and ``values``."""
-    return name, json.dumps(dict(parameters), sort_keys=True)
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+    head = f'"task": {json.dumps(board.task)}, "data": {json.dumps(board.data)}, "images": {board.images}'
+    return f'{{{head}, "rows": {{\n{lines}\n}}}}\n'

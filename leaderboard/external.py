@@ -19,9 +19,8 @@ from benchmark.structures import Annotations, Predictions, UserError
 from datasets import formats
 from datasets.dataset import concatenated
 from datasets.divide import grouped
-from datasets.formats.coco import read_document
-from datasets.formats.coco_results import predictions_from_json
-from datasets.formats.json_columns import read_json
+from datasets.formats.coco import read_file
+from datasets.formats.coco_results import answered_images, predictions_from_json, read_results
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.tasks import held_out
 from leaderboard.rows import answered, groups_of
@@ -85,13 +84,13 @@ def score_files(
         UserError: Naming the file and the entry that cannot be scored, or the keypoint that is none.
     """
     notes: tuple[str, ...] = ()
-    results = read_json(predictions)
+    results = read_results(predictions)
     if annotations.is_dir() or (annotations.is_file() and formats.is_of_another_tool(annotations)):
         dataset = formats.read(annotations, split, options)
         known, notes = dataset.test.annotations, dataset.notes
         whole = concatenated([part.annotations for part in dataset.splits.values() if len(part)])
         one_numbering = len(set(whole.image_ids.tolist())) == len(whole)
-        asked = _asked(results)
+        asked = answered_images(results)
         beyond = asked - set(known.image_ids.tolist())
         if one_numbering and beyond and asked <= set(whole.image_ids.tolist()):
             known = replace(whole, baseline=None)
@@ -107,7 +106,7 @@ def score_files(
         chosen = options or ReadOptions()
         if split or chosen.val is not None or chosen.test is not None:
             raise UserError(f"{annotations}: is scored whole; leave --split, --val and --test out, or name its folder")
-        document = read_document(read_json(annotations), str(annotations), chosen, files=False)
+        document = read_file(annotations, chosen, files=False)
         reading = grouped(Reading({"all": ([], document.annotations)}, document.notes), annotations, chosen.group_by)
         known, notes = reading.splits["all"][1], reading.notes
     answers = predictions_from_json(results, known, str(predictions))
@@ -123,12 +122,6 @@ def score_files(
         exact_share(scores.exact[None, lattice], groups=groups_of(known, lattice)) if len(lattice) else None,
         notes,
     )
-
-
-def _asked(rows: Any) -> set[int]:
-    """The ids of the images that a results file answers, as far as it is one; what is wrong with it is said later."""
-    ids = [row.get("image_id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return {one for one in ids if type(one) is int}
 
 
 def store_external(scored: Scored, name: str, results: Path) -> StoredRun:

@@ -101,6 +101,11 @@ def needs_of(
             has no such metric.
     """
     board = only_board(results, names, task, data)
+    return board, needs_on(board, names, target)
+
+
+def needs_on(board: Board, names: Sequence[str], target: Target) -> list[DetectorNeeds]:
+    """What the detectors of a board need, best first; see `needs_of`."""
     chosen = [row for name in names for row in rows_named(board, name)] or board.rows
     wanted = dict.fromkeys((row.config.detector, row.config.budget) for row in board.finished if row in chosen)
     rows = {
@@ -117,9 +122,7 @@ def needs_of(
         )
     if target.exact and all(row.metrics.get("exact") is None for _, made in found for row in made):
         raise UserError(f"{board.title}: exact is not measured, for its answers lie on no lattice; ask for --px")
-    return board, [
-        _needs(name if budget == "recipe" else f"{name} {budget}", made, target) for (name, budget), made in found
-    ]
+    return [_needs(name if budget == "recipe" else f"{name} {budget}", made, target) for (name, budget), made in found]
 
 
 def _curve_of(row: BoardRow) -> tuple[str, str]:

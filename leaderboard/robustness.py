@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.runs.store import StoredRun
+from benchmark.statistics.groups import Groups
 from benchmark.statistics.intervals import Interval, interval
+from benchmark.statistics.paired import Paired, paired
 from benchmark.structures import FloatArray, UserError
 from leaderboard.rows import answered, groups_of, rescored
 
@@ -38,6 +40,8 @@ class Robustness:
         exact: Share exact over those that leave points on their lattice; None where none does.
         curves: Corruption -> mean error px at severities 1 to 5, NaN where there is none.
         relative: ``corrupted`` over that of the training mean; None where that was not asked.
+        errors: (S, N) float64 px, each image's error, mean over what leaves it a point; NaN where nothing does.
+        groups: What each image was taken from; None where each stands alone.
     """
 
     detector: str
@@ -48,6 +52,8 @@ class Robustness:
     exact: float | None
     curves: Mapping[str, tuple[float, ...]]
     relative: float | None
+    errors: FloatArray
+    groups: tuple[str, ...] | None
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able object."""
@@ -85,6 +91,22 @@ def robustness_table(clean: Sequence[StoredRun], corrupted: Sequence[StoredRun])
     return sorted(rows, key=lambda row: (not math.isfinite(row.corrupted), row.corrupted, row.detector))
 
 
+def compare_corrupted(a: Robustness, b: Robustness) -> Paired:
+    """How two detectors' errors on corrupted images differ, a - b: on the seeds and images that both have.
+
+    Raises:
+        UserError: Where they share no seed, or no image.
+    """
+    seeds = [seed for seed in a.seeds if seed in b.seeds]
+    tables = [row.errors[[row.seeds.index(seed) for seed in seeds]] for row in (a, b)]
+    known = answered(np.concatenate(tables))
+    if not len(known):
+        raise UserError(f"{a.detector} and {b.detector} were not asked about the same corrupted images")
+    first, second = (table[:, known] for table in tables)
+    groups = None if a.groups is None else Groups.of([a.groups[i] for i in known.tolist()])
+    return paired(first, second, groups=groups)
+
+
 def _row(name: str, clean: Sequence[StoredRun], corrupted: Sequence[StoredRun]) -> Robustness | None:
     plain = [run for run in clean if run.record.config.detector == name]
     asked = [run for run in corrupted if run.record.config.detector == name]
@@ -112,6 +134,8 @@ def _row(name: str, clean: Sequence[StoredRun], corrupted: Sequence[StoredRun]) 
         exact=float(np.mean(exact)) if exact else None,
         curves=curves,
         relative=None,
+        errors=errors,
+        groups=asked[0].annotations.groups,
     )
 
 

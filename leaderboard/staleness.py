@@ -1,12 +1,20 @@
 """Whether the code of a stored run has changed since it was made, told without importing any detector.
 
+To find what a module reaches, a hundred files are parsed; so what the project's own reach is kept in the index of the
+results (`benchmark.runs.index`), under the state of all of them.
+
 The digests that a run recorded (`benchmark.runs.facts.Facts.code`) are compared with those of the same files now, as
 `benchmark.runs.plan` does before it makes a run again.
 """
 
 from __future__ import annotations
 
+import glob
+import hashlib
+import importlib.util
+import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +22,32 @@ from typing import Literal
 
 from benchmark.code_digest import PROJECT, reached_code
 from benchmark.registry import entries
+from benchmark.runs.index import state_of
 from benchmark.runs.plan import changed_since
-from benchmark.runs.store import Record
+from benchmark.runs.store import Record, Results
+
+MEMORY = "code"
+
+
+def _is_own(module: str) -> bool:
+    return module.partition(".")[0] in PROJECT
+
+
+def _state_of_project() -> str:
+    """A hash over the state of every module of the project's that a detector's answers may come from."""
+    digest = hashlib.sha256(repr((sys.version, sys.path)).encode())
+    for name in PROJECT:
+        found = importlib.util.find_spec(name)
+        for folder in sorted(found.submodule_search_locations or () if found else ()):
+            for path in sorted(glob.glob(f"{glob.escape(folder)}/**/*.py", recursive=True)):  # noqa: PTH207  # of hundreds
+                digest.update(repr((path, state_of(path))).encode())
+    return digest.hexdigest()
+
+
+def _reached_before(results: Results, key: str) -> dict[str, dict[str, str]]:
+    text = results.recall(MEMORY, key)
+    known: dict[str, dict[str, str]] = {} if text is None else json.loads(text)
+    return known
 
 
 def _is_file(path: Path) -> bool:
@@ -44,10 +76,23 @@ class CodeState:
 class CodeNow:
     """The code as it is now, looked up once for all the rows of some boards."""
 
-    def __init__(self) -> None:
-        """Look up what names are on offer; imports no detector."""
+    def __init__(self, results: Results | None = None) -> None:
+        """Look up what names are on offer; imports no detector.
+
+        Args:
+            results: Whose index may know what the project's modules reach, so that none of these is parsed.
+        """
+        self._results = results or Results()
         self._modules = {name: {entry.module for entry in offers} for name, offers in entries().items()}
-        self._reached: dict[str, dict[str, str]] = {}
+        self._key = _state_of_project()
+        self._reached = _reached_before(self._results, self._key)
+        self._known = len(self._reached)
+
+    def save(self) -> None:
+        """Write down what was found, where the results have an index."""
+        own = {name: found for name, found in self._reached.items() if all(map(_is_own, (name, *found)))}
+        if len(own) > self._known:
+            self._results.remember(MEMORY, self._key, json.dumps(own))
 
     def state(self, record: Record, root: Path) -> CodeState | None:
         """Whether the code of a run has changed; None for predictions of another tool.

@@ -275,7 +275,7 @@ def folder_status(results: Results, broken: Callable[[str], None] = lambda probl
     for run in results.readable(broken) if isinstance(results, Store) else results.runs():
         config = run.record.config
         boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run.record)
-    code = CodeNow()
+    code = CodeNow(results)
     made = [_board_status(records, code, results.root) for records in boards.values()]
     return sorted(made, key=lambda board: (board.task, board.data))
 

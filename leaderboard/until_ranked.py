@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from benchmark.runs.plan import Planned
 from benchmark.runs.store import StoredRun
 from benchmark.statistics.sequential import FIRST_SEEDS, ranked_at, told_apart
-from leaderboard.board import LEVEL, failure_size, test_rows
+from leaderboard.board import failure_size
 from leaderboard.rows import BoardRow, labels_of, make_row, newest
+from leaderboard.tested import LEVEL, rows_to_test
 
 
 def rounds_of(planned: Sequence[Planned], seeds: Sequence[int]) -> list[list[Planned]]:
@@ -62,5 +63,5 @@ def answer_known(runs: Sequence[StoredRun], look: int) -> bool:
 
 
 def _told_apart(rows: Sequence[BoardRow], failure: float, look: int) -> bool:
-    tests, _ = test_rows(rows)
+    tests, _ = rows_to_test(rows)
     return told_apart(tests, ranked_at(tests, failure, look, LEVEL), [row.label for row in rows])

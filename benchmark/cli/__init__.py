@@ -8,8 +8,11 @@ from typing import Any, NoReturn
 import typer
 
 from benchmark.cli import (
+    boards,
     bundles,
+    catalog,
     data,
+    duels,
     evidence,
     grids,
     held_out,
@@ -19,6 +22,7 @@ from benchmark.cli import (
     runs,
     studies,
     submissions,
+    suggest,
     tools,
 )
 from benchmark.cli.options import plain_text
@@ -36,7 +40,24 @@ app = typer.Typer(
     help="Which way of finding a point works, how sure are we, and what does it cost?",
     epilog="Example: python -m benchmark run --detector keypointrcnn --detector forest --seeds 3",
 )
-for part in (runs, grids, studies, data, labels, evidence, pages, plots, tools, bundles, submissions, held_out):
+PARTS = (
+    runs,
+    catalog,
+    boards,
+    duels,
+    grids,
+    studies,
+    data,
+    labels,
+    suggest,
+    evidence,
+    pages,
+    plots,
+    tools,
+    bundles,
+    submissions,
+)
+for part in (*PARTS, held_out):
     app.registered_commands += part.app.registered_commands
 
 

@@ -31,9 +31,7 @@ def bundle(
         say(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
 
 
-@app.command(
-    epilog="Example: python -m benchmark unbundle leaderboard/published/topleft@1-tiny.bundle.zip --results results"
-)
+@app.command(epilog="Example: python -m benchmark unbundle studies/topleft/runs --results results")
 def unbundle(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles, or folders of bundles.")],
     results: Results = Path("results"),
@@ -72,6 +70,7 @@ def export_hf(
     from leaderboard.render.hugging_face import as_yaml
     from leaderboard.which import boards_on
 
+    files.check_ending(out, "a file of evaluation results", (".yaml", ".yml"))
     if source and not source.startswith(("https://", "http://")):
         raise UserError(f"source {source}: give a link that begins with https://")
     with waiting("scoring"):

@@ -1,4 +1,4 @@
-"""Commands about data before anything is learned from it: inspect."""
+"""Commands about data before anything is learned from it: inspect, export."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import typer
 from benchmark.cli.options import (
     AsJson,
     Category,
+    DataName,
     GroupBy,
     Labels,
     Sigmas,
     Split,
     TaskName,
+    TestShare,
+    ValShare,
     console_for,
     say,
     waiting,
 )
+from benchmark.files import check_ending
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
@@ -65,6 +69,10 @@ def inspect(
 
     if sigmas_out is not None and not labels:
         raise UserError("--sigmas-out: needs --labels, the same images labelled again")
+    if sigmas_out is not None:
+        check_ending(sigmas_out, "a file of sigmas", (".json",))
+    if out is not None:
+        check_ending(out, "a contact sheet", (".png",))
     options = ReadOptions(category=category, sigmas=sigmas, group_by=group_by)
     with waiting("reading"):
         surveyed = survey(task, data, split=split, options=options)
@@ -85,6 +93,34 @@ def inspect(
     for path in (sigmas_out, out):
         if path is not None:
             say(str(path))
+
+
+@app.command(epilog="Example: python -m benchmark export --task topleft --data tiny --out my-folder")
+def export(
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FOLDER", help="Folder to write: new, empty, or an earlier export."),
+    ],
+    task: TaskName = None,
+    data: DataName = "tiny",
+    split: Split = 0,
+    category: Category = "",
+    sigmas: Sigmas = "",
+    val: ValShare = None,
+    test: TestShare = None,
+    group_by: GroupBy = "",
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="coco (default), yolo-pose, slp or dlc.")
+    ] = "coco",
+) -> None:
+    """Write a data set as a COCO keypoint folder (PNG images, three annotation files, a card), or for another tool."""
+    from datasets.formats.reading import ReadOptions
+    from datasets.load import export as write
+
+    options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
+    with waiting("writing"):
+        card = write(task, data, out, split=split, options=options, form=form)
+    say(f"{out}: {card}")
 
 
 def _draw_disagreements(dataset: Surveyed, found: Agreement, out: Path) -> None:

@@ -58,9 +58,7 @@ def status(ctx: typer.Context, grid: Path | None, results: Path, as_json: bool, 
         print_folder(boards, console_for())
 
 
-@app.command(
-    epilog="Example: python -m benchmark reproduce 0b1f --results leaderboard/published/topleft@1-tiny.bundle.zip"
-)
+@app.command(epilog="Example: python -m benchmark reproduce 091c --results studies/smoke/runs")
 def reproduce(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or the first digits of its key.")],
     data: Annotated[

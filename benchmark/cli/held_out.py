@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.options import AsJson, TaskName, say, waiting
+from benchmark.files import check_ending
 
 app = typer.Typer()
 
@@ -31,6 +32,8 @@ def commit(
     from datasets.load import DEFAULT_TASK
     from datasets.tasks import held_out
 
+    for file in (secret, out):
+        check_ending(file, "a secret or its commitment", (".json",))
     if out.exists():
         raise UserError(f"{out}: is there already; a commitment is not replaced, so name a new file")
     if secret.resolve() == out.resolve():
@@ -77,6 +80,8 @@ def reveal(
     from leaderboard.render.words import numbered
     from leaderboard.reveal import check
 
+    if out is not None:
+        check_ending(out, "what is revealed", (".json",))
     if out is not None and out.resolve() in (secret.resolve(), commitment.resolve()):
         raise UserError(f"{out}: would be replaced by what is revealed; name a new file")
     with waiting("making the data again"):

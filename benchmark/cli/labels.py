@@ -26,6 +26,7 @@ from benchmark.cli.options import (
     stdout_kept,
     waiting,
 )
+from benchmark.files import check_ending
 
 app = typer.Typer()
 
@@ -79,6 +80,8 @@ def suspects(
     from leaderboard.suspect_sheet import suspect_sheet
     from leaderboard.suspects import find_suspects, out_of_fold_runs, starts_of
 
+    if out is not None:
+        check_ending(out, "a contact sheet", (".png",))
     options = ReadOptions(category=category, sigmas=sigmas, val=val, test=test, group_by=group_by)
     beside = results.parent if results.is_file() else results
     reference = DataReference(task=task, data=data, options=options, split=split, root=str(beside / "_data"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli.options import BoardData, BoardTask, PairName, Results, having_pair, pair_of, say, waiting
+from benchmark.files import check_ending
 from benchmark.structures import UserError
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(
-    epilog="Example: python -m benchmark page --results leaderboard/published/topleft@1-tiny.bundle.zip --out page.html"
-)
+@app.command(epilog="Example: python -m benchmark page --results studies/topleft/runs --out page.html")
 def page(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="HTML file to write.")] = Path("page.html"),
     task: BoardTask = None,
@@ -38,6 +37,7 @@ def page(
     from benchmark.runs.bundle import open_results
     from leaderboard.which import boards_on
 
+    check_page(out)
     if images is not None and not Path(images).exists():
         raise UserError(f"--images {images}: there is no such folder or file; give where your own data lies")
     stored = open_results(results)
@@ -46,6 +46,11 @@ def page(
     if not shown:
         raise UserError(f"{stored.root}: holds no run of {task or 'any task'} on {data or 'any data'}")
     write_page(shown, out, stored if gallery else None, images)
+
+
+def check_page(out: Path) -> None:
+    """UserError where a page cannot have that name."""
+    check_ending(out, "a page", (".html", ".htm"))
 
 
 def write_page(
@@ -69,8 +74,7 @@ def write_page(
     from leaderboard.render.page.gallery_payload import galleries
     from leaderboard.render.page.page import page_html
 
-    if out.is_dir():
-        raise UserError(f"{out}: is a folder; name a file, as {out / 'page.html'}")
+    check_page(out)
     with waiting("writing the page"):
         more = {} if results is None else {"gallery": galleries(boards, results, data=images)}
         text = page_html(boards, more)

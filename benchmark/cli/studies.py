@@ -17,7 +17,9 @@ app = typer.Typer()
 
 @app.command(epilog="Example: python -m benchmark study studies/smoke")
 def study(
-    file: Annotated[Path, typer.Argument(metavar="STUDY", help="A study.yaml, or the folder that holds one.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="STUDY...", help="A study.yaml, or the folder that holds one; or several.")
+    ],
     results: Annotated[
         Path | None,
         typer.Option("--results", metavar="FOLDER", help="Where runs are made; default results/studies/NAME."),
@@ -31,6 +33,9 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be run, and how long that may take.")
     ] = False,
+    as_made: Annotated[
+        bool, typer.Option("--as-made", help="Publish the runs made so far, of a grid that goes on; run nothing.")
+    ] = False,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Write the report again from the published bundles; run nothing.")
     ] = False,
@@ -42,33 +47,35 @@ def study(
     """Make a study: run what is missing of its grids, publish the runs as bundles, write REPORT.md and its figures."""
     from benchmark.study.make import differs, make, study_grids, study_path, unpacked, write_report
 
-    path = study_path(file)
+    paths = [study_path(file) for file in files]
     if reuse not in ("stale", "current"):
         raise UserError(f"reuse {reuse}: is stale or current")
     if check:
         with waiting("reading"):
-            lines = differs(path)
+            lines = [line for path in paths for line in differs(path)]
         if as_json:
-            print(json.dumps({"current": not lines, "differences": list(lines)}))
+            print(json.dumps({"current": not lines, "differences": lines}))
         else:
             for line in lines or ["the report is what its bundles give"]:
                 say(line)
         if lines:
             raise typer.Exit(1)
         return
+    places = [results or Path("results") / "studies" / path.resolve().parent.name for path in paths]
+    if dry_run:
+        for path, where in zip(paths, places):
+            unpacked(path, where)
+        grids = [grid for path, where in zip(paths, places) for grid in study_grids(path, where, reuse)]
+        show_status(grids, as_json, dry_run=True)
+        return
     if report_only:
         with waiting("writing"):
-            written = [write_report(path)]
+            written = [file for path in paths for file in write_report(path)]
     else:
-        where = results or Path("results") / "studies" / path.resolve().parent.name
-        if dry_run:
-            unpacked(path, where)
-            show_status(study_grids(path, where, reuse), as_json, dry_run=True)
-            return
         from benchmark.progress import Bars
 
         with stdout_kept(), Bars(console_for(stderr=True)) as bars:
-            written = make(path, where, reuse, bars)
+            written = [file for path, where in zip(paths, places) for file in make(path, where, reuse, bars, as_made)]
     if as_json:
         print(json.dumps({"written": list(map(str, written))}))
     else:

@@ -1,8 +1,9 @@
-"""Commands for people with a detector in hand: check that it conforms, and use a fitted one on new images."""
+"""Commands for people with a detector in hand: check that it conforms, use a fitted one on new images, export it."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -83,23 +84,51 @@ def work(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: python -m benchmark predict --weights 0b1f --images photos --out points.json")
+@app.command(
+    epilog="Example: python -m benchmark predict --weights 0b1f --images clip.mp4 --out clip.csv --overlay seen.mp4"
+)
 def predict(
     weights: Annotated[
         str,
         typer.Option(
             "--weights",
             metavar="RUN",
-            help="A run made with run --save-weights: its folder, or the first digits of its key.",
+            help="A run made with run --save-weights: its folder, or the first digits of its key; or a file of export-model.",
         ),
     ],
     images: Annotated[
         Path,
         typer.Option(
-            "--images", metavar="PATH", help="A folder of images; or annotated ones in any format (their test split)."
+            "--images",
+            metavar="PATH",
+            help="A folder of images; a video, of which every frame is asked; or annotated images in any format (their "
+            "test split).",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="COCO results file to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="The answers, in the format of its suffix: .json, .csv, .h5 (DeepLabCut), .slp.",
+        ),
+    ],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="coco (results), csv (a row a keypoint), dlc (DeepLabCut, .csv or .h5) or slp (SLEAP); default by the suffix.",
+        ),
+    ] = "",
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            "--overlay",
+            metavar="PATH",
+            help="Draw the answers over what they are about: a new folder of pictures; of a video, a video (.mp4, .avi).",
+        ),
+    ] = None,
     detector: RunsDetector = None,
     split: Split = 0,
     category: Category = "",
@@ -108,14 +137,97 @@ def predict(
     group_by: GroupBy = "",
     device: Device = "auto",
     results: Results = Path("results"),
+    as_json: AsJson = False,
 ) -> None:
-    """Find points in new images with a fitted detector; writes a COCO results file."""
+    """Find points in new images, or in a video, with a fitted detector: as COCO results, or for another tool."""
     from benchmark.predict import predict_folder
     from datasets.formats.reading import ReadOptions
-    from leaderboard.which import folder_of_run
 
     options = ReadOptions(category=category, val=val, test=test, group_by=group_by)
-    with stdout_kept(), waiting("finding points"):
-        run = folder_of_run(weights, results)
-        done = predict_folder(run, images, out, device=device, detector=detector, split=split, options=options)
-    say(done)
+    with stdout_kept(), waiting("finding points") as status:
+        done = predict_folder(
+            _weights(weights, results),
+            images,
+            out,
+            device=device,
+            detector=detector,
+            split=split,
+            options=options,
+            form=form,
+            drawn=overlay,
+            progress=lambda fraction, text: status.update(text),
+        )
+    if as_json:
+        print(json.dumps(done.as_dict(), ensure_ascii=False))
+    else:
+        say(str(done))
+
+
+def _weights(which: str, results: Path) -> Path:
+    """The folder of a run, or an exported file."""
+    from leaderboard.which import folder_of_run
+
+    return Path(which) if which.lower().endswith(".onnx") else folder_of_run(which, results)
+
+
+@app.command("export-model", epilog="Example: python -m benchmark export-model --weights 0b1f --out model.onnx")
+def export_model_command(
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            metavar="RUN",
+            help="A run made with run --save-weights: its folder, or the first digits of its key.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The ONNX file to write.")],
+    size: Annotated[
+        str,
+        typer.Option(
+            "--size",
+            metavar="WxH",
+            help="px of the images it is to take, as 640x480; default that of most test images.",
+        ),
+    ] = "",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="DATA", help="Where the run's data lies now, whose test images it is compared on."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", metavar="PX", help="Farther than this from the detector's answers, it is refused."),
+    ] = 0.01,
+    detector: RunsDetector = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Write a fitted detector as ONNX, bytes of an image in and pixels of it out, if it answers as the detector does."""
+    from benchmark.exported.export import export_model
+    from leaderboard.which import folder_of_run
+
+    with stdout_kept(), waiting("exporting") as status:
+        done = export_model(
+            folder_of_run(weights, results),
+            out,
+            size=_size_of(size),
+            data=data,
+            detector=detector,
+            tolerance=tolerance,
+            progress=lambda fraction, text: status.update(text),
+        )
+    if as_json:
+        print(json.dumps(done.as_dict(), ensure_ascii=False))
+    else:
+        say(str(done))
+
+
+def _size_of(text: str) -> tuple[int, int] | None:
+    """(height, width) of ``640x480``, None of nothing."""
+    if not text:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text.lower().strip())
+    if match is None:
+        raise UserError(f"size {text!r}: give width and height in px, as 640x480")
+    return int(match[2]), int(match[1])

@@ -56,8 +56,7 @@ def average_precision(
     for category in np.unique(annotations.category_ids[counted]).tolist():
         members = group(annotations, predictions, ranked, category, MAX_DETECTIONS)
         total = int(counted[members.instances].sum())
-        order = np.argsort(-ranked[members.detections], kind="stable")
-        taken = match(annotations, predictions, members, THRESHOLDS)[:, order]
+        taken = match(annotations, predictions, members, THRESHOLDS).take(members.ranking, axis=1)
         right = (taken >= 0) & counted[taken]
         precision, recall = _curve(right, taken < 0, total)
         precisions.append(precision)
@@ -71,17 +70,18 @@ def average_precision(
 
 
 def _curve(right: BoolArray, wrong: BoolArray, total: int) -> tuple[FloatArray, FloatArray]:
-    """(T, 101) interpolated precision at each recall and (T,) final recall, from (T, P) flags in the order of scores."""
-    precision = np.zeros((len(right), len(RECALLS)))
-    if not right.shape[1]:
-        return precision, np.zeros(len(right))
-    hits = np.cumsum(right, axis=1, dtype=np.float64)
-    misses = np.cumsum(wrong, axis=1, dtype=np.float64)
-    recall = hits / total
-    exactly = hits / (misses + hits + np.spacing(1))
-    best = np.maximum.accumulate(exactly[:, ::-1], axis=1)[:, ::-1]
-    for row, r, p in zip(precision, recall, best):
-        at = np.searchsorted(r, RECALLS, side="left")
-        reached = at < len(r)
-        row[reached] = p[at[reached]]
-    return precision, recall[:, -1]
+    """(T, 101) interpolated precision at each recall and (T,) final recall, from (T, P) flags in the order of scores.
+
+    Recall and the running maximum of precision change at right detections alone, so nothing is computed elsewhere.
+    """
+    precision, recall = np.zeros((len(right), len(RECALLS))), np.zeros(len(right))
+    for row, (hit, miss) in enumerate(zip(right, wrong)):
+        at = np.flatnonzero(hit)
+        hits = np.arange(1.0, len(at) + 1)
+        seen = at + 1.0 - np.searchsorted(np.flatnonzero(~(hit | miss)), at)  # those on ignored instances do not count
+        best = np.maximum.accumulate((hits / (seen + np.spacing(1)))[::-1])[::-1]
+        reached = np.searchsorted(hits / total, RECALLS, side="left")
+        some = reached < len(at)
+        precision[row, some] = best[reached[some]]
+        recall[row] = len(at) / total
+    return precision, recall

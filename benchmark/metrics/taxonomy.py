@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.metrics.oks import BLOCK, BoolArray
+from benchmark.metrics.oks import BLOCK, BoolArray, extents, squared_gap, squared_reach
 from benchmark.structures import Annotations, FloatArray, IntArray
 
 KINDS = ("exact", "jitter", "inversion", "swap", "miss")
@@ -56,10 +56,17 @@ def kinds(annotations: Annotations, rows: IntArray, points: FloatArray, exact: B
 def _nearest(
     annotations: Annotations, rows: IntArray, points: FloatArray, first: IntArray, count: IntArray
 ) -> IntArray:
-    """`kinds` without the exact ones: every prediction against every keypoint of every instance of its image."""
+    """`kinds` without the exact ones: every prediction against every keypoint of the instances that are near enough."""
     k = points.shape[1]
     pair = np.repeat(np.arange(len(rows)), count)
     other = first[pair] + np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count)
+    begin, end = int(first.min()), int((first + count).max())  # instances stand in the order of their images
+    instances = np.arange(begin, end)
+    of = extents(annotations.keypoints, instances, annotations.visible)
+    reach = squared_reach(annotations, instances, SIMILAR)
+    gap = squared_gap(extents(points, np.arange(len(points))), of, pair, other - begin)
+    near = (gap <= reach[other - begin]) | (other == rows[pair])
+    pair, other = pair[near], other[near]
     offsets = points[pair, :, None, :] - annotations.keypoints[other, None, :, :]
     area = (annotations.areas[other] + np.spacing(1))[:, None, None]
     similar = np.exp(-(offsets**2).sum(axis=3) / (2 * area * (2 * annotations.sigmas) ** 2))

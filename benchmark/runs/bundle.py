@@ -21,7 +21,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ _FIXED = ("manifest.json", "records.jsonl", "annotations.jsonl")
 _FLOOR = "floor.json"
 _SUBMISSION = "submission.json"
 _OPTIONAL = (_FLOOR, _SUBMISSION)
+COMPRESSION = zipfile.ZIP_LZMA  # a seventh smaller than deflated, and every Python's zipfile reads it
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same runs make the same bytes
 _FIELDS = {"image_ids": "<i8", "keypoints": "<f8", "scores": "<f8", "category_ids": "<i8"}
 
@@ -284,18 +285,19 @@ def open_results(path: Path | str, *, indexed: bool = False) -> Results:
             raise UserError(f"results {root}: is a file; name a folder or a bundle (*{SUFFIX})")
         return Bundle(root)
     if not root.exists():
-        raise UserError(f"results {root}: there is no such folder; make a run first (python -m benchmark run)")
+        raise UserError(f"{root}: there is no such folder; make a run first (python -m benchmark run)")
     bundles = [Bundle(file) for file in sorted(root.glob(f"*{SUFFIX}"))]
     store = Store(root, indexed=indexed)
     return Collection(root, [store, *bundles]) if bundles else store
 
 
-def write_bundles(results: Results, folder: Path) -> list[Path]:
+def write_bundles(results: Results, folder: Path, homes: Mapping[str, Path] | None = None) -> list[Path]:
     """Write the runs of every board into a bundle of their own.
 
     Args:
         results: The runs.
         folder: Where to write; earlier bundles of the same boards are replaced.
+        homes: By their key, the bundles in which runs are to stand that are kept apart from the others of their board.
 
     Returns:
         The files written.
@@ -309,15 +311,19 @@ def write_bundles(results: Results, folder: Path) -> list[Path]:
         boards.setdefault((config.task, config.version, config.data_digest, config.folds), []).append(run)
     if not boards:
         raise UserError(f"{results.root}: holds no runs")
-    written: dict[Path, str] = {}
+    own: set[Path] = set()
+    bundles: dict[Path, list[StoredRun]] = {}
     for (task, version, digest, _), runs in boards.items():
         name = slug(f"{slug(task)}@{version}-{slug(runs[0].record.config.data)}")
         path = folder / f"{name}{SUFFIX}"
-        if path in written:  # two folders of one name
+        if path in own:  # two folders of one name
             path = folder / f"{name}-{digest[:8]}{SUFFIX}"
-        written[path] = digest
-        files.write_bytes(path, _packed(runs, results.label_floor(digest)))
-    return list(written)
+        own.add(path)
+        for run in runs:
+            bundles.setdefault((homes or {}).get(run.record.key, path), []).append(run)
+    for path, runs in bundles.items():
+        files.write_bytes(path, _packed(runs, results.label_floor(runs[0].record.config.data_digest)))
+    return list(bundles)
 
 
 def write_bundle(path: Path, runs: Sequence[StoredRun], submission: Submission) -> None:
@@ -376,7 +382,7 @@ def _packed(runs: Sequence[StoredRun], floor: LabelFloor | None, submission: Sub
     documents: dict[str, str] = {}
     lines = []
     for run in sorted(runs, key=_order):
-        record = _without_paths(run.record)
+        record = published(run.record)
         log = _FILE.sub(r'File "\1"', run.log)
         line: dict[str, Any] = {"record": record.model_dump(mode="json"), "history": run.history_text, "log": log}
         if record.status == "finished":
@@ -403,10 +409,10 @@ def _packed(runs: Sequence[StoredRun], floor: LabelFloor | None, submission: Sub
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     manifest = json.dumps({"format": FORMAT, "sha256": hashes}, indent=1).encode()
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(packed, "w") as archive:
         for name, member in {"manifest.json": manifest, **members}.items():
             info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+            info.compress_type, info.create_system, info.external_attr = COMPRESSION, 3, 0o644 << 16
             archive.writestr(info, member)
     return packed.getvalue()
 
@@ -421,8 +427,8 @@ def _order(run: StoredRun) -> tuple[Any, ...]:
     return config.detector, config.n_train, config.budget, run.record.seed, run.record.key
 
 
-def _without_paths(record: Record) -> Record:
-    """The record without the paths of the machine it was made on; of a detector's file its name stays."""
+def published(record: Record) -> Record:
+    """The record as a bundle has it: without paths of the machine it was made on; of a detector's file its name stays."""
     file = Path(record.facts.file).name
     specification = re.sub(r"^.*?([^/\\]+\.py)", r"\1", record.specification) if file else record.specification
     options = {
@@ -435,7 +441,7 @@ def _without_paths(record: Record) -> Record:
 
 
 def _names_no_path(record: Record) -> bool:
-    """Whether a record is as `_without_paths` leaves it: it must not send a reader to other files of this machine."""
+    """Whether a record is as `published` leaves it: it must not send a reader to other files of this machine."""
     facts = record.facts
     named = [facts.file, str(facts.options.get("sigmas", ""))]
     return not facts.data and not any("/" in name or "\\" in name or name in (".", "..") for name in named)

@@ -118,6 +118,7 @@ def execute(
     record.facts = _with_code(record.facts, spec, code, job, store)
     log = "".join(f"{note}\n" for note in outcome.notes)
     log += f"{job.title}: fitted in {record.fit_seconds:.2f} s, {record.predict_ms:.3f} ms an image\n"
+    log += outcome.log
     return store.write(
         record,
         predictions=outcome.predictions,
@@ -168,6 +169,7 @@ class _Outcome:
     tells_categories: bool = True
     given_boxes: bool = False
     notes: list[str] = field(default_factory=list)
+    log: str = ""
     fits: list[Spent] = field(default_factory=list)
     single_ms: float | None = None
     heatmaps: list[Heatmaps] = field(default_factory=list)
@@ -213,7 +215,6 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
             rows = detector.fit(train, val, seed=job.seed, budget=budget) or []
         outcome.fits.append(spent)
         outcome.fit_seconds += spent.seconds + detector.shared_seconds
-        outcome.notes += [note for note in detector.notes if note not in outcome.notes]
         outcome.given_boxes |= detector.needs_boxes
         _refuse_test_images(detector.pretraining_images, images)
         progress((i + 1) / len(folds), "predicting")
@@ -221,6 +222,8 @@ def _fit_and_answer(job: Job, spec: Spec, folds: Sequence[Dataset], progress: Pr
         predictions, tells_categories = answer(detector, part.test.annotations, images, category)
         outcome.predict_seconds += time.perf_counter() - started
         answers.append(predictions)
+        outcome.notes = list(dict.fromkeys([*outcome.notes, *detector.notes, *detector.detector.notes]))
+        outcome.log += detector.detector.log
         if not i:
             outcome.single_ms = _single_ms(detector, part.test, images, category)
         try:

@@ -16,6 +16,10 @@ Nothing is taken on trust:
 - What is written is read back first, and kept only where it gives the very same record and scores.
 - A file of the index that is cut off, or no such file, is none; one that cannot be written is not written.
 
+``_index/<signature>/made/*.json`` hold what else takes longer to make than to read: what the tests of a board's rows gave
+(`leaderboard.tested`) and the digests of code (`leaderboard.staleness`), each under a hash of all that it was made of,
+states of files included, so that these cannot come from elsewhere either.
+
 A file is a line of JSON (lengths and a checksum), then a JSON document in which equal values stand once, then the errors
 of images as float64. Each is written whole and replaced, so of two processes the later one stands.
 """
@@ -51,6 +55,7 @@ from benchmark.runs.record import Record
 from benchmark.structures import FloatArray, UserError
 
 FOLDER = "_index"
+MADE = "made"
 CLOCK = "clock"  # an empty file, written to ask the file system for its time
 FORMAT = 1
 YOUNG = 2_000_000_000  # nanoseconds; the coarsest clock of a file system in use ticks every two seconds
@@ -197,6 +202,31 @@ class Index:
                 if content is not None and self._lies_within(path.parent):
                     files.write_bytes(path, content)
             _remove_unused(self._own, now)
+
+    def recall(self, what: str, key: str) -> str | None:
+        """What was made before, where it was made of just this; None where that is not known.
+
+        Args:
+            what: A name that can be a file's.
+            key: A hash over all that it was made of, and over when and where that was written.
+        """
+        if not self._usable:
+            return None
+        try:
+            said, _, text = self._path_of_made(what).read_text(encoding="utf-8").partition("\n")
+        except (OSError, ValueError):
+            return None
+        return text if said == f"{key} {zlib.crc32(text.encode())}" else None
+
+    def remember(self, what: str, key: str, text: str) -> None:
+        """Write down what was made, in the place of what was before."""
+        path = self._path_of_made(what)
+        with suppress(UserError, OSError):
+            if self._usable and self._lies_within(path.parent):
+                files.write_bytes(path, f"{key} {zlib.crc32(text.encode())}\n{text}".encode())
+
+    def _path_of_made(self, what: str) -> Path:
+        return self._own / MADE / f"{what}.json"
 
     def _path(self, place: str) -> Path:
         return self._own / f"{place}.index"

@@ -125,6 +125,13 @@ class Results:
     def save_index(self) -> None:
         """Write down what was read and scored, where these results have an index."""
 
+    def recall(self, what: str, key: str) -> str | None:
+        """What was made of these results before, where they have an index that knows; see there."""
+        return None
+
+    def remember(self, what: str, key: str, text: str) -> None:
+        """Write down what was made of these results, where they have an index."""
+
 
 class FolderRun(StoredRun):
     """A run in a folder of its own."""
@@ -347,6 +354,15 @@ class Store(Results):
         """Write down what boards have read and scored, where this was asked for and can be done."""
         if self._index is not None:
             self._index.save()
+
+    def recall(self, what: str, key: str) -> str | None:
+        """What was made of these results before, where the index knows."""
+        return self._index.recall(what, key) if self._index is not None else None
+
+    def remember(self, what: str, key: str, text: str) -> None:
+        """Write down what was made of these results, where there is an index."""
+        if self._index is not None:
+            self._index.remember(what, key, text)
 
     def begins(self, key: str) -> Iterator[FolderRun]:
         """The runs whose key begins so (hex digits)."""

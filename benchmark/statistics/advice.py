@@ -12,6 +12,11 @@ of the R rows can be inferior, since the truly best one is not, so no p value is
 Journal of the American Statistical Association 81, 1986). The tests are those of ``benchmark.statistics.paired``, which
 keep their level where few images carry the error: with failures of M px, none seen, and a margin of m px, about 3.6 M / m
 images are needed for two rows (-log .05 = 3 by the exact Poisson count), and twice as many for thirty.
+
+The best of rows that have all learned nothing is no row to use either. So a row has to be shown, too, to be better than the
+constant answer, the training mean. First some row has to pass that test at the level divided by R (Bonferroni): where no
+row is better than the mean, that goes wrong no more often than the level says. Where one is, at most R - 1 of the rows are
+inferior or no better than the mean, and Holm's procedure goes on over the larger of a row's p values.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmark.statistics.components import TIE, Components, components
-from benchmark.statistics.groups import effective_of
+from benchmark.statistics.groups import effective_of, values_of
 from benchmark.statistics.holm import holm
 from benchmark.statistics.paired import added_failure, p_below
 from benchmark.statistics.ranks import Row, comparable_rows, on_shared_seeds
@@ -38,7 +43,7 @@ SMALLEST_MARGIN = 0.1
 MARGIN_SHARE = 0.1
 """The margin as a part of the leader's mean error, where that is more than ``SMALLEST_MARGIN``."""
 
-CODES = ("shown", "not_shown", "one_row", "untested")
+CODES = ("shown", "not_shown", "no_better_than_mean", "one_row", "untested")
 """What an ``Advice`` can say, as explained there."""
 
 _MOST_IMAGES = 1e9
@@ -47,13 +52,14 @@ _NEAREST = 3  # rows that are asked for the number of images, the one nearest to
 
 @dataclass(frozen=True)
 class Advice:
-    """The row to use.
+    """The row to use, or why there is none.
 
     Attributes:
-        code: "shown": ``name`` is the cheapest row that was shown not to be inferior; "not_shown": no row was, and
-            ``name`` is the leader; "one_row": there is one tested row, and nothing to compare it with; "untested": there
-            is none.
-        name: of the row to use; None where none is tested.
+        code: "shown": ``name`` is the row to use, the cheapest that was shown not to be inferior; "not_shown": no row was,
+            and ``name`` is the leader; "no_better_than_mean": no row was shown to be better than the training mean, the
+            same answer for every image, and ``name`` is the leader; "one_row": ``name`` is the only tested row, and there
+            is nothing to compare it with; "untested": there is none.
+        name: of the row that ``code`` speaks of; None where none is tested.
         leader: name of the row with the least mean error observed; None where none is tested.
         margin: px; None where no row is tested.
         qualifying: names of all rows shown not to be inferior, the cheapest first.
@@ -68,15 +74,21 @@ class Advice:
     qualifying: tuple[str, ...] = ()
     images_needed: int | None = None
 
+    @property
+    def advised(self) -> str | None:
+        """Name of the row to use; None where none is advised."""
+        return self.name if self.code == "shown" else None
+
 
 def advise(
     rows: Sequence[Row], costs: Mapping[str, tuple[float, float]], failure: float, level: float = 0.95
 ) -> Advice:
-    """The cheapest row that is shown not to be worse than any other by more than the margin.
+    """The cheapest row that is shown not to be worse than any other by more than the margin, and better than the mean.
 
     Args:
         rows: the board, or some rows of it, in any order. Reference rows, and rows that do not share the seeds
-            or images of the others, are left out, as in ``benchmark.statistics.ranks``.
+            or images of the others, are left out, as in ``benchmark.statistics.ranks``. Whose ``constant`` is None, its
+            board says nothing of the training mean, and rows are held against each other alone.
         costs: name -> (fit seconds, predict ms per image). Cheapest by the first, then the second, then board order; a
             row whose cost is unknown comes last.
         failure: px, how bad a failure is on these images; see ``benchmark.statistics.paired.added_failure``.
@@ -97,9 +109,13 @@ def advise(
     effective = effective_of(tested[0].groups)
     failures = added_failure(table, failure)
     margin = max(SMALLEST_MARGIN, MARGIN_SHARE * float(table[0].mean()))
+    above = _p_of_the_mean(tested, failures, effective)
+    if len(tested) * above.min() >= 1 - level:
+        return Advice("no_better_than_mean", leader, leader, margin)
     if len(tested) == 1:
         return Advice("one_row", leader, leader, margin)
     p = np.array([_inferiority_p(table, k, failures[k], margin, 1 - level, effective) for k in range(len(tested))])
+    p = np.maximum(p, above)
     corrected = holm(p, most_true=len(tested) - 1)
     by_cost = sorted(range(len(tested)), key=lambda k: costs.get(tested[k].name, (inf, inf)))
     qualifying = tuple(tested[k].name for k in by_cost if corrected[k] < 1 - level)
@@ -109,6 +125,18 @@ def advise(
     nearest = np.argsort(p, kind="stable")[:_NEAREST].tolist()
     plans = (_images_needed(table, k, failures[k], margin, alpha, effective=effective) for k in nearest)
     return Advice("not_shown", leader, leader, margin, (), next((n for n in plans if n is not None), None))
+
+
+def _p_of_the_mean(tested: Sequence[Row], failures: FloatArray, effective: float | None) -> FloatArray:
+    """(R,) the p value of "no better than the training mean" of each row; 0 where that is unknown."""
+    constant = tested[0].constant
+    if constant is None:
+        return np.zeros(len(tested))
+    differences = np.stack([values_of(row.groups, row.errors - constant) for row in tested])
+    differences[np.abs(differences) <= TIE] = 0.0
+    if (differences.shape[2] if effective is None else effective) < 2:
+        return np.ones(len(tested))
+    return np.where(differences.mean(axis=(1, 2)) < 0, p_below(differences, failures, effective=effective), 1.0)
 
 
 def _differences(table: FloatArray, k: int) -> FloatArray:

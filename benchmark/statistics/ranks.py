@@ -52,6 +52,8 @@ class Row:
         exact: the share exactly right, or None.
         reference: unranked and untested.
         groups: which images belong together, the same for all rows of the same images; None where each stands alone.
+        constant: (N,) float64 px, the error of the training mean, the same answer for every image, likewise; None where
+            that is unknown.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Row:
     exact: float | None = None
     reference: bool = False
     groups: Groups | None = None
+    constant: FloatArray | None = None
 
     @property
     def values(self) -> FloatArray:

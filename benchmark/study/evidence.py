@@ -8,18 +8,21 @@ shown where it is for each of them, and refuted where it is for one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
 from benchmark.metrics.registry import percent
 from benchmark.registry import entries
+from benchmark.runs.answers import Answers
 from benchmark.statistics.intervals import Interval
 from benchmark.structures import UserError
 from benchmark.study.study_file import Check, On, Question
 from benchmark.suggestions import suggestion
-from leaderboard.board import Board
+from leaderboard.board import Board, boards
 from leaderboard.compare import Comparison, compare_rows
+from leaderboard.robustness import BETWEEN, Robustness, compare_corrupted, robustness_table
 from leaderboard.rows import ORACLE, STRUCTURED, BoardRow
 
 Outcome = Literal["shown", "refuted", "open"]
@@ -58,20 +61,60 @@ class Evidence:
     """The boards of a study.
 
     Args:
-        boards: Every one that its runs make.
+        boards: Every one that its runs make; of a study in parts, by the part.
         on: The one that is meant where nothing else is said.
+        answers: Of its fits to corrupted images. A board of these, as ``tiny~noise-3``, is made when it is asked for.
     """
 
-    def __init__(self, boards: Sequence[Board], on: On = ANYWHERE) -> None:
-        self.boards = tuple(boards)
+    def __init__(
+        self,
+        boards: Sequence[Board] | Mapping[str, Sequence[Board]],
+        on: On = ANYWHERE,
+        answers: Answers | None = None,
+    ) -> None:
+        by_part = boards if isinstance(boards, Mapping) else {"": boards}
+        self.boards = [board for made in by_part.values() for board in made]
+        self._parts = [part for part, made in by_part.items() for _ in made]
+        self.answers = answers
         self._on = on
         self._used: dict[tuple[int, str], BoardRow] = {}
+        self._corrupted: list[Robustness] = []  # shared with what `at` gives, as all of these are
 
     def at(self, on: On) -> Evidence:
         """The same, where another board is meant; what is looked at is noted in one list."""
-        other = Evidence(self.boards, On(task=on.task or self._on.task, data=on.data or self._on.data))
-        other._used = self._used
+        other = copy(self)
+        other._on = self._where(on)
         return other
+
+    def title(self, board: Board) -> str:
+        """What a board is called, with its part where the study has several."""
+        part = self._parts[self.boards.index(board)]
+        return f"{board.title} ({part})" if part else board.title
+
+    @property
+    def corrupted(self) -> list[Robustness]:
+        """What corrupted images cost each detector, least first.
+
+        Raises:
+            UserError: Where no fit was asked about any.
+        """
+        if self.answers is None:
+            raise UserError(
+                "no fit was asked about corrupted images; name them in the study, as corruptions: [noise, blur]"
+            )
+        if not self._corrupted:
+            clean = [run for row in self.board().finished for run in row.runs]
+            self._corrupted += robustness_table(clean, list(self.answers.runs()))
+        return self._corrupted
+
+    def hardiness(self, name: str) -> Robustness:
+        """That of one detector, whose row on clean images is noted as looked at."""
+        found = next((row for row in self.corrupted if row.detector == name), None)
+        if found is None:
+            known = [row.detector for row in self.corrupted]
+            raise UserError(f"{name!r} was not asked about corrupted images{suggestion(name, known)}")
+        self.rows(name)
+        return found
 
     @property
     def used(self) -> list[tuple[Board, BoardRow]]:
@@ -86,12 +129,25 @@ class Evidence:
         Raises:
             UserError: Where there is none, or more than one.
         """
-        task, data = on.task or self._on.task, on.data or self._on.data
-        found = [b for b in self.boards if task in (None, b.task) and data in (None, b.data)]
+        on = self._where(on)
+        found = self._boards(on)
+        if not found and on.data and BETWEEN in on.data and self.answers is not None:
+            made = boards(self.answers, on.task, on.data)
+            self.boards += made
+            self._parts += [""] * len(made)
+            found = self._boards(on)
         if len(found) != 1:
-            titles = ", ".join(board.title for board in self.boards) or "none"
-            raise UserError(f"{len(found)} boards of task {task or 'any'}, data {data or 'any'}; there are: {titles}")
+            titles = ", ".join(map(self.title, self.boards)) or "none"
+            asked = f"task {on.task or 'any'}, data {on.data or 'any'}" + f", part {on.part}" * bool(on.part)
+            raise UserError(f"{len(found)} boards of {asked}; there are: {titles}")
         return found[0]
+
+    def _boards(self, on: On) -> list[Board]:
+        return [
+            board
+            for board, part in zip(self.boards, self._parts)
+            if on.task in (None, board.task) and on.data in (None, board.data) and on.part in (None, part)
+        ]
 
     def rows(self, names: str | Iterable[str], on: On = ANYWHERE) -> list[BoardRow]:
         """Rows of a board, best first, each noted as looked at.
@@ -132,6 +188,8 @@ class Evidence:
         """What stored runs say to a check."""
         if check.better is not None:
             return self._better(check, *check.better)
+        if check.hardier is not None:
+            return self._hardier(check, *check.hardier)
         found = [_limited(row, check) for row in self.rows(check.exact or check.mean or "", check)]
         outcomes = [outcome for outcome, _ in found]
         outcome: Outcome = "shown" if set(outcomes) == {"shown"} else "refuted" if "refuted" in outcomes else "open"
@@ -144,6 +202,19 @@ class Evidence:
         span = f"95 % interval {result.low:+.3f} to {result.high:+.3f}"
         words = f"{compared.a} minus {compared.b}: {result.difference:+.3f} px, {span}"
         return Finding(check, outcomes[compared.better], (words,))
+
+    def _where(self, on: On) -> On:
+        mine = self._on
+        return On(task=on.task or mine.task, data=on.data or mine.data, part=on.part or mine.part)
+
+    def _hardier(self, check: Check, first: str, second: str) -> Finding:
+        result = compare_corrupted(self.hardiness(first), self.hardiness(second))
+        shown = result.low > 0 or result.high < 0
+        outcome: Outcome = "open" if not shown else "shown" if result.difference < 0 else "refuted"
+        span = f"95 % interval {result.low:+.3f} to {result.high:+.3f}"
+        return Finding(
+            check, outcome, (f"{first} minus {second}, on corrupted images: {result.difference:+.3f} px, {span}",)
+        )
 
     def _named(self, board: Board, name: str) -> list[BoardRow]:
         if name == ALL:

@@ -6,66 +6,98 @@ figures, ``{{ mean("heatmap") }}``; where a row is not there, the report is refu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from benchmark.metrics.registry import metrics, percent
+from benchmark.runs.answers import Answers
 from benchmark.structures import UserError
+from benchmark.study.across import across, heat
+from benchmark.study.cells import cell_table
+from benchmark.study.corrupted import corrupted_records, corrupted_said, corrupted_table
 from benchmark.study.evidence import Answer, Evidence, Finding, figure_of
+from benchmark.study.needed import learning_records, needed_said, needed_table
+from benchmark.study.panels import curves
 from benchmark.study.study_file import (
     AcrossSection,
-    AcrossTable,
     BoardTable,
+    CellSection,
+    CorruptedSection,
+    CurvesSection,
     Figure,
     FigureSection,
     Heading,
+    NeededSection,
     On,
     Question,
     Section,
     Study,
     TableSection,
     Text,
+    VerdictSection,
 )
 from benchmark.suggestions import unknown
 from leaderboard.board import Board
 from leaderboard.render import words
-from leaderboard.render.columns import NONE, columns, fitting, rank
+from leaderboard.render.columns import columns, fitting, rank
 from leaderboard.render.markdown import escaped, table
 from leaderboard.render.pasted import WIDTH
+from leaderboard.robustness import BETWEEN
 
 SIGNS = {"shown": "shown", "refuted": "the contrary is shown", "open": "not shown"}
 VERDICTS = {"holds": "Yes.", "refuted": "No.", "undecided": "Undecided."}
-Draw = Callable[[Board, Figure, list[str]], None]
-"""Draws a figure of a board with some rows into the file that it names."""
+Draw = Callable[[Callable[[], dict[str, Any]], str], None]
+"""Draws the figure that something makes, a Vega-Lite document, into a file of that name."""
 
 
-def report(study: Study, boards: list[Board], draw: Draw) -> str:
+def report(
+    study: Study,
+    boards: Sequence[Board] | Mapping[str, Sequence[Board]],
+    draw: Draw,
+    answers: Answers | None = None,
+) -> str:
     """The report.
 
     Args:
         study: What it is about.
-        boards: That its stored runs make.
+        boards: That its stored runs make; of a study in parts, by the part.
         draw: Draws a figure.
+        answers: Of its fits to corrupted images.
 
     Raises:
         UserError: Naming the part of the study that asks for what is not stored.
     """
-    evidence = Evidence(boards, study.board)
+    evidence = Evidence(boards, study.board, answers)
     lines = [f"# {study.title}", "", *_filled(study.about, evidence, "about"), *_made(evidence)]
-    for i, section in enumerate(study.sections, 1):
-        try:
-            lines += ["", *_section(section, evidence, draw)]
-        except UserError as error:
-            raise UserError(f"section {i}: {error}") from error
+    lines += written_sections(study, study.sections, evidence, draw)
     lines += ["", "## Runs", "", *_runs(evidence)]
     return "\n".join(lines) + "\n"
 
 
-def _section(section: Section, evidence: Evidence, draw: Draw) -> list[str]:
+def written_sections(study: Study, sections: Sequence[Section], evidence: Evidence, draw: Draw) -> list[str]:
+    """The lines of some sections, an empty one before each.
+
+    Raises:
+        UserError: Naming the section that asks for what is not there.
+    """
+    lines = []
+    for i, section in enumerate(sections, 1):
+        try:
+            lines += ["", *_section(section, study, evidence, draw)]
+        except UserError as error:
+            raise UserError(f"section {i}: {error}") from error
+    return lines
+
+
+def _section(section: Section, study: Study, evidence: Evidence, draw: Draw) -> list[str]:
     match section:
+        case VerdictSection(verdicts=asked):
+            return _verdicts(asked, study, evidence)
+        case CellSection(cells=asked):
+            return cell_table(asked, evidence)
         case Question():
             return _question(section, evidence)
         case Heading(heading=heading):
@@ -74,30 +106,59 @@ def _section(section: Section, evidence: Evidence, draw: Draw) -> list[str]:
             return _filled(text, evidence, "text")
         case TableSection(table=asked):
             return _board(asked, evidence)
-        case AcrossSection(across=asked):
-            return _across(asked, evidence)
+        case AcrossSection(across=shown):
+            if shown.heat:
+                draw(lambda: heat(shown, evidence), shown.heat)
+            return across(shown, evidence)
         case FigureSection(figure=figure):
             labels = [row.label for row in evidence.rows(figure.rows, figure)] if figure.rows else []
-            draw(evidence.board(figure), figure, labels)
+            draw(lambda: _plot(evidence.board(figure), figure, labels), figure.file)
             return [f"![{escaped(figure.caption or figure.kind)}]({figure.file})", "", escaped(figure.caption)]
+        case NeededSection(needed=asked):
+            return needed_table(asked, evidence)
+        case CorruptedSection(corrupted=asked):
+            return corrupted_table(asked, evidence)
+        case CurvesSection(curves=asked):
+            made = corrupted_records(asked, evidence) if asked.of == "corrupted" else learning_records(asked, evidence)
+            draw(lambda: curves(asked.of, made, evidence.board(asked).title), asked.file)
+            return [f"![{escaped(asked.caption or asked.of)}]({asked.file})", "", escaped(asked.caption)]
+
+
+def _verdicts(asked: Sequence[str], study: Study, evidence: Evidence) -> list[str]:
+    known = {section.question: section for section in study.sections if isinstance(section, Question)}
+    lines: list[str] = []
+    for name in asked:
+        if name not in known:
+            raise unknown("question", name, known)
+        lines += ["", f"**{name}** {_answered(known[name], evidence.answer(known[name]), evidence)}"]
+    return lines[1:]
+
+
+def _answered(question: Question, answer: Answer, evidence: Evidence) -> str:
+    """The verdict in a word, and the sentences for it."""
+    said = {"holds": question.holds, "refuted": question.refuted, "undecided": question.undecided}[answer.verdict]
+    return f"**{VERDICTS[answer.verdict]}** {' '.join(_filled(said, evidence.at(question), answer.verdict))}"
 
 
 def _question(question: Question, evidence: Evidence) -> list[str]:
     answer = evidence.answer(question)
-    said = {"holds": question.holds, "refuted": question.refuted, "undecided": question.undecided}[answer.verdict]
-    lines = [f"### {question.question}", ""]
-    verdict = " ".join(_filled(said, evidence.at(question), answer.verdict))
-    lines += [f"**{VERDICTS[answer.verdict]}** {verdict}", "", *_evidence(answer)]
+    where = _where(question, evidence)
+    lines = [f"### {question.question}", "", _answered(question, answer, evidence), "", *_evidence(answer, where)]
     if question.would_change:
         lines += ["", f"What would change our mind: {question.would_change.strip()}"]
     return lines
 
 
-def _evidence(answer: Answer) -> list[str]:
+def _where(question: Question, evidence: Evidence) -> str:
+    """The board that a question names; "" where it is about the study's own."""
+    return f", on {escaped(evidence.at(question).board().title)}" if question.task or question.data else ""
+
+
+def _evidence(answer: Answer, where: str) -> list[str]:
     lines = []
     for heading, findings in (("For it", answer.for_it), ("Against it", answer.against)):
         if findings:
-            lines += [f"{heading}:", "", *(line for finding in findings for line in _finding(finding)), ""]
+            lines += [f"{heading}{where}:", "", *(line for finding in findings for line in _finding(finding)), ""]
     return lines[:-1]
 
 
@@ -105,10 +166,13 @@ def _finding(finding: Finding) -> list[str]:
     check = finding.check
     if check.better:
         asked = f"{check.better[0]} is better than {check.better[1]}"
+    elif check.hardier:
+        asked = f"{check.hardier[0]} is better than {check.hardier[1]} on corrupted images"
     else:
         limit = f"at least {check.at_least:g}" if check.at_least is not None else f"at most {check.at_most:g}"
         asked = f"{check.exact} {limit} % exact" if check.exact else f"{check.mean} {limit} px"
     on = f" on {check.task}" * bool(check.task) + f" ({check.data})" * bool(check.data)
+    on += f" with {check.part}" * bool(check.part)
     lines = [f"- {escaped(asked + on)}: **{SIGNS[finding.outcome]}**"]
     return lines + [f"  - {escaped(sentence)}" for sentence in finding.sentences]
 
@@ -125,37 +189,14 @@ def _board(asked: BoardTable, evidence: Evidence) -> list[str]:
         shown = [known[heading] for heading in asked.columns]
     names = [i for i, column in enumerate(shown) if column.name]
     cells = [[column.text(row) for column in shown] for row in rows]
+    ranked = any(column.heading == "rank" for column in shown) and any(row.rank_low is not None for row in rows)
+    notes = [*([f"{words.RANK[0].upper()}{words.RANK[1:]}."] if ranked else []), *words.notes_of(board)]
     return [
         f"{escaped(board.title)}: {escaped(words.size(board))}.",
         "",
         *table([column.heading for column in shown], cells, names),
-        *(f"\n- {escaped(note)}" if i == 0 else f"- {escaped(note)}" for i, note in enumerate(words.notes_of(board))),
+        *(f"\n- {escaped(note)}" if i == 0 else f"- {escaped(note)}" for i, note in enumerate(notes)),
     ]
-
-
-def _across(asked: AcrossTable, evidence: Evidence) -> list[str]:
-    for metric in asked.metrics:
-        if metric not in metrics():
-            raise unknown("metric", metric, metrics())
-    cells = []
-    for name in asked.rows:
-        line = [name]
-        for on in asked.boards.values():
-            board = evidence.board(on)
-            having = any(name in (row.label, row.config.detector) for row in board.finished)
-            line.append(_cell(evidence, name, on, asked.metrics) if having else NONE)
-        cells.append(line)
-    return table(["detector", *asked.boards], cells)
-
-
-def _cell(evidence: Evidence, name: str, on: On, metrics: tuple[str, ...]) -> str:
-    row = evidence.row(name, on)
-    parts = []
-    for metric in metrics:
-        value = row.metrics.get(metric)
-        if value is not None:
-            parts.append(f"{percent(value)} %" if metric.startswith(("exact", "pck")) else f"{value:.3f}")
-    return ", ".join(parts) or NONE
 
 
 def _filled(text: str, evidence: Evidence, where: str) -> list[str]:
@@ -163,12 +204,16 @@ def _filled(text: str, evidence: Evidence, where: str) -> list[str]:
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, finalize=_said)
     environment.globals = {name: _figure(evidence, name) for name in ("mean", "exact", "median", "p95", "exact_all")}
     environment.globals |= {
-        "figure": lambda row, metric, task=None, data=None: _metric(evidence, row, metric, task, data),
+        "figure": lambda row, metric, task=None, data=None, part=None: _metric(
+            evidence, row, metric, On(task=task, data=data, part=part)
+        ),
         "rank": lambda row, task=None, data=None: rank(evidence.row(row, On(task=task, data=data))),
         "seeds": lambda row, task=None, data=None: len(evidence.row(row, On(task=task, data=data)).seeds),
         "images": lambda task=None, data=None: f"{evidence.board(On(task=task, data=data)).images:,}",
         "difference": lambda a, b, task=None, data=None: _difference(evidence, a, b, On(task=task, data=data)),
-        "advised": lambda task=None, data=None: evidence.board(On(task=task, data=data)).advice.name or "none",
+        "needed": lambda row, px=None, exact=None: needed_said(evidence, row, px, exact),
+        "corrupted": lambda row: corrupted_said(evidence, row),
+        "advised": lambda task=None, data=None: evidence.board(On(task=task, data=data)).advice.advised or "none",
     }
     try:
         return environment.from_string(text.rstrip()).render().splitlines()
@@ -193,14 +238,14 @@ def _said(value: object) -> object:
 
 
 def _figure(evidence: Evidence, metric: str) -> Callable[..., str]:
-    def figure(row: str, task: str | None = None, data: str | None = None) -> str:
-        return _metric(evidence, row, metric, task, data)
+    def figure(row: str, task: str | None = None, data: str | None = None, part: str | None = None) -> str:
+        return _metric(evidence, row, metric, On(task=task, data=data, part=part))
 
     return figure
 
 
-def _metric(evidence: Evidence, row: str, metric: str, task: str | None, data: str | None) -> str:
-    return escaped(figure_of(evidence.row(row, On(task=task, data=data)), metric))
+def _metric(evidence: Evidence, row: str, metric: str, on: On) -> str:
+    return escaped(figure_of(evidence.row(row, on), metric))
 
 
 def _difference(evidence: Evidence, a: str, b: str, on: On) -> str:
@@ -210,7 +255,8 @@ def _difference(evidence: Evidence, a: str, b: str, on: On) -> str:
 
 def _made(evidence: Evidence) -> list[str]:
     """On what machines, with what, of how many runs."""
-    runs = [run.record for board in evidence.boards for row in board.finished for run in row.runs]
+    boards = [board for board in evidence.boards if BETWEEN not in board.data]
+    runs = [run.record for board in boards for row in board.finished for run in row.runs]
     if not runs:
         raise UserError("no finished run is stored")
     hardware = sorted({run.facts.hardware for run in runs} - {""})
@@ -219,9 +265,14 @@ def _made(evidence: Evidence) -> list[str]:
         for name in ("torch", "torchvision", "scikit-learn", "numpy")
     }
     packages = ", ".join(f"{name} {' and '.join(known)}" for name, known in versions.items() if known)
-    failed = sum(len(row.failures) for board in evidence.boards for row in board.every)
+    failed = sum(len(row.failures) for board in boards for row in board.every)
     places = "; ".join(map(escaped, hardware)) or "unknown machines"
-    count = f"{words.numbered(len(runs), 'run')} on {words.numbered(len(evidence.boards), 'board')}"
+    count = f"{words.numbered(len(runs), 'run')} on {words.numbered(len(boards), 'board')}"
+    if evidence.answers is not None:
+        asked = (
+            f"{len(evidence.answers.fits)} of these fits to images corrupted in {len(evidence.answers.versions)} ways"
+        )
+        count += f", and the answers of {asked}"
     return [
         "",
         f"Made from {count}{f', {failed} more failed' if failed else ''}, on {places}{f', with {packages}' if packages else ''}. "
@@ -231,30 +282,35 @@ def _made(evidence: Evidence) -> list[str]:
 
 def _runs(evidence: Evidence) -> list[str]:
     """Every row that a figure of the report comes from, with the keys of its runs."""
+    of_answers = ", one of corrupted images in its file of answers" if evidence.answers is not None else ""
     lines = [
-        "Every figure above is of these rows; a key names a run in the bundles of this study.",
+        f"Every figure above is of these rows; a key names a run in the bundles of this study{of_answers}.",
         "",
     ]
     cells = [
-        [board.title, row.label, ", ".join(f"{run.record.seed}: {run.record.key}" for run in row.runs)]
+        [evidence.title(board), row.label, ", ".join(f"{run.record.seed}: {run.record.key}" for run in row.runs)]
         for board, row in evidence.used
     ]
     return [*lines, *table(["board", "row", "seed: key"], cells, names=(0, 1, 2))]
 
 
-def write_nothing(board: Board, figure: Figure, labels: list[str]) -> None:
+def _plot(board: Board, figure: Figure, labels: list[str]) -> dict[str, Any]:
+    from leaderboard.render.plots.kinds import load
+    from leaderboard.render.plots.specification import document
+
+    return document(board, load(figure.kind), variant=figure.variant, rows=labels, against=figure.against)
+
+
+def write_nothing(make: Callable[[], dict[str, Any]], file: str) -> None:
     """A `Draw` that leaves the figures as they are."""
 
 
 def beside(folder: Path) -> Draw:
     """A `Draw` that writes into a folder."""
 
-    def draw(board: Board, figure: Figure, labels: list[str]) -> None:
+    def draw(make: Callable[[], dict[str, Any]], file: str) -> None:
         from leaderboard.render.plots.files import write_plot
-        from leaderboard.render.plots.kinds import load
-        from leaderboard.render.plots.specification import document
 
-        drawn = document(board, load(figure.kind), variant=figure.variant, rows=labels, against=figure.against)
-        write_plot(drawn, folder / figure.file)
+        write_plot(make(), folder / file)
 
     return draw

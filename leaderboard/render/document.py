@@ -97,7 +97,7 @@ class Note(BaseModel):
 class Advice(_Closed):
     """The row to use."""
 
-    code: Literal["shown", "not_shown", "one_row", "untested"]
+    code: Literal["shown", "not_shown", "no_better_than_mean", "one_row", "untested"]
     name: str | None = Field(description="the row to use, or the best where none is shown to be")
     leader: str | None
     margin: float | None = Field(description="px")

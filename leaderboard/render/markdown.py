@@ -17,12 +17,11 @@ from leaderboard.render import reported as report
 from leaderboard.render import words
 from leaderboard.render.columns import NONE, Column, fit, fitting, keypoint_columns, photographs, unshown_marks
 from leaderboard.render.pasted import WIDTH, Pasted
-from leaderboard.render.tables import ADVISING
 from leaderboard.reported import reported
 from leaderboard.rows import BoardRow
 
 TOP = "overview"
-NOT_SHOWN = "none shown"
+NOT_SHOWN, ONLY_ONE = "none shown", "none: one row was tested"
 FEW_KEYPOINTS = 4
 
 
@@ -99,10 +98,10 @@ def _overview(boards: Sequence[Board], anchors: Sequence[str]) -> list[str]:
 
 def _use(board: Board) -> str:
     """The advised row, for the overview."""
-    code, name = board.advice.code, board.advice.name
-    if code == "one_row":
-        return "the only row tested"
-    if code not in ADVISING or name is None:
+    name = board.advice.advised
+    if board.advice.code == "one_row":
+        return ONLY_ONE
+    if name is None:
         return NOT_SHOWN
     return "the leader" if name == board.rows[0].label else name
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.metrics.registry import percent
 from leaderboard.render.columns import NONE
-from leaderboard.render.printed import add, new_table, say
+from leaderboard.render.printed import NARROWEST_NAME, add, new_table, say
 from leaderboard.robustness import Robustness
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-COLUMN = 9
 
 
 def print_robustness(title: str, rows: Sequence[Robustness], console: Console, failed: Sequence[str] = ()) -> None:
@@ -27,33 +25,48 @@ def print_robustness(title: str, rows: Sequence[Robustness], console: Console, f
         failed: Detectors that have failed, which have no row.
     """
     kinds = list(rows[0].curves)
-    names = max(len(row.detector) for row in rows)
-    room = max(0, (console.width - names - 40) // COLUMN)
-    shown = kinds if room >= len(kinds) else kinds[:room]
+    columns = {
+        "clean": [_pixels(row.clean, 3) for row in rows],
+        "corrupted": [_pixels(row.corrupted, 2) + _half(row) for row in rows],
+        "of mean": ["" if row.relative is None else f"{row.relative:.2f}" for row in rows],
+        "exact %": ["" if row.exact is None else percent(row.exact) for row in rows],
+        **{kind: [_pixels(_over(row.curves[kind]), 2) for row in rows] for kind in kinds},
+    }
+    names = max(len("detector"), *(len(row.detector) for row in rows))
+    shown = _fitting(columns, console.width - names) or _fitting(columns, console.width - NARROWEST_NAME)
     say(console, f"{title}: mean error px on corrupted images", "bold", wrap=True)
-    table = new_table(["detector", "clean", "corrupted", "of mean", "exact %", *shown])
-    for row in rows:
-        half = row.span.high - row.span.mean if row.span is not None else math.inf
-        cells = [
-            _pixels(row.clean, 3),
-            _pixels(row.corrupted, 2) + (f" ±{half:.2f}" if math.isfinite(half) else ""),
-            "" if row.relative is None else f"{row.relative:.2f}",
-        ]
-        cells += ["" if row.exact is None else percent(row.exact)]
-        add(table, [row.detector, *cells, *(_pixels(_over(row.curves[k]), 2) for k in shown)])
+    table = new_table(["detector", *shown])
+    for i, row in enumerate(rows):
+        add(table, [row.detector, *(columns[heading][i] for heading in shown)])
     console.print(table, highlight=False)
-    notes = [
-        "corrupted: mean over corruptions and five severities, fitted on clean images; ±: 95 % interval",
-        "of mean: the share of the training mean's error on the same images",
-    ]
-    if any(row.exact is not None for row in rows):
+    notes = ["corrupted: mean over corruptions and five severities, fitted on clean images; ±: 95 % interval"]
+    if "of mean" in shown:
+        notes.append("of mean: the share of the training mean's error on the same images")
+    if "exact %" in shown and any(row.exact is not None for row in rows):
         notes.append("exact %: over the corruptions that keep points on their lattice")
-    if len(shown) < len(kinds):
-        notes.append(f"{len(kinds) - len(shown)} corruptions not shown here; --json has every curve")
+    if len(shown) < len(columns):
+        hidden = sum(kind not in shown for kind in kinds)
+        notes.append(f"{hidden} corruptions not shown here; --json has every curve")
     if failed:
         notes.append(f"failed, so without a row: {', '.join(failed)}")
     for note in notes:
         say(console, note, "dim", wrap=True)
+
+
+def _fitting(columns: Mapping[str, Sequence[str]], width: int) -> list[str]:
+    """The first columns that fit into so many characters; none where not even the error on corrupted images does."""
+    shown: list[str] = []
+    for heading, cells in columns.items():
+        width -= 2 + max(len(heading), *map(len, cells))
+        if width < 0:
+            break
+        shown.append(heading)
+    return shown if "corrupted" in shown else []
+
+
+def _half(row: Robustness) -> str:
+    half = row.span.high - row.span.mean if row.span is not None else math.inf
+    return f" ±{half:.2f}" if math.isfinite(half) else ""
 
 
 def _over(curve: Sequence[float]) -> float:

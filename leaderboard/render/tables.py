@@ -23,9 +23,6 @@ from leaderboard.rows import BoardRow
 if TYPE_CHECKING:
     import pandas as pd
 
-ADVISING = ("shown", "one_row")
-"""The codes of an advice that names a row to use."""
-
 WHOLE = ("position", "rank_low", "rank_high", "n_parameters", "n_train", "detector_version")
 
 
@@ -140,7 +137,7 @@ def _as_row(board: Board, row: BoardRow, known: set[str], costs: bool) -> dict[s
         "rank_low": row.rank_low,
         "rank_high": row.rank_high,
         "untested": row.untested,
-        "advised": bool(row.runs) and board.advice.code in ADVISING and row.label == board.advice.name,
+        "advised": bool(row.runs) and row.label == board.advice.advised,
         "seeds": list(row.seeds),
         "failed_seeds": sorted(row.failures),
         "error": row.error,

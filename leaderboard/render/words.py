@@ -17,7 +17,7 @@ from benchmark.statistics.intervals import Interval
 from benchmark.statistics.power import Power
 from datasets.tasks.catalog import tasks
 from leaderboard import missing_seeds
-from leaderboard.board import LEVEL, NEAR_FLOOR, Board, Separation
+from leaderboard.board import NEAR_FLOOR, Board
 from leaderboard.compare import Comparison
 from leaderboard.keypoints import KeypointRow
 from leaderboard.rows import (
@@ -33,6 +33,7 @@ from leaderboard.rows import (
     UNTESTED,
     BoardRow,
 )
+from leaderboard.tested import LEVEL, Separation
 
 SURE = f"{100 * LEVEL:.0f} %"
 
@@ -99,7 +100,8 @@ RULES = (
     f"images and seeds, Holm's correction over the row's comparisons, {SURE} a row. The tests allow for "
     "a failure that was not seen, as bad as the training mean's worst answer.",
     f"Use: the cheapest row (seconds to fit, then to predict) shown ({SURE}) to be worse than no other row by more than "
-    f"the margin: {SMALLEST_MARGIN:g} px, or {100 * MARGIN_SHARE:g} % of the leader's error where that is more.",
+    f"the margin: {SMALLEST_MARGIN:g} px, or {100 * MARGIN_SHARE:g} % of the leader's error where that is more; and better "
+    "than the training mean, the same answer for every image.",
     f"±: {SURE} interval of the mean. With one seed it covers other images alone, for this fitted model; with several, "
     "other images and other seeds. A processor that rounds otherwise moves what a network learns as another seed does, so "
     "the spread over seeds includes it, and one seed says nothing of it.",
@@ -108,8 +110,13 @@ RULES = (
 )
 """How to read any board; for documents."""
 
+RANK = (
+    f"rank 3–5: third to fifth place, as far as paired tests show ({SURE} a row, so the ranks of two rows may overlap)"
+)
+"""What stands in the column of ranks."""
+
 SHORT_RULES = (
-    f"rank 3–5: third to fifth place, as far as paired tests show ({SURE} a row, so the ranks of two rows may overlap)",
+    RANK,
     f"±: {SURE} interval of the mean over other images (one seed: of this fitted model) and seeds",
 )
 """How to read any board; for terminals."""
@@ -422,7 +429,12 @@ def _advice(board: Board, given: Advice, row: str, leader_is: str) -> str:
         return "No row was tested, so none is advised."
     used, leader = described(board.row(given.name)), given.leader
     if given.code == "one_row":
-        return f"Use {used}: the only {row} that was tested."
+        return f"None is advised: {used} is the only {row} that was tested, so there is nothing to compare it with."
+    if given.code == "no_better_than_mean":
+        return (
+            f"None is advised: no {row} is shown ({SURE}) to be better than the training mean, the same answer for every "
+            f"image; {leader_is} is {used}."
+        )
     margin = f"{given.margin:.3g} px" if given.margin is not None else ""
     if given.code == "shown" and given.name == leader:
         return f"Use {used}, {leader_is}: no cheaper {row} is shown ({SURE}) to be within {margin} of it."

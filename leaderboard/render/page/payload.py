@@ -23,12 +23,13 @@ from benchmark.metrics.scale import pixel_thresholds
 from benchmark.registry import entries
 from benchmark.statistics.intervals import Interval
 from benchmark.structures import Annotations, FloatArray, IntArray, Predictions
-from leaderboard.board import LEVEL, Board
+from leaderboard.board import Board
 from leaderboard.render import words
 from leaderboard.render.page.answers import Lattice, pack_rows
 from leaderboard.render.page.details import cost_of, details
 from leaderboard.render.page.packing import pack, pack_object
 from leaderboard.rows import BoardRow
+from leaderboard.tested import LEVEL
 
 BUDGET = 2_600_000
 """Characters that the answers of all boards of a page may take together."""
@@ -82,7 +83,7 @@ def payload(board: Board, budget: int = BUDGET) -> dict[str, Any]:
         "faultless": words.faultless(board),
         "commands": words.seed_commands(board),
         "advice": words.advice(board),
-        "advised": board.advice.name if board.advice.code in ("shown", "one_row") else None,
+        "advised": board.advice.advised,
         "marks": {mark: words.MARKS[mark]._asdict() for mark in board.marks},
         "rows": rows,
         "failed": [_failed(row) for row in board.failed],

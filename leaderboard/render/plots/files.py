@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmark import files
 from benchmark.files import write_bytes, write_text
 from benchmark.structures import UserError
 
@@ -15,8 +16,7 @@ SCALE = 2.0  # px of a PNG a px of the plot
 
 def check_ending(path: Path) -> None:
     """Raise a `UserError` where a file's name has no ending of `ENDINGS`."""
-    if path.suffix.lower() not in ENDINGS:
-        raise UserError(f"{path}: a plot is written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; name such a file")
+    files.check_ending(path, "a plot", ENDINGS, bare=False)
 
 
 def write_plot(document: dict[str, Any], path: Path) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.structures import UserError
-from leaderboard.board import LEVEL, Board
+from leaderboard.board import Board
 from leaderboard.compare import paired_errors
 from leaderboard.render.plots.kind import Field, Kind, Record
 from leaderboard.render.plots.parts import number, rows, tooltips
 from leaderboard.render.plots.records import finite, order, printable
 from leaderboard.rows import BoardRow
+from leaderboard.tested import LEVEL
 
 if TYPE_CHECKING:
     import altair as alt

@@ -23,10 +23,11 @@
     },
     /** What `scored` says of a row. */
     scoreOf: (row) => app.scored?.[app.state.board.rows.indexOf(row)] ?? null,
-    /** Show another board of the page. */
-    show(index) {
+    /** Show a board of the page; as it is stored, where no setting and no rows are asked for. */
+    show(index, { setting, chosen } = {}) {
       const board = KB.data.boards[index];
-      Object.assign(app.state, { board, setting: { ...AS_ON_BOARD }, chosen: firstChosen(board) });
+      Object.assign(app.state, { board, setting: { ...AS_ON_BOARD, ...setting }, chosen: chosen ?? firstChosen(board) });
+      KB.address.write(app);
       app.scored = null;
       document.title = `${board.title}: keypoint benchmark`;
       const choice = document.getElementById("board-choice");
@@ -36,15 +37,22 @@
       for (const section of KB.sections) if (section.atOnce) build(section.id);
       score();
     },
+    /** Show what an address asks for. */
+    visit(asked) {
+      app.show(asked.index, asked);
+      if (asked.section) follow(asked.section);
+    },
     /** Score again under another setting: parts of {tolerance, classes, keypoints, seeds}; null is as on the board. */
     set(setting) {
       app.state.setting = { ...app.state.setting, ...setting };
+      KB.address.write(app);
       score();
     },
     reset: () => app.set(AS_ON_BOARD),
     /** The rows that plots and gallery show, by label. */
     select(labels) {
       app.state.chosen = labels;
+      KB.address.write(app);
       update();
     },
     /** "auto" (as the system), "light" or "dark". */
@@ -64,6 +72,7 @@
       });
       return vendored[name];
     },
+    firstChosen,
     follow,
     start,
   };
@@ -197,8 +206,8 @@
     KB.sections = KB.sections.filter((section) => section.applies?.(KB.data) ?? true);
     KB.sections.sort((a, b) => (a.order ?? 50) - (b.order ?? 50));
     header();
-    const sizes = KB.data.boards.map((board) => board.rows.length);
-    if (sizes.length) app.show(sizes.indexOf(Math.max(...sizes))); // the board that tells most
+    if (KB.data.boards.length) app.visit(KB.address.read());
+    KB.address.listen(app);
     performance.mark("interactive"); // what is measured as the time until a reader can use the page
   }
 
