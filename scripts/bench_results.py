@@ -31,16 +31,16 @@ from benchmark.runs.store import Record, Store
 from benchmark.structures import Annotations, Predictions
 
 ROOT = Path(__file__).parents[1]
-PUBLISHED = ROOT / "leaderboard" / "published"
+STUDIES = ROOT / "studies"
 TASKS = ("topleft", "topright", "bottomleft", "bottomright", "corner")
 SEEDS = 20
 
 
 def make(store: Store, runs: int) -> None:
     """Fill a folder of results: each task's answers are its annotations and an error that detector, image and seed share."""
-    patterns = [run.record for run in Bundle(PUBLISHED / "topleft@1-tiny.bundle.zip").runs()]
+    patterns = [run.record for run in Bundle(STUDIES / "ablations" / "runs" / "topleft@1-tiny.bundle.zip").runs()]
     for task in TASKS:
-        board = Bundle(PUBLISHED / f"{task}@1-tiny.bundle.zip")
+        board = Bundle(STUDIES / "extrema" / "runs" / f"{task}@1-tiny.bundle.zip")
         one = next(iter(board.runs()))
         digest = store.put_annotations(one.annotations)
         hard = np.random.default_rng(0).exponential(1.0, (len(one.annotations), 1, 1))

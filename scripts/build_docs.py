@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import os
 import re
 import shutil
@@ -159,9 +158,9 @@ def detector_pages(folder: Path) -> str:
     from benchmark.detector import parameters
     from benchmark.registry import CATALOGS, entries, resolve
     from leaderboard.expected import expected
+    from leaderboard.render.words import MARKS
 
     built_in = {name for package in CATALOGS for name in __import__(package).CATALOG}
-    marks = published_marks()
     by_family: dict[str, list[str]] = {family: [] for family in FAMILIES}
     for name, (entry, *_) in entries().items():
         if name not in built_in:
@@ -170,7 +169,8 @@ def detector_pages(folder: Path) -> str:
         card, known = spec.cls.card, expected().get(name)
         facts = [f"- Follows: {text(card.reference)}"] if card.reference else []
         if known is not None:
-            marked = f" ({', '.join(map(text, marks[name]))})" if marks.get(name) else ""
+            marks = ", ".join(text(MARKS[mark].name) for mark in known["marks"])
+            marked = f" ({marks})" if marks else ""
             facts.append(f"- Published: {known['mean']:.3f} px, {100 * known['exact']:.1f} % exact{marked}")
         says = ["several instances an image" if card.multi_instance else "one instance an image"]
         says += ["scores are confidences" if card.has_confidence else "scores are no confidences"]
@@ -185,20 +185,6 @@ def detector_pages(folder: Path) -> str:
         heading, what = FAMILIES[family]
         parts += [f"## {heading}", what, *members]
     return "\n\n".join(parts)
-
-
-def published_marks() -> dict[str, list[str]]:
-    """Detector -> what its row on the published board of ``topleft`` is marked with, but for what time did to it."""
-    from leaderboard.expected import DATA, PUBLISHED, TASK
-    from leaderboard.render.words import MARKS
-    from leaderboard.rows import STALE
-
-    rows = json.loads((PUBLISHED / "LEADERBOARD.json").read_text(encoding="utf-8"))
-    return {
-        row["detector"]: [MARKS[mark].name for mark in row["marks"] if mark != STALE]
-        for row in rows
-        if (row["task"], row["data"]) == (TASK, DATA)
-    }
 
 
 def mark_table(folder: Path) -> str:
@@ -271,24 +257,41 @@ def data_table(folder: Path) -> str:
     return table(("name", "what it is"), [(f"`{name}`", text(summary)) for name, summary in presets().items()])
 
 
-def published_board(folder: Path) -> str:
-    """The published leaderboard as it is, one heading lower."""
-    written = (ROOT / "leaderboard" / "published" / "LEADERBOARD.md").read_text(encoding="utf-8")
-    return written.partition("\n")[2].strip()
+def study_reports(folder: Path) -> str:
+    """Every study's report, one heading lower, without the list of its runs; its figures go along."""
+    parts = []
+    for report in sorted((ROOT / "studies").glob("*/REPORT.md")):
+        name = report.parent.name
+        kept = folder / "assets" / "studies" / name
+        kept.mkdir(parents=True)
+        for figure in report.parent.glob("*.svg"):
+            shutil.copy(figure, kept)
+        written = report.read_text(encoding="utf-8").partition("\n## Runs\n")[0]
+        written = re.sub(r"^#", "##", written, flags=re.MULTILINE)
+        written = re.sub(r"\]\((?=[\w.-]+\.svg\))", f"](assets/studies/{name}/", written)
+        written = re.sub(r"\]\(\.\./([\w-]+)/REPORT\.md\)", lambda found: f"](#{anchor(found[1])})", written)
+        parts.append(f"{written.strip()}\n\nWith every run: `studies/{name}/REPORT.md`.")
+    return "\n\n".join(parts)
+
+
+def anchor(study: str) -> str:
+    """The anchor of a study's title, as the site makes it."""
+    title = (ROOT / "studies" / study / "REPORT.md").read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    return re.sub(r"[^\w]+", "-", title.lower()).strip("-")
 
 
 @cache
 def headline() -> Any:
-    """The published board of the headline task, with what it is made of."""
+    """A published board of many rows on few images, so that its page is small, with what it is made of."""
     from benchmark.runs.bundle import open_results
     from leaderboard.board import boards
 
-    results = open_results(ROOT / "leaderboard" / "published" / "topleft@1-tiny.bundle.zip")
+    results = open_results(ROOT / "studies" / "ablations" / "runs" / "topleft@1-tiny.bundle.zip")
     return boards(results), results
 
 
 def board_page(folder: Path) -> str:
-    """The page of the published board, as `page` writes it, and a link to it."""
+    """The page of a published board, as `page` writes it, and a link to it."""
     from leaderboard.render.page.gallery_payload import galleries
     from leaderboard.render.page.page import page_html
 
@@ -296,7 +299,7 @@ def board_page(folder: Path) -> str:
     (folder / "assets" / "topleft.html").write_text(
         page_html(made, {"gallery": galleries(made, results)}), encoding="utf-8"
     )
-    return f"[The page of the published board of {text(made[0].title)}](assets/topleft.html) is one to try."
+    return f"[The page of a published board, {text(made[0].title)},](assets/topleft.html) is one to try."
 
 
 def board_plot(folder: Path) -> str:
@@ -346,7 +349,7 @@ GENERATED: dict[str, Callable[[Path], str]] = {
     "commands": command_pages,
     "suites": suite_table,
     "data": data_table,
-    "published": published_board,
+    "studies": study_reports,
     "page": board_page,
     "plot": board_plot,
     "plots": plot_table,

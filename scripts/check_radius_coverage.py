@@ -1,6 +1,6 @@
 """Whether promised radii hold: stored test images split at random, calibrated on one half, asked about on the other.
 
-    python scripts/check_radius_coverage.py leaderboard/published/topleft@1-tiny.bundle.zip [--splits 1000] [--share 90]
+    python scripts/check_radius_coverage.py studies/ablations/runs/topleft@1-tiny.bundle.zip [--splits 1000] [--share 90]
 
 A line a row and keypoint: the share of points of the other half that lie within the radius, mean over the splits. Where
 errors come in steps, as whole pixels do, a radius holds a whole step and more lies within it: those rows are marked, and

@@ -1,6 +1,6 @@
 """What `run --until-ranked` would have saved on grids that were run in full: run it, read the table.
 
-    python scripts/replay_until_ranked.py [leaderboard/published/probe ...]
+    python scripts/replay_until_ranked.py [studies/backbone-or-head/runs ...]
 
 Every pair of ranked rows that were run with the same seeds is replayed as a grid of its own: looks after 2, 3, ... seeds, until
 the two are told apart or the seeds end.
@@ -22,16 +22,16 @@ from benchmark.statistics.sequential import FIRST_SEEDS
 from leaderboard.board import boards
 from leaderboard.until_ranked import answer_known
 
-PUBLISHED = Path(__file__).parents[1] / "leaderboard" / "published"
+PROBE = Path(__file__).parents[1] / "studies" / "backbone-or-head" / "runs"
 
 
 def main(
     results: Annotated[
-        list[Path] | None, typer.Argument(help="Results or bundles; default the published probe.")
+        list[Path] | None, typer.Argument(help="Results or bundles; default the study of backbone and head.")
     ] = None,
 ) -> None:
     """Print, for each board, how many pairs were told apart after how many seeds, and the runs that were not needed."""
-    for place in results or [PUBLISHED / "probe"]:
+    for place in results or [PROBE]:
         for board in boards(open_results(place)):
             rows = [row for row in board.rows if len(row.seeds) > FIRST_SEEDS and row.rank_low is not None]
             stops: dict[str, int] = {}
