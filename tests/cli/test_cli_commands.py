@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 from benchmark import registry
 from datasets.load import load
 from datasets.tasks.catalog import tasks
+from leaderboard.expected import expected
 
 Cli = Any  # the fixtures of conftest.py
 
@@ -48,6 +49,55 @@ def test_lists_as_json(cli: Cli) -> None:
     assert [row["name"] for row in cli("list", "tasks", "--json").document] == list(tasks())
     assert {row["name"] for row in cli("list", "data", "--json").document} >= {"tiny", "mnist5k", "mnist"}
     assert "default" in {row["name"] for row in cli("list", "suites", "--json").document}
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_lists_leave_room_for_words_at_any_width(cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Below the name, line after line, where beside it they would be broken every few letters."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    for what, words in (
+        ("detectors", registry.entries()["linear"][0].summary),
+        ("tasks", tasks()["topleft-bold"].summary),
+        ("suites", "net3, resnet18, heatmap, extrema, keypointrcnn"),
+    ):
+        assert words in " ".join(cli("list", what).out.split())
+
+
+def test_info_is_all_about_a_name(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    (card,) = cli("info", "heatmap", "--json").document
+    assert (card["kind"], card["family"], card["example"]) == (
+        "detector",
+        "heatmap",
+        "python -m benchmark run --detector heatmap",
+    )
+    own = {one["name"]: one for one in card["parameters"]}
+    assert own["loss"] == {"name": "loss", "value": "ce", "choices": ["ce", "mse"], "what it is": "ce or mse."}
+    assert all(one["what it is"] for one in own.values())
+    assert card["without its essential part"] == registry.resolve("heatmap").ablated
+    assert card["published"]["exact"] == pytest.approx(expected()["heatmap"]["exact"])
+    shown = cli("info", "heatmap").out
+    assert max(map(len, shown.splitlines())) <= 60
+    for words in ("Tompson 2014", "loss=ce", card["without its essential part"], card["example"]):
+        assert words in " ".join(shown.split())
+
+
+def test_every_name_on_a_list_has_a_card(cli: Cli) -> None:
+    for what, kind in (("tasks", "task"), ("data", "data"), ("suites", "suite"), ("detectors", "detector")):
+        for row in cli("list", what, "--json").document:
+            cards = {card["kind"]: card for card in cli("info", row["name"], "--json").document}
+            assert cards[kind]["name"] == row["name"]
+            assert cards[kind]["what it is"]
+
+
+def test_info_of_a_specification_a_file_and_a_name_nobody_knows(cli: Cli, plugin: Path, data: Path) -> None:
+    (card,) = cli("info", "forest:trees=7", "--json").document
+    assert {one["name"]: one["value"] for one in card["parameters"]}["trees"] == 7
+    assert card["published"] is None  # only forest as it comes was run
+    assert cli("info", plugin, "--json").document[0]["kind"] == "detector"
+    assert "did you mean 'heatmap'" in cli("info", "heatmp").err
+    assert f"python -m benchmark inspect {data}" in cli("info", data).err
+    assert cli("info", "topleft").out.startswith("topleft: first inked pixel")
 
 
 def test_a_plugin_s_line_is_no_markup(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +251,7 @@ def test_saved_weights_answer_as_the_run_did(
 ) -> None:
     run, out = run_of(results, detector, 1), tmp_path / "a folder" / "é.json"
     said = cli("predict", "--weights", run, "--images", data, "--out", out)
-    assert said.out == f"{out}: points of 8 images\n"
+    assert said.out.startswith(f"{out}: points of 8 images, the test split of {data}, ")
     assert out.read_bytes() == (run / "predictions.json").read_bytes()
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -283,7 +333,7 @@ def test_saved_weights_of_a_detector_file_answer_where_the_user_names_it(
     wrong = cli(*words, "--detector", "mean")
     assert (wrong.code, "detector mean: is 'mean', and the run's is 'plug'" in wrong.err) == (2, True)
     words += ["--detector", plugin]
-    assert cli(*words).out == f"{out}: points of 8 images\n"
+    assert cli(*words).out.startswith(f"{out}: points of 8 images, the test split of {data}, ")
     assert (points(out) == 6.5).all()
     plugin.write_text(plugin.read_text().replace("else self.x)", "else self.x + 1)"))
     changed = cli(*words)

@@ -36,7 +36,10 @@ def test_a_grid_file_is_the_flags_of_run(cli: Cli, data: Path, results: Path, tm
         json.dumps([{"detectors": ["mean", "linear"], "seeds": 2, **flags}, {"detectors": "net3", **flags}])
     )
     said = cli("run", "--grid", file, "--json")
-    assert (said.code, said.err) == (0, "")
+    assert said.code == 0
+    assert all(" n20: reused, made on " in line for line in said.err.splitlines())
+    reused = {row["name"]: row["reused_seeds"] for row in said.document}
+    assert reused == {"mean": [0, 1], "linear": [0, 1], "net3": [0]}
     assert [row["row"] for row in said.document] == [
         row["row"] for row in cli("leaderboard", "--results", results, "--json").document
     ]

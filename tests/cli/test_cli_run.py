@@ -48,9 +48,14 @@ def test_run_prints_its_board_and_writes_it_three_times(cli: Cli, data: Path, tm
     assert re.search(r"^ +1 +linear ", shown.out, re.MULTILINE)
     assert [line.split()[0] for line in shown.err.splitlines()] == ["mean", "linear"]
     said = cli(*words, "--json")
-    assert said.err == ""  # both are stored: nothing was run
+    assert [line.partition(" made")[0] for line in said.err.splitlines()] == [
+        "mean seed 0 n20: reused,",
+        "linear seed 0 n20: reused,",
+    ]
     texts = {name: (tmp_path / "new" / name).read_text() for name in BOARD}
-    assert json.loads(texts["LEADERBOARD.json"]) == said.document
+    rows = said.document
+    assert [row.pop("reused_seeds") for row in rows] == [[0], [0]]
+    assert json.loads(texts["LEADERBOARD.json"]) == rows
     table = list(csv.DictReader(texts["LEADERBOARD.csv"].splitlines()))
     assert [(row["row"], float(row["mean"])) for row in table] == [(r["row"], r["mean"]) for r in said.document]
     for row in said.document:
@@ -67,7 +72,8 @@ def test_what_is_stored_is_reused_and_overwriting_repeats_it_to_the_byte(
     run = run_of(tmp_path / "r", detector) / "run.json"
     first, answers = run.read_bytes(), (run.parent / "predictions.json").read_bytes()
     state = run.stat()
-    assert cli(*words).err == ""
+    assert re.fullmatch(rf"{detector} seed 0 n20: reused, made on [\d-]{{10}}\n", cli(*words).err)
+    assert {row["name"]: row["reused_seeds"] for row in cli(*words, "--json").document} == {detector: [0], "mean": [0]}
     assert (run.stat().st_ino, run.stat().st_mtime_ns) == (state.st_ino, state.st_mtime_ns)
     again = cli(*words, "--overwrite")
     assert again.err.startswith(f"{detector} seed 0 n20: ")
@@ -90,7 +96,8 @@ def test_a_damaged_run_heals_by_running_again(cli: Cli, data: Path, results: Pat
     after = said.document
     found = [line for line in said.err.splitlines() if "predictions.json is not as it was written: run again" in line]
     assert len(found) == (lost == "predictions.json")
-    ran = [line.partition(" n20")[0] for line in said.err.splitlines() if line not in found]
+    fresh = [line for line in said.err.splitlines() if line not in found and " n20" in line and ": reused" not in line]
+    ran = [line.partition(" n20")[0] for line in fresh]
     assert ran == ([] if lost == "_annotations" else ["net3 seed 0"])  # a set of annotations comes back without any fit
 
     def figures(rows: Sequence[dict[str, Any]]) -> list[Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.structures import UserError
-from datasets.augment import KINDS, augment
+from datasets.augment import KINDS, augment, usual
 from datasets.sources import mnist_embedded
 from datasets.tasks.targets import target_points
 
@@ -42,17 +42,43 @@ def test_convention_flipping_is_width_minus_one_minus_x() -> None:
     assert all(np.array_equal(b, a[:, ::-1]) for a, b, t in zip(images, flipped, turned) if t)
 
 
-def test_convention_a_turned_blob_keeps_its_point_at_its_centre() -> None:
+@pytest.mark.parametrize("kind", ["affine", "photo"])
+def test_convention_a_turned_blob_keeps_its_point_at_its_centre(kind: str) -> None:
     images = np.zeros((20, 41, 51), np.uint8)
     images[:, 8:11, 27:30] = 255
     points = np.tile([[[28.0, 9.0]]], (20, 1, 1))
-    turned, moved = augment(images, points, seed=1, kind="affine")
+    turned, moved = augment(images, points, seed=1, kind=kind)
     for image, (x, y) in zip(turned, moved[:, 0]):
-        weight = image.astype(np.float64)
+        weight = image.astype(np.float64) - image.min()  # the light of a photograph varies, too
         rows, columns = np.mgrid[:41, :51]
         assert abs((columns * weight).sum() / weight.sum() - x) < 0.1  # half a pixel wrong would show
         assert abs((rows * weight).sum() / weight.sum() - y) < 0.1
     assert np.ptp(moved, axis=0).min() > 1
+
+
+def test_a_point_that_leaves_a_photograph_is_unlabelled_and_one_point_stays() -> None:
+    images = np.full((40, 60, 80), 90, np.uint8)
+    points = np.tile([[[40.0, 30.0], [78.0, 30.0]]], (40, 1, 1))
+    varied, moved = augment(images, points, seed=2, kind="photo")
+    gone = np.isnan(moved[:, 1, 0])
+    assert 5 < gone.sum() < 35
+    assert np.isfinite(moved[:, 0]).all()
+    assert (moved[~gone, 1, 0] <= 79.5).all()
+    assert len({int(image.max()) for image in varied}) > 5  # the light varies, too
+    alone = augment(images, points[:, 1:], seed=2, kind="photo")
+    assert np.isfinite(alone[1]).all()
+    assert (alone[1][gone] == points[gone, 1:]).all()
+    assert all(np.array_equal(alone[0][i], images[i]) for i in np.flatnonzero(gone))
+
+
+def test_few_photographs_are_varied_where_nobody_says_and_digits_are_not() -> None:
+    photographs = [np.full((60, 80, 3), 90, np.uint8)] * 20
+    assert usual(photographs) == "photo"
+    assert usual(photographs, [(0, 1)]) == "photo+flip"
+    assert usual(photographs * 51) == ""
+    assert usual([image * 0 for image in photographs]) == ""
+    assert usual([image[:50] for image in photographs]) == ""
+    assert usual(digits()[0]) == usual([]) == ""
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "shift+flip", "affine+flip"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmark.structures import UserError, image_digest
 from datasets.sources import mnist_embedded
 from datasets.splits import digests, draw, folds, split, subset
+from datasets.tasks.build import PRESETS
 
 PINNED = {
     "tiny": ((3, 7), (568, 141, 291), ["692df0687b5a4304", "8d8846777536835c", "693a8694a04c8663"]),
@@ -74,6 +75,16 @@ def test_the_order_of_files_changes_nothing(labels: np.ndarray, number: int, ran
     assert {image_digests[i] for i in subset(image_digests, labels, size, number)} == {
         shuffled_digests[i] for i in subset(shuffled_digests, labels[shuffled], size, number)
     }
+
+
+def test_another_split_divides_the_same_digits_as_the_studies_say() -> None:
+    """No test digit of split 1 is new to whoever developed on split 0, and of tiny-wide most were test digits there, too."""
+    for preset, shared in (("tiny", 0), ("tiny-wide", 0.9)):
+        developed, published = (
+            [set(digests(images)) for images, _ in PRESETS[preset].parts(number)] for number in (0, 1)
+        )
+        assert published[2] <= set().union(*developed)
+        assert len(published[2] & developed[2]) > shared * len(published[2])
 
 
 def test_another_split_or_seed_is_another_choice() -> None:

@@ -105,6 +105,34 @@ def test_repeats_and_comes_back(name):
             np.testing.assert_array_equal(mine.category_ids, theirs.category_ids)
 
 
+@pytest.mark.fits
+@pytest.mark.parametrize("name", [*NAMES, "keypointrcnn"])
+def test_loss_and_answers_are_those_of_each_alone_and_the_backbone_runs_once(name):
+    data = rectangles(4, height=20, width=20, seed=1)
+    detector = resolve(f"{name}:size=40").build()
+    detector.geometry, batch = Geometry.of(data), batch_of(data)
+    torch.manual_seed(0)
+    model = detector.build(detector.geometry)
+    detector.prepare(model, data, 0)
+    model.eval()
+    ran = []
+    model.backbone[0].register_forward_hook(lambda *_: ran.append(1))
+    with torch.no_grad():
+        torch.manual_seed(1)
+        apart = detector.loss(model, batch), detector.decode(model, batch.images)
+        torch.manual_seed(1)
+        together = detector.loss_and_answers(model, batch)
+    assert len(ran) == 3
+    assert torch.equal(together[0], apart[0])
+    for mine, theirs in zip(together[1], apart[1], strict=True):
+        np.testing.assert_array_equal(mine.keypoints, theirs.keypoints)
+        np.testing.assert_array_equal(mine.scores, theirs.scores)
+    brighter = Batch(1 - batch.images, None, batch.positions, batch.annotations)
+    with torch.no_grad():  # what was computed once is forgotten afterwards
+        torch.manual_seed(1)
+        assert not torch.equal(detector.loss(model, brighter), apart[0])
+
+
 def first_stage(parts):
     """The losses whose targets do not move as the network learns: of a one-stage detector all of them.
 

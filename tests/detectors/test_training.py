@@ -15,8 +15,9 @@ from benchmark.conformance import rectangles
 from benchmark.detector import Budget
 from benchmark.structures import LabeledImages, Prediction, UserError
 from datasets.images import grey
+from detectors.budget import BudgetTracker, rate
 from detectors.layers.pixels import Geometry, Pixels
-from detectors.training import BudgetTracker, TorchDetector, TrainConfig, pixel_error, rate
+from detectors.training import TorchDetector, TrainConfig, pixel_error
 
 pytestmark = pytest.mark.fits
 
@@ -107,6 +108,32 @@ def test_seconds_are_kept_by_the_clock(took):
     assert fractions == sorted(fractions)
     assert fractions[0] >= 0
     assert fractions[-1] == pytest.approx(1, abs=took / 10)
+
+
+def test_by_the_clock_measuring_takes_a_tenth_and_room_is_left_for_the_last():
+    clock = Clock()
+    tracker = BudgetTracker(Budget(seconds=100), epochs=1, per_epoch=3, now=clock)
+    clock.time += 2
+    tracker.measured(began=0.0)
+    steps = 0
+    while tracker.fraction(steps) is not None:
+        clock.time += 1
+        tracker.step_taken()
+        steps += 1
+        assert tracker.worth_measuring == (steps >= 18)  # nine times the two seconds
+    assert steps == 96
+    assert tracker.elapsed + tracker.overhead == 100
+    assert BudgetTracker(Budget(steps=9), epochs=1, per_epoch=3, now=clock).worth_measuring
+
+
+def test_a_budget_that_ends_before_anything_is_learned_says_so():
+    detector, _ = fitted(budget=Budget(steps=1), config=TrainConfig(epochs=3, batch=16, lr=1e-9))
+    assert detector.notes == [
+        "after 1 of its recipe's 9 steps it is no better on val than the mean of the training points: "
+        "give it a longer budget"
+    ]
+    whole, _ = fitted(budget=Budget(epochs=3), config=TrainConfig(epochs=3, batch=16, lr=1e-9))
+    assert whole.notes == []  # that is the recipe: what it is worth, its score says
 
 
 def test_a_step_longer_than_the_budget_is_taken_once():
@@ -282,6 +309,26 @@ def test_shift_moves_the_image_and_its_point_alike_and_anew_each_epoch():
         torch.testing.assert_close(points[:, 0], torch.stack([columns, rows], 1).float())
     first, second = (torch.cat(detector.points[i : i + 3]).flatten().sort().values for i in (0, 3))
     assert not torch.equal(first, second)
+
+
+def test_few_photographs_are_varied_unless_somebody_says_not_to():
+    random = np.random.default_rng(0)
+    drawn = rectangles(20, height=70, width=70, seed=1)
+    noisy = LabeledImages(random.integers(1, 256, drawn.images.shape).astype(np.uint8), drawn.annotations)
+    before = np.sort(drawn.points[:, 0], axis=0)
+    varied, _ = fitted(train=noisy, budget=Budget(epochs=1))
+    assert varied.notes == []  # `Toy` learns from whole labels alone, and a point may leave the frame
+    Toy.partial_labels = True
+    try:
+        varied, _ = fitted(train=noisy, budget=Budget(epochs=1))
+        still, _ = fitted(train=noisy, budget=Budget(epochs=1), augment="none")
+    finally:
+        del Toy.partial_labels
+    assert varied.notes[0].startswith("few photographs: they are varied anew each epoch (photo;")
+    assert still.notes == []
+    learned = [np.sort(torch.cat(one.points)[:, 0].numpy(), axis=0) for one in (varied, still)]
+    assert np.abs(learned[0] - before).max() > 1
+    np.testing.assert_allclose(learned[1], before, atol=1e-4)
 
 
 def test_other_sizes_are_resized_and_their_points_carried_along():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from importlib.util import module_from_spec, spec_from_file_location
@@ -170,3 +171,24 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_text_marks_nothing_up(script: ModuleType) -> None:
     assert script.text("a|b *c* <d> `e`\n_f_ [g](h)") == r"a\|b \*c\* &lt;d&gt; \`e\` \_f\_ \[g\](h)"
+
+
+def test_the_table_of_suggestions_is_that_of_the_stored_pairs() -> None:
+    """Whoever makes the back-test again writes its table again."""
+    page = section((ROOT / "docs" / "statistics.md").read_text(encoding="utf-8"), "Which images to label next")
+    rows = {cells[1].strip(): cells[2:-1] for line in page.splitlines() if len(cells := line.split("|")) == 9}
+    kept, apart = (
+        json.loads((ROOT / "scripts" / f"backtest_suggest{name}.json").read_text(encoding="utf-8"))
+        for name in ("", "_spread")
+    )
+    tasks_asked = {pair["task"] for pair in kept}
+    assert set(rows) == {*tasks_asked, "all", "task", "---"}
+    for name in {*tasks_asked, "all"}:
+        own, other = ([pair for pair in pairs if name in (pair["task"], "all")] for pairs in (kept, apart))
+        promised = [pair["win"] for pair in own if pair["promised"]]
+        expected = []
+        for pairs in (own, other):
+            error = np.mean([pair["suggested"] / pair["random"] - 1 for pair in pairs])
+            expected += [f"{100 * np.mean([pair['win'] for pair in pairs]):.0f} %", f"{100 * error:+.1f} %"]
+        expected[2:2] = [f"{len(promised)} of {len(own)}", f"{100 * np.mean(promised):.0f} %"]
+        assert [cell.strip() for cell in rows[name]] == expected

@@ -18,6 +18,7 @@ from leaderboard import rows
 from leaderboard.board import Board, boards, find_run
 from leaderboard.compare import compare
 from leaderboard.render import words
+from leaderboard.render.tables import as_rows
 
 
 def stored_scores(store: Store) -> pd.DataFrame:
@@ -141,8 +142,24 @@ def test_where_every_row_is_helped_there_is_no_second_choice(maker: Any, annotat
     (board,) = boards(maker.store)
     assert (board.advice.code, board.unaided) == ("one_row", None)
     assert words.advice(board) == [
-        "Use extrema (rule-structured, 9 s to fit, 0.5 ms an image): the only row that was tested."
+        "None is advised: extrema (rule-structured, 9 s to fit, 0.5 ms an image) is the only row that was tested, so there is "
+        "nothing to compare it with."
     ]
+
+
+def test_rows_no_better_than_the_training_mean_are_not_advised(maker: Any, annotations: Annotations) -> None:
+    """Both answer the centre of the image, a little off: near each other, and as far from the points as the mean is."""
+    assert annotations.baseline is not None
+    for name, shift in (("a", 0.5), ("b", 0.52)):
+        maker.put(name, annotations, maker.answers(annotations, annotations.baseline + shift - annotations.keypoints))
+    (board,) = boards(maker.store)
+    assert (board.advice.code, board.advice.advised) == ("no_better_than_mean", None)
+    (sentence,) = words.advice(board)
+    assert sentence.startswith(
+        "None is advised: no row is shown (95 %) to be better than the training mean, the same answer for every image; "
+        "the leader is "
+    )
+    assert not any(row["advised"] for row in as_rows(board))
 
 
 def test_the_separation_is_that_of_the_leader_and_the_next_row_seen_to_differ(

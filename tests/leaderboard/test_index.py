@@ -21,7 +21,7 @@ from benchmark.metrics.registry import unregister
 from benchmark.runs import index
 from benchmark.runs.store import Store
 from benchmark.structures import UserError
-from leaderboard import rows
+from leaderboard import rows, tested
 from leaderboard.board import boards
 from leaderboard.render.tables import as_dict, as_rows, frame
 
@@ -90,6 +90,72 @@ def test_one_new_run_costs_one_scoring(make, scorings) -> None:
     shown = look(make.store.root, indexed=True)
     assert len(scorings) == 1
     assert shown == look(make.store.root, indexed=False)
+
+
+@pytest.fixture
+def tests_made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for every board whose rows are tested."""
+    calls: list[int] = []
+    real = tested.rank_intervals
+
+    def counted(*given: object) -> object:
+        calls.append(1)
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tested, "rank_intervals", counted)
+    return calls
+
+
+def test_rows_of_an_unchanged_board_are_not_tested_again(make, tests_made) -> None:
+    fill(make)
+    plain = look(make.store.root, indexed=False)
+    assert look(make.store.root, indexed=True) == plain
+    tests_made.clear()
+    assert look(make.store.root, indexed=True) == plain
+    assert tests_made == []
+
+
+def test_whatever_tests_stand_on_has_them_made_again(make, tests_made, monkeypatch) -> None:
+    fill(make)
+    look(make.store.root, indexed=True)
+    known = make.annotations(6, k=2)
+    changes: list[Callable[[], object]] = [
+        lambda: make.put("d0", known, make.answers(known, 2.0), 1),
+        lambda: make.put("d9", known, make.answers(known, 2.0), 0),
+        lambda: monkeypatch.setattr(tested, "_code", lambda: "other code"),
+        lambda: monkeypatch.setattr(tested, "LEVEL", 0.9),
+    ]
+    for change in changes:
+        change()
+        tests_made.clear()
+        shown = look(make.store.root, indexed=True)
+        assert len(tests_made) == 1
+        assert shown == look(make.store.root, indexed=False)
+        assert shown == look(make.store.root, indexed=True)
+        assert len(tests_made) == 2
+
+
+def test_tests_that_came_with_the_results_are_not_believed(make, tmp_path, tests_made) -> None:
+    """Somebody else's folder of results, unpacked here: its files lie elsewhere and since another moment."""
+    fill(make)
+    look(make.store.root, indexed=True)
+    copy = tmp_path / "copy"
+    shutil.copytree(make.store.root, copy)
+    tests_made.clear()
+    look(copy, indexed=True)
+    assert len(tests_made) == 1
+
+
+def test_tests_that_are_not_whole_are_made_again(make, tests_made) -> None:
+    fill(make)
+    plain = look(make.store.root, indexed=True)
+    (kept,) = (make.store.root / "_index").rglob("tests of *.json")
+    content = kept.read_bytes()
+    for changed in (content[:-3], content.replace(b'"low":1', b'"low":2'), b"", b"\xff"):
+        kept.write_bytes(changed)
+        tests_made.clear()
+        assert look(make.store.root, indexed=True) == plain
+        assert len(tests_made) == 1
 
 
 Act = Callable[[Path, int], None]

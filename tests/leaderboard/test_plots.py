@@ -28,24 +28,24 @@ from leaderboard.render.plots.records import choose
 from leaderboard.render.plots.specification import document, panels, spec
 from leaderboard.render.plots.theme import INKS, SERIES, THEMES
 
-PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "published"
+STUDIES = Path(__file__).parents[2] / "studies"
 ASSETS = Path(__file__).parents[2] / "leaderboard" / "render" / "page" / "assets"
 HOSTILE = "<script>alert(1)</script>\u0007&\"'\u2028"
 
 
 @cache
 def board_of(name: str) -> Board:
-    (board,) = boards(open_results(PUBLISHED / name))
+    (board,) = boards(open_results(STUDIES / name))
     return board
 
 
 def sixty() -> Board:
-    return board_of("topleft@1-tiny.bundle.zip")
+    return board_of("ablations/runs/topleft@1-tiny.bundle.zip")
 
 
 def few() -> Board:
     """Two rows of three seeds, and the training mean."""
-    return board_of("digit-dependent@1-tiny.bundle.zip")
+    return board_of("extrema/runs/digit-dependent@1-tiny.bundle.zip")
 
 
 def records(kind: str, board: Board, names: tuple[str, ...] = (), against: str | None = None) -> list[Record]:
@@ -127,7 +127,7 @@ def test_the_r2_of_axes_make_the_metric_and_points_are_the_stored_answers() -> N
 
 
 def test_many_points_are_thinned_out_evenly() -> None:
-    board = board_of("confirmed/topleft@1-tiny-wide.bundle.zip")
+    board = board_of("extrema/runs/topleft@1-tiny-wide.bundle.zip")
     made = [one for one in records("actual", board, ("extrema",)) if one["axis"] == "y"]
     assert len(made) == 1000
     files = [one["image"] for one in made]
@@ -151,7 +151,9 @@ def test_histories_are_those_stored() -> None:
 
 def test_pairs_are_what_compare_says() -> None:
     made = {one["row"]: one for one in records("pairs", few(), against="heatmap")}
-    said = compare(open_results(PUBLISHED / "digit-dependent@1-tiny.bundle.zip"), "extrema", "heatmap")
+    said = compare(
+        open_results(STUDIES / "extrema" / "runs" / "digit-dependent@1-tiny.bundle.zip"), "extrema", "heatmap"
+    )
     one = made["extrema"]
     assert (one["difference"], one["low"], one["high"], one["p"]) == (
         said.result.difference,
@@ -240,7 +242,7 @@ def test_files_are_written_by_their_ending(tmp_path: Path) -> None:
     made = document(few(), load("ranks"))
     write_plot(made, tmp_path / "deep" / "ranks.json")
     assert json.loads((tmp_path / "deep" / "ranks.json").read_text())["datasets"]["rows"][0]["row"] == "extrema"
-    with pytest.raises(UserError, match=r"ranks.pdf: a plot is written as .svg, .png or .json"):
+    with pytest.raises(UserError, match=r"ranks.pdf: a plot ends in .svg, .png or .json"):
         write_plot(made, tmp_path / "ranks.pdf")
     pytest.importorskip("vl_convert")
     write_plot(made, tmp_path / "ranks.PNG")

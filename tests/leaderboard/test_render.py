@@ -42,7 +42,13 @@ def test_every_code_has_its_words() -> None:
     } == set(notes.CODES) - {"fitted_models"}
     assert list(audit_words.CHECKS) == list(audit.CHECKS)
     assert set(words.REASONS) == {"unranked", "other_seeds_or_images", "too_few_answers"}
-    assert set(advice.CODES) == {"shown", "not_shown", "one_row", "untested"}  # each in `words.advice`
+    assert set(advice.CODES) == {
+        "shown",
+        "not_shown",
+        "no_better_than_mean",
+        "one_row",
+        "untested",
+    }  # each in `words.advice`
 
 
 @pytest.mark.parametrize("code", notes.CODES)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from benchmark.code_digest import file_digest, reached_code
+from benchmark.runs.store import Store
 from benchmark.structures import Annotations
+from leaderboard import staleness
 from leaderboard.audit import audit
 from leaderboard.board import boards
 from leaderboard.render import words
@@ -124,6 +126,32 @@ def test_sixty_rows_take_less_than_a_second(maker: Any, annotations: Annotations
     for record in records:
         now.state(record, maker.store.root)
     assert time.process_time() - started < 1
+
+
+def test_what_the_project_reaches_is_looked_up_once(
+    maker: Any, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker.put("linear", annotations, maker.answers(annotations, 1.0))
+    run = next(iter(maker.store.runs())).record
+    looked: list[str] = []
+    real = staleness.reached_code
+
+    def counted(module: str, also: Any = ()) -> dict[str, str]:
+        looked.append(module)
+        return real(module, also)
+
+    monkeypatch.setattr(staleness, "reached_code", counted)
+    plain = CodeNow().state(run, maker.store.root)
+    assert len(looked) == 1
+    for times in (2, 2):  # the second time it is known
+        code = CodeNow(Store(maker.store.root, indexed=True))
+        assert code.state(run, maker.store.root) == plain
+        code.save()
+        assert len(looked) == times
+    before = staleness.state_of
+    monkeypatch.setattr(staleness, "state_of", lambda path: (before(path), "changed since"))
+    assert CodeNow(Store(maker.store.root, indexed=True)).state(run, maker.store.root) == plain
+    assert len(looked) == 3
 
 
 def test_no_detector_is_imported(maker: Any, annotations: Annotations) -> None:

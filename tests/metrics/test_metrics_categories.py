@@ -40,7 +40,7 @@ def with_categories(
 def test_ap_and_ar_are_pycocotools_whatever_the_ids(make, ids: tuple[int, ...], wrong: float) -> None:
     annotations, predictions = with_categories(make(), ids, 5, wrong)
     scores = score(annotations, predictions)
-    theirs, _ = scoring_oracles.both(annotations, predictions)
+    theirs, *_ = scoring_oracles.every(annotations, predictions)
     assert [scores[name] for name in OKS] == pytest.approx(list(theirs), rel=0, abs=1e-12)
     assert 0 < scores["ap"] < 1
 
@@ -50,7 +50,7 @@ def test_a_category_without_instances_counts_for_nothing() -> None:
     wider = replace(annotations, categories=(Category(1, "a"), Category(2, "b")))
     assert wider.known_category_ids.tolist() == [1, 2]
     stray = replace(predictions, category_ids=np.where(np.arange(20) < 3, 2, 1))
-    theirs, _ = scoring_oracles.both(wider, stray)
+    theirs, *_ = scoring_oracles.every(wider, stray)
     assert [score(wider, stray)[name] for name in OKS] == pytest.approx(list(theirs), rel=0, abs=1e-12)
     with pytest.raises(UserError, match="category_id 2 is not a category"):
         score(replace(annotations, categories=()), stray)

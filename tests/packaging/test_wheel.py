@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wheel.extractall(target)
     tops = {name.partition("/")[0] for name in names if not name.partition("/")[0].endswith(".dist-info")}
     assert tops == {"benchmark"}
-    assert "benchmark/_bundled/leaderboard/published/LEADERBOARD.json" in names
+    assert "benchmark/_bundled/leaderboard/expected.json" in names
     assert {"benchmark/py.typed", "benchmark/_bundled/leaderboard/render/words.py"} <= set(names)
     ours = "benchmark/_bundled/leaderboard"
     assert {f"{ours}/leaderboard.schema.json", f"{ours}/notes/reported.yaml"} <= set(names)

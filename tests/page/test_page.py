@@ -26,14 +26,14 @@ from leaderboard.render.columns import mean, rank, short
 from leaderboard.render.page import page as page_module
 from leaderboard.render.page.page import page_html
 
-PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "published"
+ABLATIONS = Path(__file__).parents[2] / "studies" / "ablations" / "runs"
 MARKUP = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>\u2028 &amp; ${1} 'q'"
 OpenPage = Callable[..., Any]
 
 
 @cache
 def board_of_sixty() -> Board:
-    (board,) = boards(open_results(PUBLISHED / "topleft@1-tiny.bundle.zip"))
+    (board,) = boards(open_results(ABLATIONS / "topleft@1-tiny.bundle.zip"))
     return board
 
 
@@ -308,6 +308,59 @@ def test_the_readers_own_tolerance_and_part(open_page: OpenPage, small: Path) ->
     assert cells(page, "mean")[0] == mean(sharp)
     assert not reset.is_visible()
     assert "broken: lost its way" in page.locator(".failed").inner_text()
+
+
+def test_the_address_shows_another_reader_the_same(
+    open_page: OpenPage, small: Path, file: Path, tmp_path: Path
+) -> None:
+    page = open_page(small)
+    settled(page)
+    assert "#" not in page.url
+    page.locator("#tolerance").fill("0.37")
+    page.locator(".rescoring summary", has_text="Keypoints").click()
+    page.get_by_role("button", name="only tail").click()
+    page.get_by_label("show blunt in plots").uncheck()
+    page.wait_for_url("**#?within=0.37&keypoint=tail&row=sharp")
+    page.get_by_role("link", name="Plots").click()  # a link to a section keeps what was asked for
+    page.wait_for_url("**#plots?within=0.37&keypoint=tail&row=sharp")
+    settled(page)
+    other = open_page(small)
+    other.goto(page.url)
+    other.reload()
+    settled(other)
+    assert other.locator(".said").inner_text() == page.locator(".said").inner_text()
+    assert cells(other, "within") == cells(page, "within")
+    assert other.evaluate("KB.app.state.chosen") == ["sharp"]
+    assert other.locator("#plots").bounding_box()["y"] < 900  # and leads to the section
+    other.locator("#tolerance").scroll_into_view_if_needed()
+    other.get_by_role("button", name="Reset").click()
+    other.wait_for_url("**#plots?row=sharp")
+    both = tmp_path / "both.html"
+    both.write_text(page_html([board_of_sixty(), *boards(Store(small.parent / "r"))]), encoding="utf-8")
+    third = open_page(both)
+    third.goto(f"{both.as_uri()}#board?board=made@1+on+dots&seed=1&seed=0&seed=9&class=0&row=none&within=-1")
+    third.reload()
+    settled(third)
+    assert third.locator("h1").inner_text().startswith("made@1 on dots")
+    assert third.locator(".said").inner_text().startswith("Recomputed for: class 0.")  # both seeds are all there are
+    assert third.evaluate("KB.app.state.chosen") == ["sharp", "blunt"]
+    third.evaluate("location.hash = '#?within=2'")  # typed in
+    third.locator("h1", has_text="topleft@1 on tiny").wait_for()
+    third.locator(".said", has_text="2 px").wait_for()
+
+
+@pytest.mark.parametrize(
+    "named", ["#%zz", "#?within=%zz&board=%3Cimg%20src=x%20onerror=1%3E", "#gallery?class=&row=", "#??&&="]
+)
+def test_an_address_that_says_nothing_of_this_page_changes_nothing(
+    open_page: OpenPage, small: Path, named: str
+) -> None:
+    page = open_page(small)
+    page.goto(small.as_uri() + named)
+    page.reload()
+    settled(page)
+    assert page.evaluate("KB.app.isAsStored")
+    assert len(labels(page)) == 2
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from leaderboard.render.page.page import page_html
 from leaderboard.render.plots.kinds import KINDS, load
 from leaderboard.render.plots.records import choose
 
-PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "published"
+ABLATIONS = Path(__file__).parents[2] / "studies" / "ablations" / "runs"
 MARKUP = "<img src=x onerror=\"document.title='owned'\">"
 OpenPage = Callable[..., Any]
 ONLY_PYTHON = {"image"}  # the file, where the page has the number of the image
@@ -214,7 +214,7 @@ def test_r2_of_a_part_is_that_of_numpy(open_page: OpenPage, file: Path, board: B
 
 def test_the_front_is_what_nothing_beats(open_page: OpenPage, tmp_path: Path) -> None:
     """By brute force, on the board of sixty rows; Vega-Lite's transforms say the same."""
-    (sixty,) = boards(open_results(PUBLISHED / "topleft@1-tiny.bundle.zip"))
+    (sixty,) = boards(open_results(ABLATIONS / "topleft@1-tiny.bundle.zip"))
     path = tmp_path / "page.html"
     path.write_text(page_html([sixty]), encoding="utf-8")
     page = open_page(path, viewport={"width": 390, "height": 844})

@@ -22,9 +22,10 @@ from benchmark.statistics.ranks import rank_intervals
 from benchmark.structures import Annotations, Predictions
 from leaderboard import board as board_module
 from leaderboard import rows as rows_module
-from leaderboard.board import LEVEL, Board, boards
+from leaderboard.board import Board, boards
 from leaderboard.render.page import answers, packing, payload
 from leaderboard.rows import BoardRow, answered, groups_of
+from leaderboard.tested import LEVEL, rows_to_test
 
 ASSETS = Path(payload.__file__).parent / "assets"
 SCRIPTS = ("score.js", "ranks.js", "statistics.js", "special.js", "unpack.js")  # in any order
@@ -182,7 +183,7 @@ def reference(
     )
     alone = alone.take(np.flatnonzero(chosen)) if single else alone
     failure = board_module.failure_size(alone, ordered)
-    tests, _ = board_module.test_rows([row for row in ordered if row.record.ranked])
+    tests, _ = rows_to_test([row for row in ordered if row.record.ranked])
     ranks = {test.name: (found.low, found.high) for test, found in zip(tests, rank_intervals(tests, failure, LEVEL))}
     return Reference(
         {row.label: row for row in made},

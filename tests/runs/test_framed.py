@@ -119,6 +119,23 @@ def test_the_size_asked_for_is_the_longer_side(asked: int) -> None:
     assert np.abs(answers - scene(3).annotations.keypoints).max() <= max(1.0, 96 / asked)
 
 
+def test_a_budget_in_seconds_is_what_is_left_once_images_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([100.0, 104.0])
+    monkeypatch.setattr("benchmark.framed.time.perf_counter", lambda: next(now))
+    given: list[Budget] = []
+
+    class Noting(Brightest):
+        notes = ("a word of the detector's own",)
+
+        def fit(self, train: LabeledImages, val: LabeledImages, *, seed: int, budget: Budget) -> None:
+            given.append(budget)
+
+    framed = Framed(Noting())
+    framed.fit(scene(3), scene(1), seed=0, budget=Budget(seconds=10))
+    assert given == [Budget(seconds=6.0)]
+    assert framed.notes == ["images are shown at 32 x 21 px", "a word of the detector's own"]
+
+
 def test_images_of_other_sizes_and_colours_are_answered_in_their_own_pixels() -> None:
     probe = Brightest()
     framed = Framed(probe, size=96)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from benchmark.api import grid_config
 from benchmark.cli import main
@@ -19,6 +21,7 @@ from datasets.corruptions import SEVERITIES
 from datasets.load import load
 from datasets.tasks.targets import target_points
 from leaderboard.board import boards
+from leaderboard.render.robustness import print_robustness
 from leaderboard.robustness import robustness_table
 
 NAMES = ["shift", "noise"]
@@ -212,3 +215,24 @@ def test_where_every_point_leaves_the_image_there_is_no_figure(
     assert row["corrupted_px"] is None
     assert row["curves"] == {"rotation": [None] * 5}
     assert "nan" not in called(words, capsys, monkeypatch)[1]
+
+
+def test_without_threads_stored_fits_are_asked_as_they_were_made(tmp_path: Path) -> None:
+    """A board shows the newest run's threads: a fit with other ones would hide a row of several seeds."""
+    one = grid_config(["ridge"], n=60, seeds=2, results=tmp_path / "results", threads=1)
+    robustness(one, ["shift"])
+    clean, _ = robustness(grid_config(["ridge"], n=60, results=tmp_path / "results"), ["shift"])
+    assert {run.record.config.threads for run in clean} == {1}
+    (board,) = boards(open_results(tmp_path / "results"))
+    assert {row.config.detector: row.seeds for row in board.finished} == {"ridge": (0, 1), "mean": (0, 1)}
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 120, 200])
+def test_the_table_has_the_columns_that_fit(asked: Any, width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, (clean, corrupted) = asked
+    print_robustness("title", robustness_table(clean, corrupted), Console(width=width))
+    out = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= width
+    assert "…" not in out
+    assert re.search(r"^detector +clean +corrupted", out, re.MULTILINE)
+    assert ("noise" in out.splitlines()[1]) == (width >= 80)

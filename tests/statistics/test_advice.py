@@ -106,6 +106,35 @@ def test_no_error_anywhere_says_nothing_of_how_bad_a_failure_is() -> None:
     assert advise(rows, {}, 0.0).images_needed is None
 
 
+@pytest.mark.parametrize(("constant", "code"), [(0.4, "no_better_than_mean"), (3.0, "shown"), (None, "shown")])
+def test_a_row_to_use_is_better_than_the_constant_answer(constant: float | None, code: str) -> None:
+    """Rows near each other whose mean error is 1.5 px, beside a constant answer of ``constant + .5`` px."""
+    mean = None if constant is None else board([constant], images=2000)[0].errors[0]
+    rows = [replace(row, constant=mean) for row in board([1.0, 1.0])]
+    assert advise(rows, {}, WORST).code == code
+    assert advise(rows[:1], {}, WORST).code == (code if code != "shown" else "one_row")
+
+
+def test_a_cheap_row_within_the_margin_is_passed_over_where_it_may_be_no_better_than_the_mean() -> None:
+    """The margin is .16 px; the mean is .05 px worse than the leader, and the cheap row just as good as the mean."""
+    rows = board([1.0, 1.05], noise=0.02)
+    rows = [replace(row, constant=rows[1].errors[0] + 0.0) for row in rows]
+    costs = {"r1": (1.0, 1.0), "r0": (2.0, 1.0)}
+    assert advise(rows, costs, 0.5).qualifying == ("r0",)
+    assert advise([replace(row, constant=None) for row in rows], costs, 0.5).qualifying == ("r1", "r0")
+
+
+def test_rows_like_the_mean_are_rarely_advised() -> None:
+    """Five rows that err as the mean does, on 300 images, 200 times: at the level of 5 %, at most 20 should be let through."""
+    rng = np.random.default_rng(4)
+    let = 0
+    for _ in range(200):
+        mean = np.abs(rng.normal(3, 1, 300))
+        rows = [Row(f"r{i}", np.abs(mean + rng.normal(0, 1, (3, 300))), SEEDS, "t", constant=mean) for i in range(5)]
+        let += advise(rows, {}, 6.0).code != "no_better_than_mean"
+    assert let <= 20
+
+
 def test_one_image_is_no_ground_for_advice() -> None:
     rows = [Row(name, np.ones((1, 1)), (0,), "t") for name in ("a", "b")]
     assert advise(rows, {}, WORST).code == "not_shown"
