@@ -15,6 +15,7 @@ heatmap about its peak, which says how certain the point is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -34,7 +35,10 @@ from detectors.layers.coordinates import Frame
 from detectors.layers.detection import DetectionBackbone, Target, pooled_levels
 from detectors.layers.intensity import Intensity
 from detectors.layers.pixels import Geometry
-from detectors.training import Batch
+from detectors.training import Batch, TrainConfig
+
+# The small backbone's: half the passes of the others, and the weights of the last epochs, when the learning rate is down.
+SMALL_CONFIG = replace(DetectionDetector.train_config, epochs=6, least_steps=400, batch=8, select_from=0.9)
 
 
 class KeypointRCNNDetector(DetectionDetector):
@@ -54,7 +58,9 @@ class KeypointRCNNDetector(DetectionDetector):
         multi_instance=True,
         has_confidence=True,
         ablation={"pad": 0.0},
+        version=2,
     )
+    dilations: ClassVar[tuple[int, ...]] = (1, 2, 4, 2)
 
     def __init__(
         self,
@@ -67,10 +73,18 @@ class KeypointRCNNDetector(DetectionDetector):
     ) -> None:
         super().__init__(backbone, size, intensity, pretrained, margin=0, threshold=threshold)
         self.pad = pad
+        if backbone == "small":
+            self.train_config: TrainConfig = SMALL_CONFIG
+
+    def build(self, geometry: Geometry) -> nn.Module:
+        """As `DetectionDetector.build`; the small backbone's convolutions run faster with channels last."""
+        model = super().build(geometry)
+        return model.to(memory_format=torch.channels_last) if self.backbone == "small" else model  # type: ignore[call-overload]
 
     def network(self, backbone: nn.Module, frame: Frame, geometry: Geometry) -> nn.Module:
         """The Keypoint R-CNN of torchvision, with few proposals, narrow heads, and a class for each category."""
         inputs, levels = int(backbone.out_channels), pooled_levels(self.backbone)  # type: ignore[arg-type]
+        width = 48 if self.backbone == "small" else 64
         sides = tuple(round(self.size * share) for share in (0.3, 0.55, 0.85))
         sizes = (sides,) if self.backbone == "small" else tuple((side,) for side in (*sides, *sides[-1:] * 2))
         return KeypointRCNN(  # type: ignore[no-any-return]
@@ -87,8 +101,8 @@ class KeypointRCNNDetector(DetectionDetector):
             box_batch_size_per_image=6,
             box_positive_fraction=0.75,
             keypoint_roi_pool=MultiScaleRoIAlign(levels, 14, 1),
-            keypoint_head=KeypointRCNNHeads(inputs, (64,) * 3),
-            keypoint_predictor=KeypointRCNNPredictor(64, geometry.keypoints),
+            keypoint_head=KeypointRCNNHeads(inputs, (width,) * 3),
+            keypoint_predictor=_Predictor(width, geometry.keypoints),
         )
 
     def targets(self, batch: Batch, frame: Frame) -> list[Target]:
@@ -132,6 +146,14 @@ class KeypointRCNNDetector(DetectionDetector):
         points = frame.to_pixels(detections["keypoints"][best, :, :2].double())
         categories = self.category_ids(detections["labels"][best].cpu().numpy() - 1)
         return Prediction(points.cpu().numpy(), scores[best].cpu().numpy(), categories)
+
+
+class _Predictor(KeypointRCNNPredictor):  # type: ignore[misc]  # torchvision is untyped
+    """torchvision's, which looks at heatmaps through views: these need channels first, whatever the head computes in."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (R, C, H, W) to heatmaps (R, K, 2 H, 2 W) before the softmax."""
+        return super().forward(features).contiguous()  # type: ignore[no-any-return]
 
 
 def peak_probability(logits: Tensor) -> Tensor:

@@ -66,6 +66,8 @@ class TrainConfig:
         weight_decay: The optimiser's.
         schedule: See `rate`.
         clip: Largest norm of the gradient; 0 for no limit.
+        select_from: Share of the budget before which no epoch is selected, where there is a later one: a short recipe's
+            weights are worth most once its learning rate has come down, and val splits of few images tie long before.
     """
 
     epochs: int = 30
@@ -76,6 +78,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     schedule: Literal["constant", "onecycle", "cosine"] = "constant"
     clip: float = 0.0
+    select_from: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or not 0 < self.lr < math.inf:
@@ -343,12 +346,13 @@ class TorchDetector(Detector):
         rows: list[HistoryRow] = []
         best: tuple[tuple[float, float, float], dict[str, Tensor]] | None = None
         step = epoch = 0
-        spent = optimizer is None
+        early, spent = False, optimizer is None
         while True:
             began = tracker.elapsed
             row = {"epoch": float(epoch), "step": float(step), "seconds": 0.0}
             fraction = tracker.fraction(step)
-            row |= self._measure(shown, selecting, 1.0 if fraction is None else fraction)
+            done = 1.0 if fraction is None else fraction
+            row |= self._measure(shown, selecting, done)
             tracker.measured(began)
             row["seconds"] = tracker.elapsed
             rows.append(row)
@@ -356,8 +360,9 @@ class TorchDetector(Detector):
                 raise RuntimeError(f"diverged at step {step}: {bad[0]} is {row[bad[0]]}")
             # Without a val split the last epoch stands.
             score = (row.get("val_px", -float(epoch)), row["train_px"], row.get("val_loss", 0.0))
-            if best is None or score < best[0]:
+            if best is None or early or score < best[0]:
                 best = (score, {k: v.detach().clone() for k, v in model.state_dict().items()})
+            early = done < config.select_from
             if spent or optimizer is None:
                 break
             model.train()

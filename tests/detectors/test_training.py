@@ -233,6 +233,27 @@ def test_the_best_epoch_on_val_is_kept():
     assert error == pytest.approx(min(errors), abs=1e-6)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
+def test_epochs_before_a_share_of_the_budget_are_not_selected(share):
+    still = replace(VAL.annotations, keypoints=np.full_like(VAL.annotations.keypoints, 3.0))
+    val = LabeledImages(VAL.images, still)
+    detector = Passing()
+    detector.train_config = replace(Passing.train_config, select_from=share)
+    errors = [row["val_px"] for row in detector.fit(TRAIN, val, seed=0, budget=NO_BUDGET)]
+    # an epoch is one step here: before step i of 12 the share i / 11 is spent, and after the last one all of it
+    late = [error for i, error in enumerate(errors) if i == 12 or i / 11 >= share]
+    assert share < 0.9 or errors.index(min(errors)) < 12 - len(late)  # the choice matters
+    error = np.linalg.norm(detector.predict(val.images) - val.points, axis=-1).mean()
+    assert error == pytest.approx(min(late), abs=1e-6)
+
+
+def test_a_budget_that_ends_before_its_share_keeps_what_there_is():
+    detector = Toy(TrainConfig(epochs=3, batch=16, lr=0.01, select_from=0.9))
+    rows = detector.fit(TRAIN, VAL, seed=0, budget=Budget(epochs=0))
+    error = np.linalg.norm(detector.predict(VAL.images) - VAL.points, axis=-1).mean()
+    assert error == pytest.approx(rows[0]["val_px"], abs=1e-6)
+
+
 def test_without_val_the_last_epoch_is_kept():
     detector = Toy()
     rows = detector.fit(TRAIN, VAL.take([]), seed=0, budget=Budget(epochs=2))

@@ -42,8 +42,10 @@
 
   /** Write what is asked for into the address, once it has settled. */
   function write(app) {
+    const before = location.hash;
     clearTimeout(timer);
     timer = setTimeout(() => {
+      if (location.hash !== before) return; // another was typed in meanwhile: what it asks for stands, not what was shown
       const { board, setting, chosen } = app.state;
       const query = new URLSearchParams();
       if (KB.data.boards.indexOf(board) !== usual()) query.append("board", board.title);
