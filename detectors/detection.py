@@ -111,6 +111,10 @@ class DetectionDetector(TorchDetector):
         """One scale for every image: an object is as large to the network in any of them."""
         return Frame(max(1.0, self.size / min(self.geometry.height, self.geometry.width)), self.margin)
 
+    def dilated(self, geometry: Geometry) -> tuple[int, ...]:
+        """The small backbone's dilations for images of that geometry."""
+        return self.dilations
+
     def shown_size(self, commonest: Size, asked: int) -> Size:
         """As `Detector.shown_size`; ``asked`` is the shorter side, and smaller images are left for `frame` to enlarge."""
         scale = asked / min(commonest) if asked else self.longest_side / max(commonest)
@@ -120,7 +124,7 @@ class DetectionDetector(TorchDetector):
         """The network with its backbone; whether to answer one instance an image is kept as a buffer."""
         inputs = 3 if self.pretrained else channels(geometry.channels, self.intensity)
         backbone = make_detection_backbone(
-            self.backbone, inputs, pretrained=self.pretrained, width=self.width, dilations=self.dilations
+            self.backbone, inputs, pretrained=self.pretrained, width=self.width, dilations=self.dilated(geometry)
         )
         model = self.network(backbone, self.frame(), geometry)
         model.transform = BatchOnlyTransform(8 if self.backbone == "small" else 32)

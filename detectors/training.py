@@ -268,13 +268,17 @@ class TorchDetector(Detector):
         """
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
+    def recipe(self, geometry: Geometry) -> TrainConfig:
+        """How images of that geometry are learned from where the budget doesn't say otherwise: ``train_config``."""
+        return self.train_config
+
     def affordable_batch(self, geometry: Geometry) -> int:
         """Images in a batch that is learned from: the recipe's, less where they are large.
 
         With few large ones, steps are worth more than images in them.
         """
-        pixels = geometry.height * geometry.width
-        most = min(self.train_config.batch, LARGE_BATCH) if pixels > LARGE_PIXELS else self.train_config.batch
+        pixels, batch = geometry.height * geometry.width, self.recipe(geometry).batch
+        most = min(batch, LARGE_BATCH) if pixels > LARGE_PIXELS else batch
         return affordable(most, pixels, self.batch_pixels(geometry))
 
     def batch_pixels(self, geometry: Geometry) -> int:
@@ -320,10 +324,10 @@ class TorchDetector(Detector):
             return self._fit(train, val, seed, budget)
 
     def _fit(self, train: LabeledImages, val: LabeledImages, seed: int, budget: Budget) -> list[HistoryRow]:
-        config, start = self.train_config, time.perf_counter()
+        start = time.perf_counter()
         self.notes = []
         self.geometry = Geometry.of(train)
-        config = replace(config, batch=self.affordable_batch(self.geometry))
+        config = replace(self.recipe(self.geometry), batch=self.affordable_batch(self.geometry))
         model = self.build(self.geometry)
         self.prepare(model, train, seed)
         self.model = model.to(self.device)

@@ -277,3 +277,14 @@ def test_pretrained_weights_that_cannot_be_had_are_one_clear_line(data, monkeypa
 def test_impossible_parameters_are_refused(spec):
     with pytest.raises(UserError, match="refuses its parameters"):
         resolve(spec).build()
+
+
+def test_small_images_are_learned_from_in_fewer_steps_and_photographs_are_not():
+    detector = resolve("keypointrcnn").build()
+    assert isinstance(detector, KeypointRCNNDetector)
+    digits, photographs = Geometry(1, 28, 28, 1), Geometry(1, 144, 192, 3)
+    assert detector.recipe(digits).epochs < detector.recipe(photographs).epochs
+    assert detector.dilated(photographs) == detector.dilations != detector.dilated(digits)
+    pyramid = resolve("keypointrcnn-fpn").build()
+    assert isinstance(pyramid, KeypointRCNNDetector)
+    assert pyramid.recipe(digits) == pyramid.recipe(photographs)
