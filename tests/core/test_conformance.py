@@ -68,8 +68,14 @@ def elsewhere() -> Iterator[Executor]:
         yield pool
 
 
-@pytest.mark.fits
-@pytest.mark.parametrize("name", sorted(entries()))
+def is_torch(name: str) -> bool:
+    """Whether torch computes it, so that the settings under which CI runs what is marked `fits` change anything."""
+    return not entries()[name][0].module.startswith("baselines.")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.fits] * is_torch(name)) for name in sorted(entries())]
+)
 def test_conforms(name: str, elsewhere: Executor) -> None:
     assert not [f"{s.name}: {s.problem}" for s in check(SMALLER.get(name, name), elsewhere) if s.problem]
 
