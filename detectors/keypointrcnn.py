@@ -87,9 +87,9 @@ class KeypointRCNNDetector(DetectionDetector):
         return (1, 2, 4, 2) if self.quick(geometry) else self.dilations
 
     def build(self, geometry: Geometry) -> nn.Module:
-        """As `DetectionDetector.build`; the small backbone's convolutions run faster with channels last."""
+        """As `DetectionDetector.build`; what is learned quickly runs faster with channels last."""
         model = super().build(geometry)
-        return model.to(memory_format=torch.channels_last) if self.backbone == "small" else model  # type: ignore[call-overload]
+        return model.to(memory_format=torch.channels_last) if self.quick(geometry) else model  # type: ignore[call-overload]
 
     def network(self, backbone: nn.Module, frame: Frame, geometry: Geometry) -> nn.Module:
         """The Keypoint R-CNN of torchvision, with few proposals, narrow heads, and a class for each category."""
