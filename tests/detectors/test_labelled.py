@@ -78,7 +78,8 @@ def test_a_classic_detector_learns_each_keypoint_from_the_images_that_have_it(na
 
 
 @pytest.mark.parametrize(
-    "name", [*(pytest.param(name, marks=pytest.mark.fits) for name in ("heatmap:width=8", "extrema")), "cosfire", "corners"]
+    "name",
+    [*(pytest.param(name, marks=pytest.mark.fits) for name in ("heatmap:width=8", "extrema")), "cosfire", "corners"],
 )
 def test_holes_cost_little(name: str) -> None:
     """A tenth of the keypoints is missing; the detector is still far better than the mean."""
