@@ -71,13 +71,22 @@ class _Beside(MetaPathFinder):
             head = fullname.partition(".")[0]
             if head in (*PROJECT, *HARNESS) or _installed(head):
                 return None
-            path = [str(_session.folder)]
-        elif not any(Path(place).is_relative_to(_session.folder) for place in path):
+            spec = PathFinder.find_spec(fullname, [str(_session.folder)]) or _in_added_places(fullname, _session)
+        elif any(Path(place).is_relative_to(_session.folder) for place in path):
+            spec = PathFinder.find_spec(fullname, path)
+        else:
             return None
-        spec = PathFinder.find_spec(fullname, path)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _TextLoader(spec.loader.name, spec.loader.path)
         return spec
+
+
+def _in_added_places(fullname: str, session: _Session) -> ModuleSpec | None:
+    """The spec of a module in a folder that the detector file put on ``sys.path`` itself; None for any other."""
+    added = [place for place in sys.path if place not in session.path]
+    spec = PathFinder.find_spec(fullname) if added else None
+    here = spec is not None and spec.origin and any(Path(spec.origin).is_relative_to(place) for place in added)
+    return spec if here else None
 
 
 _finder = _Beside()
