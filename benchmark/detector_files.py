@@ -3,7 +3,8 @@
 Two detectors in two folders may each have an ``off.py``, and so may the working directory. While a detector file is the one
 in use, the names of files beside it are found there first (after installed packages, so that a ``json.py`` hides nothing);
 when another one is loaded, everything of the user's that came in meanwhile is forgotten, and the path is as it was. Files
-are compiled from their text, never from stored bytecode, which a change within the same second would not outdate.
+beside it are compiled from their text, and nothing that comes in by another way leaves bytecode behind, which a change within
+the same second would not outdate.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class _Session:
         folder: Where it lies.
         before: The modules that were there before it, by name.
         path: ``sys.path`` as it was.
+        dont_write_bytecode: ``sys.dont_write_bytecode`` as it was.
         hidden: Modules of the same names as files beside it, put away meanwhile.
     """
 
@@ -42,6 +44,7 @@ class _Session:
     folder: Path
     before: frozenset[str]
     path: list[str]
+    dont_write_bytecode: bool
     hidden: dict[str, ModuleType] = field(default_factory=dict)
 
 
@@ -71,22 +74,13 @@ class _Beside(MetaPathFinder):
             head = fullname.partition(".")[0]
             if head in (*PROJECT, *HARNESS) or _installed(head):
                 return None
-            spec = PathFinder.find_spec(fullname, [str(_session.folder)]) or _in_added_places(fullname, _session)
-        elif any(Path(place).is_relative_to(_session.folder) for place in path):
-            spec = PathFinder.find_spec(fullname, path)
-        else:
+            path = [str(_session.folder)]
+        elif not any(Path(place).is_relative_to(_session.folder) for place in path):
             return None
+        spec = PathFinder.find_spec(fullname, path)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _TextLoader(spec.loader.name, spec.loader.path)
         return spec
-
-
-def _in_added_places(fullname: str, session: _Session) -> ModuleSpec | None:
-    """The spec of a module in a folder that the detector file put on ``sys.path`` itself; None for any other."""
-    added = [place for place in sys.path if place not in session.path]
-    spec = PathFinder.find_spec(fullname) if added else None
-    here = spec is not None and spec.origin and any(Path(spec.origin).is_relative_to(place) for place in added)
-    return spec if here else None
 
 
 _finder = _Beside()
@@ -113,7 +107,8 @@ def load(path: Path) -> ModuleType:
     }
     for loaded in hidden:
         del sys.modules[loaded]
-    _session = _Session(name, folder, frozenset(sys.modules), list(sys.path), hidden)
+    _session = _Session(name, folder, frozenset(sys.modules), list(sys.path), sys.dont_write_bytecode, hidden)
+    sys.dont_write_bytecode = True
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     importlib.invalidate_caches()
@@ -143,6 +138,7 @@ def leave() -> None:
         sys.modules.pop(name, None)
     sys.modules.update(_session.hidden)
     sys.path[:] = _session.path
+    sys.dont_write_bytecode = _session.dont_write_bytecode
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     _session = None
