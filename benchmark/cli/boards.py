@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from leaderboard.board import Board
     from leaderboard.render.selection import Selection
 
+HEAD = 30
+"""How many rows of a board are printed where nobody says; the files beside the results hold all."""
+
 app = typer.Typer()
 
 
@@ -60,7 +63,14 @@ def leaderboard_command(
         typer.Option("--detector", "-d", metavar="NAME", help="Only this row, or all of this detector; repeatable."),
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", metavar="COUNT", min=1, help="Only the best rows, beside the references.")
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="COUNT",
+            min=1,
+            show_default=False,
+            help=f"Only the best rows, beside the references; default {HEAD} on a screen, all in a format.",
+        ),
     ] = None,
     columns: Annotated[
         str,
@@ -89,6 +99,8 @@ def leaderboard_command(
         check_page(html)
     if form and as_json:
         raise UserError("format: --json is a format of its own; give one of the two")
+    if top is None and not (form or as_json or detector):
+        top = HEAD
     stored = open_results(results, indexed=True)
 
     def chosen(boards: list[Board]) -> list[Board]:

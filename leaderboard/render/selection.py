@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from benchmark.structures import UserError
 from benchmark.suggestions import suggestion
 from leaderboard.board import Board
-from leaderboard.render.columns import Column, chosen_columns, fitting
+from leaderboard.render.columns import Column, chosen_columns, columns, fit
 from leaderboard.rows import BoardRow
 
 
@@ -37,12 +37,14 @@ class Selection:
         )
 
     def columns_of(self, board: Board, width: int, gap: int = 2) -> list[Column[BoardRow]]:
-        """The chosen columns, or those of the board that fit into so many characters.
+        """The chosen columns, or those of the board that fit into so many characters beside the chosen rows' texts.
 
         Raises:
             UserError: For a name of no column.
         """
-        return chosen_columns(self.columns) if self.columns else fitting(board, width, gap)
+        if self.columns:
+            return chosen_columns(self.columns)
+        return fit(columns(board), self.rows_of(board).finished, width, gap)
 
     def check(self, boards: Sequence[Board]) -> None:
         """See that every detector is one.

@@ -201,12 +201,18 @@ def _print_board(board: Board, console: Console, selection: Selection, reports: 
         _say(console, sentence, "bold")
     for row in some.failed:
         _say(console, f"failed: {row.label}: {row.error}", "red")
-    for note in (words.left_out(board, some), words.separation(board.separation), *words.notes_of(board)):
+    for note in (_left_out(board, some, selection), words.separation(board.separation), *words.notes_of(board)):
         if note:
             _say(console, note, "dim")
     if reports:
         print_reported(reported(board), console)
     return shown
+
+
+def _left_out(board: Board, some: Board, selection: Selection) -> str:
+    """How many rows are shown, and how to see more."""
+    more = f" --top {len(board.rows)} shows all." if selection.top and len(some.rows) < len(board.rows) else ""
+    return words.left_out(board, some) + ("" if selection.detectors else more)
 
 
 def _remark(scored: Scored, name: str, value: float | None) -> str:

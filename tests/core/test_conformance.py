@@ -59,7 +59,9 @@ FLAWS = {
 }
 
 
-SMALLER = {"keypointrcnn-fpn": "keypointrcnn-fpn:size=64"}  # the same network; at its own size it takes a minute thrice
+SMALLER = {  # the same networks; at their own size they take up to a minute thrice
+    name: f"{name}:size=64" for name in ("keypointrcnn-fpn", "fcos", "retinanet", "cascadercnn")
+}
 
 
 @pytest.fixture(scope="module")

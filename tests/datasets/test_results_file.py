@@ -164,8 +164,8 @@ def test_what_would_be_refused_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "p.json").exists()
 
 
-def test_five_thousand_mutants_are_refused_or_score_no_better_than_perfect(tmp_path: Path) -> None:
-    verdicts = fuzz(5000, 0, tmp_path)
-    assert sum(verdicts.values()) == 5000
-    assert verdicts["refused"] > 1000
-    assert verdicts["scored"] > 1000
+def test_two_thousand_mutants_are_refused_or_score_no_better_than_perfect(tmp_path: Path) -> None:
+    verdicts = fuzz(2000, 0, tmp_path)
+    assert sum(verdicts.values()) == 2000
+    assert verdicts["refused"] > 400
+    assert verdicts["scored"] > 400

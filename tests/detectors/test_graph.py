@@ -15,12 +15,12 @@ from benchmark.registry import resolve
 from benchmark.structures import Image
 from benchmark.windows import Window
 
-SIDE = st.integers(1, 50)
+SIDE = st.integers(1, 30)
 
 
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 2**32 - 1), st.booleans())
 @example(1, 25, 3, 1, 1, True)  # nearly black, so that the order of the two passes shows in few images
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_what_is_shown_is_what_pillow_renders(
     height: int, width: int, high: int, wide: int, seed: int, colour: bool
 ) -> None:

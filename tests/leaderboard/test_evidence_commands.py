@@ -117,6 +117,27 @@ def test_a_pair_and_single_keypoints_as_typed(typed: Any, maker: Any, tmp_path: 
             assert err.count("\n") == 1
 
 
+def test_a_long_board_shows_its_head_and_its_files_hold_all(
+    typed: Any, filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = ["--results", filled.root]
+    whole = typed("leaderboard", *results)[1]
+    rows = json.loads(typed("leaderboard", "--json", *results)[1])
+    ranked = [row["row"] for row in rows if row["rank"]]
+    assert all(name in whole for name in ranked)
+    assert "rows shown" not in whole
+    monkeypatch.setattr("benchmark.cli.boards.HEAD", 1)
+    head = typed("leaderboard", "--columns", "rank,detector", *results)[1]
+    assert f"rows shown; ranks are among all of them. --top {len(ranked)} shows all." in " ".join(head.split())
+    printed = [line.split()[:2] for line in head.splitlines()]
+    assert ["1", ranked[0]] in printed
+    assert all(["2", name] not in printed for name in ranked)
+    assert json.loads(typed("leaderboard", "--json", *results)[1]) == rows
+    assert all(name in (filled.root / "LEADERBOARD.md").read_text() for name in ranked)
+    asked = typed("leaderboard", "--top", str(len(ranked)), *results)[1]
+    assert asked == whole
+
+
 def test_a_table_to_paste_as_typed(typed: Any, filled: Store) -> None:
     results = ["--results", filled.root]
     code, out, err = typed("leaderboard", "--format", "csv", "--top", "1", "--columns", "detector, seeds", *results)
