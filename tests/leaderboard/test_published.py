@@ -159,7 +159,7 @@ class FirstSeed(Results):
         for run in self._results.runs():
             config = run.record.config
             large = config.data.startswith(LARGE)
-            if run.record.seed == 0 and (not large or config.task == "topleft" and config.detector in OF_LARGE):
+            if run.record.seed == 0 and (not large or (config.task == "topleft" and config.detector in OF_LARGE)):
                 yield run
 
     def label_floor(self, digest: str) -> LabelFloor | None:
