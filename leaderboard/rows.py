@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class BoardRow:
     rank_high: int | None = None
     untested: str = ""
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """The seeds that finished."""
         return tuple(run.record.seed for run in self.runs)
@@ -94,28 +95,28 @@ class BoardRow:
         """Why it failed, in one line; "" where every seed finished."""
         return next(iter(self.failures.values()), "")
 
-    @property
+    @cached_property
     def annotation_digests(self) -> tuple[str, ...]:
         """The digests of what its runs were scored against; one, unless something changed in between."""
         return tuple(dict.fromkeys(run.record.annotations for run in self.runs))
 
-    @property
+    @cached_property
     def worst(self) -> float:
         """Pixels: the largest error of any image with any seed; 0 where no image has one."""
         known = [table.distances[np.isfinite(table.distances)] for table in self.scores]
         return max((float(values.max()) for values in known if values.size), default=0.0)
 
-    @property
+    @cached_property
     def fit_seconds(self) -> float | None:
         """Mean over seeds."""
         return _mean([run.record.fit_seconds for run in self.runs])
 
-    @property
+    @cached_property
     def predict_ms(self) -> float | None:
         """Milliseconds an image, mean over seeds."""
         return _mean([run.record.predict_ms for run in self.runs])
 
-    @property
+    @cached_property
     def fit_ratio(self) -> float | None:
         """Fit seconds over those of a fixed piece of work on the same machine, mean over seeds: compares across machines."""
         known = [(run.record.fit_seconds, run.record.cost.reference_ms) for run in self.runs]
@@ -129,24 +130,24 @@ class BoardRow:
             return None
         return float(max(values) if name.endswith("memory") else np.mean(values))
 
-    @property
+    @cached_property
     def n_parameters(self) -> int | None:
         """Learned parameters (the largest number, should seeds differ)."""
         return max((run.record.n_parameters for run in self.runs if run.record.n_parameters is not None), default=None)
 
-    @property
+    @cached_property
     def untrained(self) -> dict[str, float]:
         """Scores before any training, mean over the seeds that report them."""
         reports = [run.record.untrained for run in self.runs if run.record.untrained]
         names = dict.fromkeys(name for report in reports for name in report)
         return {name: float(np.mean([r[name] for r in reports if name in r])) for name in names}
 
-    @property
+    @cached_property
     def hardware(self) -> tuple[str, ...]:
         """The processors and instruction sets its runs were made on, sorted; of those that say so."""
         return tuple(sorted({run.record.facts.hardware for run in self.runs} - {""}))
 
-    @property
+    @cached_property
     def packages(self) -> dict[str, tuple[str, ...]]:
         """Library -> the versions its runs were made with, sorted."""
         known: dict[str, set[str]] = {}
@@ -160,7 +161,7 @@ class BoardRow:
         """The pixel metrics of one keypoint, over seeds."""
         return over_seeds([table.keypoints[name] for table in self.scores])
 
-    @property
+    @cached_property
     def taxonomy(self) -> dict[str, float]:
         """Kind of error -> number of keypoints, mean over seeds."""
         names = self.scores[0].taxonomy if self.scores else {}
@@ -213,10 +214,13 @@ def over_seeds(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float 
     if not names:
         return {}
     means, largest = values.mean(axis=1).tolist(), values.max(axis=1).tolist()
-    missing = [any(table[name] is None for table in plain) for name in names]
     return {
-        name: None if lacks else most if registered[name].over_seeds == "max" else mean
-        for name, lacks, most, mean in zip(names, missing, largest, means, strict=True)
+        name: None
+        if mean != mean and any(table[name] is None for table in plain)  # NaN is looked into: it may be a metric's own
+        else most
+        if registered[name].over_seeds == "max"
+        else mean
+        for name, most, mean in zip(names, largest, means, strict=True)
     }
 
 

@@ -314,6 +314,7 @@ ADVISED = (
     inferior_by_shift(EQUAL[2], 30),
     inferior_by_shift(skewed("skewed, seed spread a fifth", 0.2), 10),
     *(inferior(share, sizes, 5, 5) for sizes in (constant(), lognormal()) for share in SHARES[1:]),
+    inferior(0.0105, constant(), 5, 5),  # hardly above the margin, and the steady rows hardly above nothing
     inferior(0.02, constant(), 1, 1),
     inferior(0.02, constant(), 25, 5),
     inferior(0.05, lognormal(), 5, 5, spread=0.2),

@@ -13,6 +13,11 @@ Journal of the American Statistical Association 81, 1986). The tests are those o
 keep their level where few images carry the error: with failures of M px, none seen, and a margin of m px, about 3.6 M / m
 images are needed for two rows (-log .05 = 3 by the exact Poisson count), and twice as many for thirty.
 
+Errors are never negative. So a row whose own mean error is shown to be below the margin is not inferior to any, however few
+seeds the others have and however widely they vary. Both ways are tried, each at its share of the level fixed beforehand
+(weighted Bonferroni, Rosenthal & Rubin, Psychological Bulletin 94, 1983): nine tenths for the comparisons with the others,
+and one for the row's own error, which is told from the margin by far or not at all.
+
 The best of rows that have all learned nothing is no row to use either. So a row has to be shown, too, to be better than the
 constant answer, the training mean. First some row has to pass that test at the level divided by R (Bonferroni): where no
 row is better than the mean, that goes wrong no more often than the level says. Where one is, at most R - 1 of the rows are
@@ -45,6 +50,9 @@ MARGIN_SHARE = 0.1
 
 CODES = ("shown", "not_shown", "no_better_than_mean", "one_row", "untested")
 """What an ``Advice`` can say, as explained there."""
+
+OWN_SHARE = 0.1
+"""Of the level, what the test of a row's own error gets."""
 
 _MOST_IMAGES = 1e9
 _NEAREST = 3  # rows that are asked for the number of images, the one nearest to being shown first
@@ -123,7 +131,7 @@ def advise(
         return Advice("shown", qualifying[0], leader, margin, qualifying)
     alpha = (1 - level) / (len(tested) - 1)
     nearest = np.argsort(p, kind="stable")[:_NEAREST].tolist()
-    plans = (_images_needed(table, k, failures[k], margin, alpha, effective=effective) for k in nearest)
+    plans = (_images_needed(table, k, failures[k], margin, alpha, effective) for k in nearest)
     return Advice("not_shown", leader, leader, margin, (), next((n for n in plans if n is not None), None))
 
 
@@ -153,25 +161,41 @@ def _inferiority_p(
     means = table.mean(axis=(1, 2))
     if means[k] - means.min() >= margin or (table.shape[2] if effective is None else effective) < 2:
         return 1.0
-    return float(p_below(_differences(table, k), failure, margin, needed, effective).max())
+    beside = float(p_below(_differences(table, k), failure, margin, needed, effective).max())
+    own = float(p_below(table[k][None], failure, margin, needed, effective)[0])
+    return min(1.0, beside / (1 - OWN_SHARE), own / OWN_SHARE)
 
 
 def _images_needed(
-    table: FloatArray,
-    k: int,
-    failure: float,
-    margin: float,
-    alpha: float,
-    power: float = 0.8,
-    effective: float | None = None,
+    table: FloatArray, k: int, failure: float, margin: float, alpha: float, effective: float | None
 ) -> int | None:
     """On about how many images (or groups) row k would be shown not inferior, or None where more images alone do not do it."""
-    differences = _differences(table, k)
     images = table.shape[2] if effective is None else effective
-    gains = margin - differences.mean(axis=1)
-    parts = components(differences, effective)
+    ways = ((_differences(table, k), (1 - OWN_SHARE) * alpha), (table[k][None], OWN_SHARE * alpha))
+    plans = [_images_to_show(values, failure, margin, level, images) for values, level in ways]
+    return min((plan for plan in plans if plan is not None), default=None)
+
+
+def _images_to_show(
+    values: FloatArray, failure: float, margin: float, alpha: float, images: float, power: float = 0.8
+) -> int | None:
+    """On about how many images all of some means would be shown to be below the margin.
+
+    Args:
+        values: (B, S, N) float64 px, of images or of groups.
+        failure: px, of one that was not seen.
+        margin: px.
+        alpha: one-sided.
+        images: how many there are, or groups, effectively.
+        power: in how many of such test sets.
+
+    Returns:
+        The number; None where more images alone would not do.
+    """
+    gains = margin - values.mean(axis=1)
     if images < 2 or failure <= 0 or (gains.mean(axis=1) <= 0).any():
         return None
+    parts = components(values, images)
     reserve = float(ndtri(power))
 
     def enough(count: float) -> bool:

@@ -33,7 +33,7 @@ def write(boards: Sequence[Board], folder: Path, *, per_keypoint: bool = False) 
     texts = (
         markdown(boards),
         as_csv(rows),
-        json.dumps(rows, indent=1, allow_nan=False),
+        "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n",  # a line a row
     )
     named = dict(zip(NAMES, texts))
     if per_keypoint or (folder / KEYPOINTS).exists():

@@ -129,3 +129,11 @@ def filled(annotations: Annotations, missed: float = 0.0, rows: int = 7) -> Boar
     runs += [run("broken", 0, annotations, None, error="ValueError: <i>nan</i>")]
     (board,) = boards(Made(runs))
     return board
+
+
+def inaccessible(page: Any) -> list[str]:
+    """What of a page, as it is now, no screen reader or keyboard can use, by the rules of axe-core; none is meant to be."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['target']}" for rule in found for node in rule["nodes"]]

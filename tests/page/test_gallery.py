@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gallery_cases import DOT, GROUND, data_set, dots, off, put
+from page_cases import inaccessible
 from PIL import Image as Pillow
 
 from benchmark.runs.heatmaps import Heatmaps
@@ -176,6 +177,7 @@ def test_one_image_is_enlarged_by_the_keyboard(open_page: OpenPage, case: tuple[
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("heading", name=name).wait_for()
+    assert inaccessible(page) == []
     lines = [line.split("\t") for line in dialog.locator("tbody tr").all_inner_texts()]
     assert lines[0] == ["annotation", "", "", f"({x:.2f}, {y:.2f})"]
     assert sorted(line[0] for line in lines[1:]) == sorted(2 * [MARKUP, "near", "wide"])  # all rows, drawn or not

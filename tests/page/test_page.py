@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_cases import Made, annotated, answering, run
+from page_cases import Made, annotated, answering, inaccessible, run
 from typer.testing import CliRunner
 
 from benchmark.cli import app
@@ -378,6 +378,20 @@ def test_light_and_dark_by_the_system_or_by_choice(
     light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ink, paper)]
     assert (light[0] > light[1]) is dark
     assert abs(light[0] - light[1]) > 500
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_screen_reader_finds_its_way(open_page: OpenPage, file: Path, scheme: str) -> None:
+    page = open_page(file, color_scheme=scheme)
+    settled(page)
+    assert inaccessible(page) == []
+    page.locator("button.open").first.click()
+    page.get_by_role("heading", name="Parameters").wait_for()
+    page.locator("summary", has_text="Columns").click()
+    assert inaccessible(page) == []
+    page.get_by_role("link", name="Plots").click()
+    page.locator("#plots svg").nth(2).wait_for()
+    assert inaccessible(page) == []
 
 
 def test_a_telephone_scrolls_the_table_and_not_the_page(open_page: OpenPage, file: Path) -> None:

@@ -13,7 +13,7 @@
     const everywhere = (code) => board.rows.every((one) => one.marks.includes(code));
     const shown = legend(board).filter(({ code }) => row.marks.includes(code) && !everywhere(code) && (withAP || code !== OF_AP));
     return [
-      shown.map(({ letter, name, meaning }) => el("abbr", { class: "mark", title: meaning, "aria-label": name }, letter)),
+      shown.map(({ letter, name, meaning }) => el("abbr", { class: "mark", role: "img", title: meaning, "aria-label": name }, letter)),
       row.ranked ? null : el("span", { class: "tag" }, "reference"),
     ];
   }
