@@ -90,7 +90,7 @@ def leaderboard_command(
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them."""
+    """Print the boards of all stored runs, and write LEADERBOARD.md, .csv and .json beside them; beside bundles nothing."""
     from benchmark.runs.bundle import open_results
     from leaderboard.render.selection import Selection
     from leaderboard.which import on_data
@@ -226,6 +226,7 @@ def publish(
     Raises:
         UserError: Where there is no such board.
     """
+    from benchmark.runs.store import FolderRun
     from leaderboard.board import boards
     from leaderboard.keypoints import keypoint_records
     from leaderboard.render.files import write
@@ -256,6 +257,6 @@ def publish(
         print_keypoints(shown, console_for(), some)
     else:
         print_boards(shown, console_for(), some, reports=reports)
-    if store.root.is_dir():
+    if isinstance(next(store.runs(), None), FolderRun):  # its own runs come first; beside bundles nothing is written
         write(every, store.root, per_keypoint=per_keypoint)
     return shown

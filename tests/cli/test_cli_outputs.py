@@ -87,3 +87,16 @@ def test_a_name_without_a_suffix_will_do_where_one_format_is_possible(cli: Cli, 
     for form in ("coco", "csv"):
         words = ["predict", "--weights", places["run"], "--images", places["photos"], "--format", form, "--out", out]
         assert cli(*words).code == 0
+
+
+def test_boards_are_written_beside_runs_and_not_beside_bundles(cli: Cli, results: Path, tmp_path: Path) -> None:
+    """A folder of bundles is somebody's published evidence: looking at it changes nothing in it."""
+    shared = tmp_path / "shared"
+    assert cli("bundle", "--results", results, "--out", shared).code == 0
+    before = sorted(shared.iterdir())
+    assert cli("leaderboard", "--results", shared).code == 0
+    assert sorted(shared.iterdir()) == before
+    assert cli("unbundle", *before, "--results", tmp_path / "own").code == 0
+    before[0].rename(tmp_path / "own" / before[0].name)  # a folder of runs that a bundle lies in
+    assert cli("leaderboard", "--results", tmp_path / "own").code == 0
+    assert (tmp_path / "own" / "LEADERBOARD.md").is_file()
