@@ -131,6 +131,8 @@ def percent(value: float) -> str:
     """A share as per cent with one decimal; 100 and 0 are written only where they are meant."""
     if value in (0.0, 1.0):
         return f"{100 * value:.0f}"
+    if 0 < value < 0.0001:
+        return "<0.01"
     return f"{min(max(100 * value, 0.05), 99.9):.1f}" if value >= 0.0005 else f"{100 * value:.2g}"
 
 

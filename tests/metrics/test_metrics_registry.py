@@ -22,7 +22,7 @@ from benchmark.metrics import (
     metrics,
     score,
 )
-from benchmark.metrics.registry import REASONS, register, unregister
+from benchmark.metrics.registry import REASONS, percent, register, unregister
 from benchmark.metrics.scale import STEPS
 from benchmark.structures import Predictions, UserError
 
@@ -52,6 +52,11 @@ def test_one_decorated_function_adds_a_metric_everywhere(toy: str) -> None:
     assert shown.index(toy) == shown.index("p95") + 1
     assert get_metric(toy).summary == "99th percentile of the pixel error."
     assert "test_metrics_registry.py" in get_metric(toy).origin
+
+
+def test_a_share_is_written_as_0_or_100_only_where_it_is() -> None:
+    shares = (0.0, 8.2e-11, 0.0001, 0.0003, 0.0005, 0.07649, 0.99951, 1.0)
+    assert [percent(share) for share in shares] == ["0", "<0.01", "0.01", "0.03", "0.1", "7.6", "99.9", "100"]
 
 
 def test_a_removed_metric_is_gone() -> None:

@@ -138,6 +138,8 @@ def test_the_first_screen_answers_and_its_figures_are_those_of_every_other_board
     assert cells(page, "rank") == [rank(row) for row in board.finished]
     assert cells(page, "mean") == [mean(row) for row in board.finished]
     assert cells(page, "exact") == [percent(row.metrics["exact"] or 0.0) for row in board.finished]
+    shares = [0.0, 8.2e-11, 0.0001, 0.0003, 0.0007, 0.07649, 0.99951, 1.0]
+    assert page.evaluate("(shares) => shares.map(KB.dom.percent)", shares) == list(map(percent, shares))
     assert cells(page, "fit") == [short(row.fit_seconds) for row in board.finished]
     for note in words.notes_of(board):
         assert page.get_by_text(note, exact=True).count() == 1

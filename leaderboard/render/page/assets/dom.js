@@ -74,6 +74,7 @@
   function percent(value) {
     if (!Number.isFinite(value)) return NONE;
     if (value === 0 || value === 1) return String(100 * value);
+    if (value > 0 && value < 0.0001) return "<0.01";
     return value >= 0.0005 ? Math.min(Math.max(100 * value, 0.05), 99.9).toFixed(1) : String(Number((100 * value).toPrecision(2)));
   }
 
