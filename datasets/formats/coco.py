@@ -252,9 +252,10 @@ def read_document(document: Any, origin: str, options: ReadOptions | None = None
     areas = _areas(rows, boxes, row_at, notes)
     index = by_id[nearest]
     order = np.argsort(index, kind="stable")
+    given_names = column(images, "file_name", image) if files else [record.get("file_name") for record in images]
     annotations = Annotations(
         image_ids=ids,
-        file_names=file_names(images, image, ids, files),
+        file_names=file_names(given_names, image, ids, files),
         sizes=sizes,
         index=index[order],
         keypoints=keypoints[order],
@@ -501,11 +502,11 @@ def _sizes(images: list[Record], where: Where) -> IntArray:
     return sizes
 
 
-def file_names(images: list[Record], where: Where, ids: IntArray, files: bool) -> tuple[str, ...]:
+def file_names(names: list[Any], where: Where, ids: IntArray, files: bool) -> tuple[str, ...]:
     """The images' file names; where files belong to them, each must stay inside its folder on any platform.
 
     Args:
-        images: The records of the images.
+        names: What the record of each image gives as its ``file_name``; None where it gives none.
         where: See `json_columns.column`.
         ids: (N,) int64, their ids.
         files: Whether image files belong to them; if not, what is no name is made one of the id.
@@ -514,12 +515,10 @@ def file_names(images: list[Record], where: Where, ids: IntArray, files: bool) -
         UserError: Naming the first image whose file name is none, or leaves the folder.
     """
     if not files:
-        given = [image.get("file_name") for image in images]
         return tuple(
             name if type(name) is str and name and name.isprintable() else f"image {i}"
-            for name, i in zip(given, ids.tolist())
+            for name, i in zip(names, ids.tolist())
         )
-    names = column(images, "file_name", where)
     for i, name in enumerate(names):
         if type(name) is not str or not name or not name.isprintable():
             raise UserError(f"{where(i)}: 'file_name' is {shown(name)} where a name was expected")

@@ -110,9 +110,8 @@ def _images(images: Columns, one: Annotations, files: bool) -> dict[str, Any] | 
     if one.groups is not None:
         names = images.texts.get("group", [""])
         fields["groups"] = tuple(names) if all(map(str.isprintable, names)) and len(names) == len(ids) else None
-    records = [{"file_name": name} for name in images.texts.get("file_name", [])] or [{}] * len(ids)
     try:
-        fields["file_names"] = file_names(records, str, ids, files)
+        fields["file_names"] = file_names(images.texts.get("file_name") or [None] * len(ids), str, ids, files)
     except UserError:
         return None
     return None if any(value is None for value in fields.values()) else fields

@@ -138,6 +138,20 @@ def test_what_is_not_written_alike_is_left_to_the_json_reader(text: str) -> None
     assert columns(text.encode()) is None
 
 
+@pytest.mark.parametrize("width", [2, 255, 256, 300, 512])
+def test_numbers_are_counted_where_a_record_has_hundreds(width: int) -> None:
+    rows = [{"a": i, "b": list(range(i, i + width)), "c": [i, i]} for i in range(5)]
+    found = columns(json.dumps(rows).encode())
+    assert found is not None
+    assert np.array_equal(found.numbers["b"], [row["b"] for row in rows])
+    for here, there, moved in (("b", "b", 1), ("b", "c", 1), ("c", "b", 256), ("b", "c", 256), ("b", "b", 256)):
+        wrong = json.loads(json.dumps(rows))
+        wrong[3][there] += [7] * moved
+        assert columns(json.dumps(wrong).encode()) is None
+        del wrong[1][here][:moved]  # as many numbers in all, where there are as many to be taken
+        assert columns(json.dumps(wrong).encode()) is None
+
+
 def test_a_long_run_of_blanks_takes_no_time() -> None:
     text = b'[{"a":1' + b" " * 1_000_000 + b'},{"a":2' + b" " * 1_000_000 + b"}]" + b" " * 1_000_000
     assert not assert_right(text)
