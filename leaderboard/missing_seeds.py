@@ -1,4 +1,4 @@
-"""The commands that would give every row of a board the same seeds, where rows without a rank lack nothing else."""
+"""The commands that make the seeds for which rows of a board have no rank, where these rows lack nothing else."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ MOST_SEEDS = 100  # beyond it a seed was picked, and nobody means to run all bel
 
 
 def commands(board: Board) -> list[str]:
-    """What makes the seeds that ranked rows lack of those that some have; empty where they lack none, or no command can.
+    """What makes the seeds that rows lack to be ranked; empty where they lack none, or no command can.
 
-    One command a setting: rows may have been run with several budgets, training sizes, devices or threads. Names are
+    Rows without a rank are given the seeds that the tested rows share, where these begin at 0, and else all rows are given
+    all seeds that some have. One command a setting: rows may have been run with several budgets, training sizes, devices or threads. Names are
     quoted, so that a shell takes them as they are. Data of the user's own is ``PATH``: where it is, no board knows.
     """
     rows = [row for row in board.rows if not row.record.external]
-    count = 1 + max((seed for row in board.rows for seed in row.seeds), default=-1)
-    if count > MOST_SEEDS or not any(row.untested == "other_seeds_or_images" for row in rows):
+    untested = [row for row in rows if row.untested == "other_seeds_or_images"]
+    tested = [set(row.seeds) for row in board.rows if row.rank_low is not None]
+    shared = set.intersection(*tested) if tested else set()
+    if not untested:
         return []
-    lacking = [row for row in rows if row.seeds != tuple(range(count))]
+    if shared and shared == set(range(len(shared))):
+        count, asked = len(shared), untested
+    else:
+        count, asked = 1 + max((seed for row in board.rows for seed in row.seeds), default=-1), rows
+    if count > MOST_SEEDS:
+        return []
+    lacking = [row for row in asked if not set(range(count)) <= set(row.seeds)]
     settings: dict[tuple[str, ...], list[str]] = {}
     sizes = {row.config.n_train for row in rows}
     for row in lacking:

@@ -7,6 +7,7 @@ figures, ``{{ mean("heatmap") }}``; where a row is not there, the report is refu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from leaderboard.render.markdown import escaped, table
 from leaderboard.render.pasted import WIDTH
 from leaderboard.robustness import BETWEEN
 
+COSTS = ("fit_seconds", "fit_processor_seconds")
 SIGNS = {"shown": "shown", "refuted": "the contrary is shown", "open": "not shown"}
 VERDICTS = {"holds": "Yes.", "refuted": "No.", "undecided": "Undecided."}
 Draw = Callable[[Callable[[], dict[str, Any]], str], None]
@@ -190,7 +192,11 @@ def _board(asked: BoardTable, evidence: Evidence) -> list[str]:
     names = [i for i, column in enumerate(shown) if column.name]
     cells = [[column.text(row) for column in shown] for row in rows]
     ranked = any(column.heading == "rank" for column in shown) and any(row.rank_low is not None for row in rows)
-    notes = [*([f"{words.RANK[0].upper()}{words.RANK[1:]}."] if ranked else []), *words.notes_of(board)]
+    told = [f"{words.RANK[0].upper()}{words.RANK[1:]}."] if ranked else []
+    if ranked and any(column.key in COSTS for column in shown):  # which the advice weighs, and no rerun repeats
+        told = [*words.advice(board), *told]
+    some = replace(board, rows=tuple(row for row in board.rows if row in rows))  # of rows left out nothing is said
+    notes = [*told, *words.notes_of(some)]
     return [
         f"{escaped(board.title)}: {escaped(words.size(board))}.",
         "",

@@ -126,6 +126,16 @@ def test_the_command_that_makes_missing_seeds(maker: Any, annotations: Annotatio
     assert all(row.rank_low for row in mended.rows)
 
 
+def test_missing_seeds_are_those_that_the_tested_rows_share(maker: Any, annotations: Annotations) -> None:
+    """Two rows with five seeds do not ask for more of six with three; the one with a single seed is brought to three."""
+    for name, seeds in (("slow", 1), *((f"r{i}", 3) for i in range(6)), ("a", 5), ("b", 5)):
+        for seed in range(seeds):
+            maker.put(name, annotations, maker.answers(annotations, 1.0 + seed), seed)
+    (board,) = boards(maker.store)
+    assert [row.label for row in board.rows if row.untested] == ["slow"]
+    assert commands(board) == ["python -m benchmark run --data PATH --device cpu --threads 1 --seeds 3 -d slow"]
+
+
 def test_missing_seeds_of_own_data_and_several_budgets(maker: Any, annotations: Annotations) -> None:
     rows = (("a", "5epochs", 1), ("b", "recipe", 1), ("c", "recipe", 1), ("d", "recipe", 3), ("e", "recipe", 3))
     for name, budget, seeds in rows:
