@@ -16,6 +16,7 @@ from benchmark.windows import Size, scaled
 HistoryRow = dict[str, float]
 Progress = Callable[[float, str], None]
 RECIPE = "recipe"  # the budget of a detector that learns as long as its own recipe says
+SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 def no_progress(fraction: float, text: str) -> None:
@@ -40,23 +41,23 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str | None) -> Budget:
-        """A budget from text: ``20`` or ``20epochs``, ``60s``, ``500steps``; None, "" or ``recipe`` is the recipe.
+        """A budget from text: ``20`` or ``20epochs``, ``60s``, ``5min``, ``500steps``; None, "" or ``recipe`` is the recipe.
 
         Raises:
             UserError: Where the text is none of these.
         """
         if not text or text == RECIPE:
             return cls()
-        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|epochs?|steps?)?\s*", text)
+        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|min|h|epochs?|steps?)?\s*", text)
         unit = (match.group(2) or "epochs") if match else ""
         if match and float(match.group(1)) > 0:
-            if unit == "s":
-                return cls(seconds=float(match.group(1)))
+            if unit in SECONDS:
+                return cls(seconds=float(match.group(1)) * SECONDS[unit])
             if match.group(1).isdigit():
                 number = int(match.group(1))
                 return cls(steps=number) if unit.startswith("step") else cls(epochs=number)
         wrong = "leaves no time" if match and not float(match.group(1)) else "is not a budget"
-        raise UserError(f"budget {text!r} {wrong}: write 20 (epochs), 60s (seconds) or 500steps")
+        raise UserError(f"budget {text!r} {wrong}: write 20 (epochs), 60s, 5min or 500steps")
 
     @property
     def kind(self) -> str:

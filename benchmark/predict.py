@@ -84,6 +84,7 @@ class Fitted:
         threads: Threads of every numeric library, as in its run.
         span: Of images of more than 8 bits, see `datasets.images.Span`.
         changed: Files whose code has changed since it was fitted.
+        as_stored: Whether it learned from photographs as they are stored, though they say that they are to be turned.
     """
 
     detector: Detector
@@ -92,6 +93,7 @@ class Fitted:
     threads: int
     span: Span | None = None
     changed: tuple[str, ...] = ()
+    as_stored: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ class Predicted:
         instances: How many instances were found.
         index: Which id is which file, for a COCO file of images without annotations; None for any other.
         overlay: Where answers are drawn; None where they are not.
-        turned: How many photographs were turned upright, and their points with them.
+        turned: How many photographs say that they are to be turned (EXIF), and were, and their points with them, unless
+            ``as_stored``.
+        as_stored: Whether photographs were left as they are stored, as those were that the detector learned from.
         changed: See `Fitted`.
         lost: What the format has no place for.
         video: Whether frames of a video were asked about.
@@ -125,12 +129,18 @@ class Predicted:
     lost: tuple[str, ...]
     video: bool
     confident: bool
+    as_stored: bool = False
 
     def __str__(self) -> str:
         parts = [f"{self.out}: points of {self.images} {'frames' if self.video else 'images'}, {self.taken}"]
         parts += [f"{self.index} says which id is which {'frame' if self.video else 'file'}"] if self.index else []
         parts += [f"{self.overlay} shows them"] if self.overlay else []
-        if self.turned:
+        if self.turned and self.as_stored:
+            parts.append(
+                f"{self.turned} of them left as they are stored though they say that they are to be turned (EXIF), for those "
+                "were that the detector learned from"
+            )
+        elif self.turned:
             parts.append(f"{self.turned} of them turned upright, as their EXIF orientation says, and so are the points")
         if not self.confident:
             parts.append(f"the detector has no confidences, so every {SCORE_OF.get(self.form, 'score')} is 1")
@@ -216,7 +226,7 @@ def predict_folder(
         paths = _paths_of(images)
         below = sum(path.suffix.lower() in SUFFIXES for path in images.glob("*/*"))
         taken = f"those of {images}" + (f"; {below:,} in folders below it are left out" if below else "")
-        again = lambda: _decoded(paths, fitted.span)  # noqa: E731
+        again = lambda: _decoded(paths, fitted)  # noqa: E731
         turned = sum(_lies(path) for path in paths)
         answers = _in_chunks(fitted, again(), [path.name for path in paths], len(paths), images, progress)
     index = out.with_suffix(".images.json") if chosen == "coco" and not is_data else None
@@ -245,6 +255,7 @@ def predict_folder(
         lost=lost,
         video=is_video,
         confident=not tells_nothing(scores),
+        as_stored=fitted.as_stored,
     )
 
 
@@ -261,11 +272,20 @@ def _fitted(weights: Path, device: str, detector: str | None) -> Fitted:
         if detector:
             raise UserError(f"{weights}: holds its detector; leave --detector out")
         model = ExportedModel.open(weights)
-        return Fitted(model, model.annotations, commonest_category(model.annotations), model.threads, model.span)
+        return Fitted(
+            model,
+            model.annotations,
+            commonest_category(model.annotations),
+            model.threads,
+            model.span,
+            (),
+            model.about.as_stored,
+        )
     own, run, changed = restored(weights, device, detector)
     config = run.record.config
     category = commonest_category(run.annotations)
-    return Fitted(own, run.annotations, category, config.threads, run.record.span, tuple(changed))
+    record = run.record
+    return Fitted(own, run.annotations, category, config.threads, record.span, tuple(changed), record.as_stored)
 
 
 def _in_chunks(
@@ -346,11 +366,11 @@ def _paths_of(folder: Path) -> list[Path]:
     return paths
 
 
-def _decoded(paths: Sequence[Path], span: Span | None) -> Iterator[Image]:
-    """Image files, upright."""
+def _decoded(paths: Sequence[Path], fitted: Fitted) -> Iterator[Image]:
+    """Image files, the way up that the detector learned from: mostly upright."""
     for path in paths:
         try:
-            yield decode(path, span=span)
+            yield decode(path, span=fitted.span, turn=not fitted.as_stored)
         except BROKEN as error:
             raise _unreadable(path, error) from error
 

@@ -79,6 +79,7 @@ class Dataset:
             keep that of the whole.
         notes: What was mended, set aside or inferred when it was read, a sentence with a count each.
         span: The values that became 0 and 255, where images have more than 8 bits; None where none has.
+        as_stored: Whether photographs that say they are to be turned (EXIF) are annotated as they are stored.
     """
 
     train: LabeledImages
@@ -88,6 +89,7 @@ class Dataset:
     digest: str
     notes: tuple[str, ...] = ()
     span: tuple[float, float] | None = None
+    as_stored: bool = False
 
     @property
     def splits(self) -> dict[str, LabeledImages]:

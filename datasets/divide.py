@@ -11,18 +11,20 @@ What is missing is made, deterministically by image content (`datasets.splits`):
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.structures import LabeledImages, UserError
+from benchmark.structures import Annotations, LabeledImages, UserError
 from datasets import splits
 from datasets.dataset import SPLITS, Dataset, DatasetCard, content_digest, with_baseline
 from datasets.flip_pairs import inferred
 from datasets.formats.reading import NO_GROUPS, Reading, ReadOptions
 from datasets.images import open_splits
 from datasets.near_duplicates import MOST_COMPARED, near_duplicates, note_on
+from datasets.orientation import NOTE, annotated_as_stored
 
 
 def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) -> Dataset:
@@ -51,12 +53,14 @@ def divide(reading: Reading, root: Path, options: ReadOptions, number: int = 0) 
     digest = content_digest({"train": train, "val": val, "test": test})
     title = root.resolve().name or "folder"
     card = DatasetCard(task=title, data=title, split=number, digest=digest)
-    notes = [*reading.notes, *opened.notes]
+    as_stored = annotated_as_stored(images for images, _ in reading.splits.values())
+    known = [part.annotations for part in loaded.values()]
+    notes = [*reading.notes, *_with_orientation(opened.notes, as_stored), *_outside(known)]
     if len(train) + len(val) + len(test) <= MOST_COMPARED:
         notes += filter(None, [note_on(near_duplicates({"train": train, "val": val, "test": test}))])
     else:
         notes.append(f"more than {MOST_COMPARED:,} images: not searched for near-duplicates across splits")
-    return Dataset(train, val, test, card, digest, notes=tuple(notes), span=opened.span)
+    return Dataset(train, val, test, card, digest, notes=tuple(notes), span=opened.span, as_stored=as_stored)
 
 
 def undivided(reading: Reading, root: Path, options: ReadOptions) -> tuple[dict[str, LabeledImages], tuple[str, ...]]:
@@ -76,7 +80,8 @@ def undivided(reading: Reading, root: Path, options: ReadOptions) -> tuple[dict[
     _refuse_contradictions(reading, root)
     reading = _with_groups(_with_flip_pairs(reading), root, options.group_by)
     opened = open_splits(reading.splits, decoded=False)
-    notes = [*reading.notes, *opened.notes]
+    as_stored = annotated_as_stored(images for images, _ in reading.splits.values())
+    notes = [*reading.notes, *_with_orientation(opened.notes, as_stored)]
     if len(opened.splits) < len(SPLITS):
         notes.append("run divides them into train, val and test (--val, --test: shares)")
     if sum(map(len, opened.splits.values())) > MOST_COMPARED:
@@ -84,6 +89,26 @@ def undivided(reading: Reading, root: Path, options: ReadOptions) -> tuple[dict[
     else:
         notes += filter(None, [note_on(near_duplicates(opened.splits, within=True))])
     return opened.splits, tuple(notes)
+
+
+def _with_orientation(notes: Sequence[str], as_stored: bool) -> tuple[str, ...]:
+    """What opening images said, and which way up they are annotated where it has not said so."""
+    return tuple(notes) if not as_stored or any("(EXIF)" in note for note in notes) else (*notes, NOTE)
+
+
+def _outside(known: Sequence[Annotations]) -> list[str]:
+    """How many labelled keypoints lie beyond the edge of their image: a slip, mostly, and learned from all the same."""
+    beyond = np.zeros(0)
+    for one in known:
+        sizes = one.sizes[one.index][:, None, :]
+        over = np.maximum(-0.5 - one.keypoints, one.keypoints - (sizes - 0.5)).max(axis=2)
+        beyond = np.append(beyond, over[(one.visible > 0) & (sizes > 0).all(axis=2) & (over > 0)])
+    if not len(beyond):
+        return []
+    return [
+        f"{len(beyond):,} labelled keypoints lie outside their image, by {beyond.max():,.0f} px at most, and are learned from "
+        "and scored as they are; inspect names them"
+    ]
 
 
 def _with_flip_pairs(reading: Reading) -> Reading:

@@ -5,11 +5,14 @@ A row made elsewhere has one seed (0), no cost, and an unknown number of trainin
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+
+import numpy as np
 
 from benchmark.metrics import Pair, Scores, score
 from benchmark.runs.config import RunConfig
@@ -24,6 +27,8 @@ from datasets.formats.coco_results import answered_images, predictions_from_json
 from datasets.formats.reading import Reading, ReadOptions
 from datasets.tasks import held_out
 from leaderboard.rows import answered, groups_of
+
+INDEX = ".images.json"  # in the place of a results file's suffix: which id is which file
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,12 @@ class Scored:
     mean: Interval | None
     exact: Interval | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def unanswered(self) -> int:
+        """How many images hold something to be found, and have no answer."""
+        having = self.annotations.image_ids[np.unique(self.annotations.index)]
+        return int((~np.isin(having, self.answers.image_ids)).sum())
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able object: the table of `Scores.as_dict`, the intervals at 95 % as [low, high], the notes."""
@@ -84,12 +95,14 @@ def score_files(
         UserError: Naming the file and the entry that cannot be scored, or the keypoint that is none.
     """
     notes: tuple[str, ...] = ()
+    matched: tuple[str, ...] = ()
     results = read_results(predictions)
     if annotations.is_dir() or (annotations.is_file() and formats.is_of_another_tool(annotations)):
         dataset = formats.read(annotations, split, options)
         known, notes = dataset.test.annotations, dataset.notes
         whole = concatenated([part.annotations for part in dataset.splits.values() if len(part)])
         one_numbering = len(set(whole.image_ids.tolist())) == len(whole)
+        results, matched = by_file_name(results, predictions, whole)
         asked = answered_images(results)
         beyond = asked - set(known.image_ids.tolist())
         if one_numbering and beyond and asked <= set(whole.image_ids.tolist()):
@@ -109,6 +122,8 @@ def score_files(
         document = read_file(annotations, chosen, files=False)
         reading = grouped(Reading({"all": ([], document.annotations)}, document.notes), annotations, chosen.group_by)
         known, notes = reading.splits["all"][1], reading.notes
+        results, matched = by_file_name(results, predictions, known)
+    notes = (*matched, *notes)
     answers = predictions_from_json(results, known, str(predictions))
     scores = score(known, answers, pair=pair)
     having, lattice = answered(scores.distances[None]), answered(scores.exact[None])
@@ -122,6 +137,57 @@ def score_files(
         exact_share(scores.exact[None, lattice], groups=groups_of(known, lattice)) if len(lattice) else None,
         notes,
     )
+
+
+def by_file_name(results: Any, predictions: Path, known: Annotations) -> tuple[Any, tuple[str, ...]]:
+    """Answers under the ids that annotations give their images, where the file beside them says what each image is called.
+
+    ``predict`` numbers the images of a folder by name, and annotations number them as they like. Ids alone would pair the
+    answers of one photograph with the points of another.
+
+    Args:
+        results: What `datasets.formats.coco_results.read_results` gave.
+        predictions: The results file; ``<its name>.images.json`` beside it says which id is which file.
+        known: The annotations.
+
+    Returns:
+        The results, with other ids where names say so, without those of images that are not annotated; and what was done,
+        in sentences.
+
+    Raises:
+        UserError: Where none of the images is annotated.
+    """
+    index = predictions.with_suffix(INDEX)
+    try:
+        listed = json.loads(index.read_text(encoding="utf-8"))
+        names = {int(entry["id"]): str(entry["file_name"]) for entry in listed if "frame" not in entry}
+    except (OSError, ValueError, TypeError, LookupError):  # there is none, or it is some other file
+        return results, ()
+    ids = {PurePath(name).name: i for name, i in zip(known.file_names, known.image_ids.tolist())}
+    asked = answered_images(results) & names.keys()
+    meant = {i: ids.get(PurePath(names[i]).name) for i in asked}
+    if len(ids) < len(known) or not asked or all(i == own for i, own in meant.items()):
+        return results, ()
+    if not any(own is not None for own in meant.values()):
+        raise UserError(
+            f"{index}: names none of the annotated images, such as {known.file_names[0]!r}: other annotations are meant"
+        )
+    said = [f"images are matched by their file names, which {index.name} gives: ids are others here"]
+    if lost := sum(own is None for own in meant.values()):
+        said.append(f"{lost:,} answered images are not annotated: left out")
+    if isinstance(results, Predictions):
+        kept = np.array([meant.get(i, i) is not None for i in results.image_ids.tolist()], dtype=np.bool_)
+        renamed = [meant.get(i, i) for i in results.image_ids[kept].tolist()]
+        whole = {field.name: getattr(results, field.name)[kept] for field in fields(results)}
+        return Predictions(**{**whole, "image_ids": np.array(renamed, dtype=np.int64)}), tuple(said)
+    kept_rows = []
+    for row in results:
+        own = row.get("image_id") if isinstance(row, dict) else None
+        if type(own) is not int or own not in meant:
+            kept_rows.append(row)  # what is wrong with it is said later
+        elif meant[own] is not None:
+            kept_rows.append({**row, "image_id": meant[own]})
+    return kept_rows, tuple(said)
 
 
 def store_external(scored: Scored, name: str, results: Path) -> StoredRun:

@@ -91,7 +91,7 @@ def run(
     budget: Annotated[
         str | None,
         typer.Option(
-            "--budget", metavar="BUDGET", help="20 (epochs), 60s or 500steps; default each detector's own recipe."
+            "--budget", metavar="BUDGET", help="20 (epochs), 60s, 5min or 500steps; default each detector's own recipe."
         ),
     ] = None,
     device: Device = "auto",

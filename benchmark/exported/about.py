@@ -55,6 +55,7 @@ class About(BaseModel):
         width: px.
         colour: Whether it takes RGB; else grey.
         span: Which values of images of more than 8 bits became 0 and 255.
+        as_stored: Whether photographs are looked at as they are stored, whatever their EXIF orientation says.
         keypoint_names: K names, in the order of its points.
         sigmas: K, COCO's.
         skeleton: Pairs of positions in these names.
@@ -74,6 +75,7 @@ class About(BaseModel):
     width: int = Field(ge=1, le=1 << 16)
     colour: bool
     span: tuple[float, float] | None
+    as_stored: bool = False
     keypoint_names: Annotated[list[Name], Field(min_length=1, max_length=100_000)]
     sigmas: list[Annotated[float, Field(gt=0)]]
     skeleton: list[tuple[Place, Place]]

@@ -145,6 +145,7 @@ def export_model(
         width=images.size[1],
         colour=images.colour,
         span=run.record.span,
+        as_stored=run.record.as_stored,
         keypoint_names=list(known.keypoint_names),
         sigmas=known.sigmas.tolist(),
         skeleton=list(known.skeleton),

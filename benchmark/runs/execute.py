@@ -90,6 +90,7 @@ def execute(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         facts=facts.machine(),
         span=folds[0].span,
+        as_stored=folds[0].as_stored,
         attempts=list(attempts),
     )
     begun(record)

@@ -41,6 +41,10 @@ class Record(BaseModel):
     span: tuple[float, float] | None = Field(
         default=None, description="the values that became 0 and 255, of images of more than 8 bits"
     )
+    as_stored: bool = Field(
+        default=False,
+        description="photographs that say they are to be turned (EXIF) were learned from as they are stored",
+    )
     notes: list[str] = Field(default_factory=list, description="what its fit chose and set aside")
     external: bool = Field(default=False, description="predictions made by another tool")
     fit_seconds: float | None = Field(default=None, ge=0, le=1e9)

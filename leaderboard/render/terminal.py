@@ -164,6 +164,10 @@ def print_scored(scored: Scored, console: Console) -> None:
     scores = scored.scores
     counts = ", ".join(f"{number:,} {what}" for what, number in scores.counts.items())
     say(console, f"{scored.predictions}: {counts}", "bold")
+    if lacking := scored.unanswered:
+        of = f"{lacking:,} of {len(scored.annotations):,} images have no answer, and each counts as missed"
+        hint = "" if scored.annotation_file.is_dir() else "; to score the test split alone, name the folder of the data"
+        _say(console, f"WARNING: {of}{hint}", "yellow")
     table = new_table(["metric", "value", ""], names=(0, 2))
     for name, value in scores.items():
         add(table, [name, NONE if value is None else f"{value:.4f}", _remark(scored, name, value)])

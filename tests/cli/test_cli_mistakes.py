@@ -44,7 +44,7 @@ COMMANDS = {
     f"{RUN} --split 1": "holds split 0, so there is no split 1",
     f"{RUN} --folds 1": "folds 1: give 0 for the data's own splits, or at least 2",
     f"{RUN} --folds 1000": "folds 1000: there are 34 images, too few",
-    f"{RUN} --budget banana": "budget 'banana' is not a budget: write 20 (epochs), 60s (seconds) or 500steps",
+    f"{RUN} --budget banana": "budget 'banana' is not a budget: write 20 (epochs), 60s, 5min or 500steps",
     f"{RUN} --budget 0": "budget '0'",
     f"{RUN} --budget nan": "budget 'nan'",
     f"{RUN} --budget 60m": "budget '60m'",

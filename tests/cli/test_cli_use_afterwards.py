@@ -102,6 +102,46 @@ def test_it_is_said_which_images_were_taken_and_that_scores_say_nothing(
     assert cli(*words, photos, "--json").document["confident"] is False
 
 
+@pytest.mark.parametrize("upright", [False, True])
+def test_photographs_are_looked_at_the_way_up_that_was_learned_from(
+    cli: Callable[..., Any], points: Any, run_of: Any, tmp_path: Path, upright: bool
+) -> None:
+    """Files that say they lie on their side, annotated as stored or upright: asked again as new ones, the same answers."""
+    photos, rng = tmp_path / "photos", np.random.default_rng(0)
+    photos.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    images, annotations = [], []
+    for i in range(1, 21):
+        pixels = rng.integers(0, 60, (24, 32), dtype=np.uint8)
+        x, y = rng.integers(3, 21, 2).tolist()
+        pixels[y - 1 : y + 2, x - 1 : x + 2] = 255
+        Image.fromarray(pixels).save(photos / f"{20 - i:02d}.png", exif=exif)
+        (x, y), (width, height) = ((23 - y, x), (24, 32)) if upright else ((x, y), (32, 24))
+        images.append({"id": i, "file_name": f"{20 - i:02d}.png", "width": width, "height": height})
+        box = {"bbox": [0, 0, width, height], "area": width * height, "iscrowd": 0, "num_keypoints": 1}
+        annotations.append({"id": i, "image_id": i, "category_id": 1, "keypoints": [x, y, 2], **box})
+    category = {"id": 1, "name": "dot", "keypoints": ["dot"], "skeleton": []}
+    labels = {"images": images, "annotations": annotations, "categories": [category]}
+    (photos / "labels.json").write_text(json.dumps(labels))
+    made = ["run", "--data", photos, "--results", tmp_path / "r", "-d", "ridge", "--save-weights"]
+    assert cli(*made).code == 0
+    run = run_of(tmp_path / "r", "ridge")
+    again = cli("predict", "--weights", run, "--images", photos, "--out", tmp_path / "p.json", "--json").document
+    assert (again["turned"], again["as_stored"]) == (20, not upright)
+    stored = json.loads((run / "predictions.json").read_text())
+    names = {image["id"]: image["file_name"] for image in images}
+    asked = json.loads((tmp_path / "p.images.json").read_text())
+    answers = {one["file_name"]: tuple(point) for one, point in zip(asked, points(tmp_path / "p.json"), strict=True)}
+    wanted = {names[one["image_id"]]: tuple(one["keypoints"][:2]) for one in stored}
+    assert np.allclose([answers[name] for name in wanted], list(wanted.values()), atol=1e-6)
+    scored = cli(
+        "score", "--predictions", tmp_path / "p.json", "--annotations", photos / "labels.json", "--json"
+    ).document
+    assert "images are matched by their file names" in scored["notes"][0]
+    assert scored["mean"] < 12
+
+
 @pytest.mark.parametrize(("scores", "said"), [((1.0, 1.0), True), ((1.0, 0.5), False), ((), False)])
 def test_scores_that_differ_are_confidences(scores: tuple[float, ...], said: bool) -> None:
     assert tells_nothing(np.array(scores)) is said

@@ -213,6 +213,7 @@ def test_a_photograph_that_is_annotated_upright_is_turned(tmp_path: Path) -> Non
     assert image.shape == (16, 12)
     assert image[:6].min() > 200
     assert image[10:].max() < 50
+    assert not data.as_stored
     assert "5 images lie on their side and are annotated upright: turned, as their EXIF orientation says" in data.notes
 
 
@@ -220,7 +221,9 @@ def test_a_photograph_that_is_annotated_as_stored_is_left(tmp_path: Path) -> Non
     photographed(tmp_path, [(16, 12)] * 5, 6, (16, 12))
     data = formats.read(tmp_path)
     assert data.train.images[0].shape == (12, 16)
-    assert not [note for note in data.notes if "EXIF" in note]
+    assert data.as_stored
+    (note,) = [note for note in data.notes if "EXIF" in note]
+    assert note.endswith("are annotated as they are stored: left so, and new ones as well")
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(6, (16, 16)), (3, (16, 12)), (2, (16, 12))])
@@ -232,6 +235,17 @@ def test_where_both_ways_fit_it_is_said_loudly(orientation: int, size: tuple[int
     assert warning.startswith(
         "WARNING: 5 images say they are to be turned (EXIF), and their annotated size fits both ways"
     )
+
+
+def test_keypoints_beyond_the_edge_are_counted(tmp_path: Path) -> None:
+    records = pictures(tmp_path / "images", 1, 5)
+    content = document(records)
+    write(tmp_path / "all.json", content)
+    assert not [note for note in formats.read(tmp_path).notes if "outside" in note]
+    content["annotations"][0]["keypoints"][:2] = [6400, 5]
+    write(tmp_path / "all.json", content)
+    (note,) = [note for note in formats.read(tmp_path).notes if "outside" in note]
+    assert note.startswith("1 labelled keypoints lie outside their image, by 6,384 px at most")
 
 
 def test_a_new_photograph_is_turned_upright(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def put(
     facts: Mapping[str, Any] | None = None,
     heatmaps: Heatmaps | None = None,
     missing: tuple[int, ...] = (),
+    external: bool = False,
 ) -> None:
     """Store a run that is off by (M, 1, 2) px, and has no answer to the instances at some positions."""
     annotations = data.test.annotations
@@ -70,6 +71,7 @@ def put(
         annotations=store.put_annotations(annotations),
         fit_seconds=1.0,
         predict_ms=0.5,
+        external=external,
         facts=Facts(**({"data": "../data"} if facts is None else facts)),
     )
     answers = Predictions.of_category(

@@ -105,6 +105,15 @@ def test_heatmaps_ride_along_where_a_run_keeps_some(tmp_path: Path) -> None:
     assert np.array_equal(pixels[8][..., 0], maps[1, 0])
 
 
+def test_the_answers_of_another_tool_take_no_images_away(tmp_path: Path) -> None:
+    """They lead the board, and say nothing of where its data lies."""
+    store, data = made(tmp_path)
+    put(store, data, "elsewhere", 0.0, facts={}, external=True)
+    (board,) = boards(store)
+    assert board.rows[0].label == "elsewhere"
+    assert galleries([board], store)["boards"][0]["sheets"]
+
+
 def test_where_images_cannot_be_had_it_says_why_and_names_no_place(tmp_path: Path) -> None:
     store, _ = made(tmp_path)
     (path,) = write_bundles(store, tmp_path / "bundles")

@@ -250,6 +250,8 @@ def test_changed_annotations_are_noticed(grid: Grid, counting: str) -> None:
         ("20epochs", Budget(epochs=20)),
         ("60s", Budget(seconds=60)),
         ("1.5s", Budget(seconds=1.5)),
+        ("5min", Budget(seconds=300)),
+        ("0.5h", Budget(seconds=1800)),
         ("500steps", Budget(steps=500)),
         ("recipe", Budget()),
         (None, Budget()),
