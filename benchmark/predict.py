@@ -226,6 +226,8 @@ def predict_folder(
         paths = _paths_of(images)
         below = sum(path.suffix.lower() in SUFFIXES for path in images.glob("*/*"))
         taken = f"those of {images}" + (f"; {below:,} in folders below it are left out" if below else "")
+        if formats.may_hold_annotations(images):
+            taken += "; annotations lie there, too: name their file to answer their test split alone"
         again = lambda: _decoded(paths, fitted)  # noqa: E731
         turned = sum(_lies(path) for path in paths)
         answers = _in_chunks(fitted, again(), [path.name for path in paths], len(paths), images, progress)

@@ -53,6 +53,11 @@ def is_data_set(path: Path) -> bool:
     )
 
 
+def may_hold_annotations(folder: Path) -> bool:
+    """Whether files that may be annotations of images lie in a folder."""
+    return coco_layouts.may_hold_annotations(folder)
+
+
 def is_of_another_tool(path: Path) -> bool:
     """Whether a path holds annotations that are not in COCO's form, or the secret that makes them."""
     return held_out.sniff(path) or any(form.sniff(path) for form in FORMATS if form is not coco_layouts)

@@ -129,6 +129,7 @@ def test_photographs_are_looked_at_the_way_up_that_was_learned_from(
     run = run_of(tmp_path / "r", "ridge")
     again = cli("predict", "--weights", run, "--images", photos, "--out", tmp_path / "p.json", "--json").document
     assert (again["turned"], again["as_stored"]) == (20, not upright)
+    assert again["taken"].endswith("annotations lie there, too: name their file to answer their test split alone")
     stored = json.loads((run / "predictions.json").read_text())
     names = {image["id"]: image["file_name"] for image in images}
     asked = json.loads((tmp_path / "p.images.json").read_text())
