@@ -104,7 +104,7 @@ def chart(variant: str) -> alt.TopLevelMixin:
     color = alt.Color(field="keypoint", type="nominal", legend=alt.Legend(symbolOpacity=1))
     points = alt.Chart().mark_point(size=22, opacity=0.45).encode(x=x, y=y, color=color, tooltip=tooltips(FIELDS))
     ends = alt.Chart().transform_aggregate(low="min(actual)", high="max(actual)", groupby=["panel"])
-    same = ends.mark_rule(style="quiet-rule", aria=False).encode(
+    same = ends.mark_rule(style="quiet-rule").encode(
         x=alt.X(**number("low", ANNOTATED)),
         y=alt.Y(**number("low", PREDICTED)),
         x2=alt.X2(field="high"),

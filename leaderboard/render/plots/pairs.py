@@ -81,7 +81,7 @@ def chart(variant: str) -> alt.TopLevelMixin:
     return alt.layer(
         base.transform_aggregate(zero="count()", groupby=[])
         .transform_calculate(zero="0")
-        .mark_rule(style="quiet-rule", aria=False)
+        .mark_rule(style="quiet-rule")
         .encode(x=alt.X(**number("zero", TITLE))),
         base.mark_rule(strokeWidth=2, opacity=0.75).encode(
             x=alt.X(**number("low", TITLE)), x2=alt.X2(field="high"), y=y, color=color, tooltip=hints

@@ -167,7 +167,7 @@ def floor_line(
         .transform_filter(f"datum.{name}_zero")
         .transform_aggregate(floor=f"min({name}_floor)", groupby=list(group))
     )
-    line = at.mark_rule(style="quiet-rule", aria=False)
+    line = at.mark_rule(style="quiet-rule")
     if channel == "y":
         words = at.mark_text(
             style="quiet-label", text="exactly 0", align="left" if left else "right", baseline="bottom", dy=-3

@@ -69,7 +69,7 @@ def chart(variant: str) -> alt.TopLevelMixin:
     asked = alt.Chart(alt.NamedData(SETTING)).transform_calculate(words="format(datum.tolerance, '~r') + ' px'")
     at = alt.X(**number("tolerance", ERROR))
     return alt.layer(
-        asked.mark_rule(style="quiet-rule", aria=False).encode(x=at),
+        asked.mark_rule(style="quiet-rule").encode(x=at),
         asked.mark_text(style="quiet-label", baseline="bottom", dy=-3).encode(
             x=at, y=alt.value(0), text=alt.Text(field="words", type="nominal")
         ),
